@@ -1,0 +1,3 @@
+//! A small Kafka broker over a real segment log.
+
+pub mod log;

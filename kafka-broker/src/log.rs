@@ -1,0 +1,1 @@
+//! The storage core: segments of record batches in Kafka's own log directory format.

@@ -1,0 +1,2 @@
+//! The rules of the house that are tests.
+fn main() {}
