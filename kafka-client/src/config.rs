@@ -1,0 +1,3 @@
+//! The knobs. Each type documents its defaults; none knows what it configures.
+
+pub mod consumer;

@@ -1,0 +1,674 @@
+//! What a consumer reads and where it stands in it.
+//!
+//! Knows neither how records are fetched nor what a group is: others tell it what is assigned, and ask
+//! it for the next offset.
+
+pub mod position;
+pub(crate) mod processed;
+pub(crate) mod reset;
+pub mod status;
+pub(crate) mod topics;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytestring::ByteString;
+use kafka_protocol::messages::ListOffsetsResponse;
+use kafka_protocol::{ErrorCode, Uuid};
+
+use crate::config::consumer::{IsolationLevel, OnOutOfRange, Start};
+use crate::error::{Error, ErrorKind};
+use crate::machine::backoff::Backoff;
+use crate::machine::subscription::position::{
+    Leader, NEWEST, OLDEST, Partition, Phase, Position, ResetReason, phase_of,
+};
+use crate::machine::subscription::reset::{
+    Begun, LookupPlan, handle_lookup, is_final, poll_lookup,
+};
+use crate::machine::subscription::topics::Topics;
+use crate::machine::time::{Duration, Instant, earlier};
+use crate::record::topic_partition::TopicPartition;
+
+/// What is read, partition by partition.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    topics: Topics,
+    policy: Policy,
+    partitions: BTreeMap<TopicPartition, Partition>,
+    known: BTreeMap<ByteString, KnownTopic>,
+    stints: u64,
+    /// What the application must be told as an error.
+    errors: VecDeque<Error>,
+    /// Positions that a lookup found.
+    begun: VecDeque<Begun>,
+    /// Something said that the leaders may be others by now.
+    metadata_doubted: bool,
+}
+
+/// The rules of one consumer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) start: Start,
+    pub(crate) out_of_range: OnOutOfRange,
+    pub(crate) backoff: Backoff,
+    pub(crate) missing_topic: Duration,
+}
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicNews {
+    pub(crate) name: ByteString,
+    /// The leader of each partition, where there is one, or why the topic cannot be read.
+    pub(crate) outcome: Result<TopicLeaders, ErrorCode>,
+}
+
+/// The partitions of a topic and who leads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicLeaders {
+    /// Zero if the brokers know no topic ids.
+    pub(crate) id: Uuid,
+    pub(crate) partitions: BTreeMap<i32, Option<Leader>>,
+}
+
+#[derive(Debug)]
+struct KnownTopic {
+    leaders: TopicLeaders,
+    /// Since when it is missing, and whether that was said.
+    missing: Option<(Instant, bool)>,
+}
+
+impl Subscription {
+    pub(crate) fn new(topics: Topics, policy: Policy) -> Self {
+        Self {
+            topics,
+            policy,
+            partitions: BTreeMap::new(),
+            known: BTreeMap::new(),
+            stints: 0,
+            errors: VecDeque::new(),
+            begun: VecDeque::new(),
+            metadata_doubted: false,
+        }
+    }
+
+    /// The cluster described topics. What it says of topics that nobody asked for is ignored.
+    pub(crate) fn handle_topics(&mut self, now: Instant, topics: Vec<TopicNews>) {
+        for news in topics {
+            match news.outcome {
+                Ok(leaders) => self.handle_leaders(now, news.name, leaders),
+                Err(code) if is_final(code) => {
+                    let error = Error::broker(code, None).with_topic(&*news.name);
+                    self.fail_topic(now, &news.name, &error);
+                }
+                Err(_) => self.handle_missing(now, news.name),
+            }
+        }
+    }
+
+    fn handle_leaders(&mut self, now: Instant, name: ByteString, leaders: TopicLeaders) {
+        let recreated = self.known.get(&name).is_some_and(|known| {
+            known.leaders.id != leaders.id
+                && known.leaders.id != Uuid::default()
+                && leaders.id != Uuid::default()
+        });
+        let from = TopicPartition::new(name.clone(), 0);
+        for (tp, partition) in self.partitions.range_mut(from..) {
+            if tp.name() != &name {
+                break;
+            }
+            let leader = leaders.partitions.get(&tp.partition()).copied().flatten();
+            if recreated {
+                self.stints += 1;
+                let lost = partition.position().map_or(-1, |position| position.offset);
+                partition.restart(now, self.stints, lookup(OLDEST));
+                partition.reset_from = Some((lost, ResetReason::TopicRecreated));
+                partition.leader = None;
+            }
+            // An older epoch is older news.
+            let stale = match (partition.leader, leader) {
+                (Some(known), Some(told)) => told.epoch >= 0 && told.epoch < known.epoch,
+                _ => false,
+            };
+            if !stale {
+                partition.set_leader(now, leader);
+            }
+        }
+        let missing = None;
+        self.known.insert(name, KnownTopic { leaders, missing });
+    }
+
+    /// A topic that was there is not forgotten at once: brokers that restart say this too.
+    fn handle_missing(&mut self, now: Instant, name: ByteString) {
+        let known = self.known.entry(name).or_insert_with(|| KnownTopic {
+            leaders: TopicLeaders::default(),
+            missing: None,
+        });
+        known.missing.get_or_insert((now, false));
+    }
+
+    fn fail_topic(&mut self, now: Instant, name: &ByteString, error: &Error) {
+        let mut told = false;
+        let known = self.known.entry(name.clone()).or_insert_with(|| KnownTopic {
+            leaders: TopicLeaders::default(),
+            missing: None,
+        });
+        if let Some((_, said)) = &mut known.missing {
+            told = std::mem::replace(said, true);
+        } else {
+            known.missing = Some((now, true));
+        }
+        if !told {
+            self.errors.push_back(error.clone());
+        }
+    }
+
+    /// The next thing that the application must be told.
+    pub(crate) fn poll_error(&mut self, now: Instant) -> Option<Error> {
+        for (name, known) in &mut self.known {
+            if let Some((since, said)) = &mut known.missing
+                && !*said
+                && *since + self.policy.missing_topic <= now
+            {
+                *said = true;
+                let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                self.errors
+                    .push_back(Error::broker(code, Some("the topic does not exist")).with_topic(&**name));
+            }
+        }
+        self.errors.pop_front()
+    }
+
+    /// The next leader to ask for an offset.
+    pub(crate) fn poll_lookup(
+        &mut self,
+        now: Instant,
+        isolation: IsolationLevel,
+    ) -> Option<LookupPlan> {
+        poll_lookup(now, isolation, &mut self.partitions)
+    }
+
+    /// A leader told offsets or could not be asked.
+    pub(crate) fn handle_lookup(
+        &mut self,
+        now: Instant,
+        random: u32,
+        plan: &LookupPlan,
+        answer: Result<ListOffsetsResponse, Error>,
+    ) {
+        let outcome = handle_lookup(now, random, plan, answer, &mut self.partitions);
+        self.begun.extend(outcome.begun);
+        self.errors.extend(outcome.errors);
+        self.metadata_doubted |= outcome.metadata_doubted;
+    }
+
+    /// The next position that a lookup found.
+    pub(crate) fn poll_begun(&mut self) -> Option<Begun> {
+        self.begun.pop_front()
+    }
+
+    /// Whether somebody should ask the cluster for its leaders again. Asking clears it.
+    pub(crate) fn poll_metadata_doubt(&mut self) -> bool {
+        std::mem::take(&mut self.metadata_doubted)
+    }
+
+    /// When to look again, if nothing happens before.
+    pub(crate) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
+        let retry = self.partitions.values().filter_map(|p| p.waits_until(now)).min();
+        let missing = self.known.values().filter_map(|known| match known.missing {
+            Some((since, false)) => Some(since + self.policy.missing_topic),
+            _ => None,
+        });
+        earlier(retry, missing.min())
+    }
+
+    /// From now on exactly these partitions are read; each begins a new stint at the group's committed
+    /// offset. Returns those that were read before.
+    pub(crate) fn assign_committed(
+        &mut self,
+        now: Instant,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> BTreeSet<TopicPartition> {
+        let before = self.revoke_all();
+        for tp in partitions {
+            self.add(now, tp, Phase::Committed);
+        }
+        before
+    }
+
+    /// Without a group: everything that was asked for and exists is read. Returns what is new.
+    ///
+    /// A partition that appears in a topic that was looked at before is read from its beginning: all its
+    /// records are younger than the subscription.
+    pub(crate) fn assign_ungrouped(&mut self, now: Instant) -> BTreeSet<TopicPartition> {
+        let mut added = BTreeMap::new();
+        match &self.topics {
+            Topics::Names(names) => {
+                for (name, known) in self.known.iter().filter(|(name, _)| names.contains(*name)) {
+                    for &number in known.leaders.partitions.keys() {
+                        let tp = TopicPartition::new(name.clone(), number);
+                        if !self.partitions.contains_key(&tp) {
+                            let late = self.expanded(name);
+                            let start = if late { Start::Oldest } else { self.policy.start };
+                            added.insert(tp, start);
+                        }
+                    }
+                }
+            }
+            Topics::Manual(wishes) => {
+                for (tp, start) in wishes {
+                    if !self.partitions.contains_key(tp) {
+                        added.insert(tp.clone(), start.unwrap_or(self.policy.start));
+                    }
+                }
+            }
+        }
+        for (tp, start) in &added {
+            self.add(now, tp.clone(), phase_of(*start));
+        }
+        added.into_keys().collect()
+    }
+
+    /// Whether partitions of this topic are read already.
+    fn expanded(&self, name: &ByteString) -> bool {
+        let from = TopicPartition::new(name.clone(), i32::MIN);
+        let first = self.partitions.range(from..).next();
+        first.is_some_and(|(tp, _)| tp.name() == name)
+    }
+
+    /// With a group but without its assignment: the partitions that the application named.
+    pub(crate) fn assign_manual(&mut self, now: Instant) -> BTreeSet<TopicPartition> {
+        let Topics::Manual(wishes) = self.topics.clone() else {
+            return BTreeSet::new();
+        };
+        for (tp, start) in &wishes {
+            if !self.partitions.contains_key(tp) {
+                self.add(now, tp.clone(), start.map_or(Phase::Committed, phase_of));
+            }
+        }
+        wishes.into_keys().collect()
+    }
+
+    fn add(&mut self, now: Instant, tp: TopicPartition, phase: Phase) {
+        self.stints += 1;
+        let mut partition = Partition::new(now, self.stints, phase, self.policy.backoff);
+        let known = self.known.get(tp.topic());
+        partition.leader = known
+            .and_then(|known| known.leaders.partitions.get(&tp.partition()).copied())
+            .flatten();
+        self.partitions.insert(tp, partition);
+    }
+
+    /// Nothing is read any more.
+    pub(crate) fn revoke_all(&mut self) -> BTreeSet<TopicPartition> {
+        std::mem::take(&mut self.partitions).into_keys().collect()
+    }
+
+    /// The group's committed offset of a partition; `None` if it has none.
+    pub(crate) fn handle_committed(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        committed: Option<Position>,
+    ) {
+        let start = match &self.topics {
+            Topics::Manual(wishes) => wishes.get(tp).copied().flatten(),
+            Topics::Names(_) => None,
+        };
+        if let Some(partition) = self.partitions.get_mut(tp)
+            && partition.phase == Phase::Committed
+        {
+            match committed {
+                Some(position) => partition.advance(now, position),
+                None => partition.enter(now, phase_of(start.unwrap_or(self.policy.start))),
+            }
+        }
+    }
+
+    /// The partitions whose committed offset is to be asked for.
+    pub(crate) fn awaiting_committed(&self) -> BTreeSet<TopicPartition> {
+        self.partitions
+            .iter()
+            .filter(|(_, partition)| partition.phase == Phase::Committed)
+            .map(|(tp, _)| tp.clone())
+            .collect()
+    }
+
+    /// The application goes on elsewhere.
+    pub(crate) fn seek(&mut self, now: Instant, tp: &TopicPartition, to: Start) -> Result<(), Error> {
+        if matches!(to, Start::Offset(offset) if offset < 0) {
+            return Err(
+                Error::new(ErrorKind::InvalidArgument, "an offset must not be negative")
+                    .with_partition(tp.topic(), tp.partition()),
+            );
+        }
+        self.stints += 1;
+        let stint = self.stints;
+        let partition = self.assigned_mut(tp)?;
+        partition.last_error = None;
+        partition.restart(now, stint, phase_of(to));
+        Ok(())
+    }
+
+    pub(crate) fn set_paused(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        paused: bool,
+    ) -> Result<(), Error> {
+        let partition = self.assigned_mut(tp)?;
+        if partition.paused != paused {
+            partition.paused = paused;
+            partition.since = now;
+        }
+        Ok(())
+    }
+
+    fn assigned_mut(&mut self, tp: &TopicPartition) -> Result<&mut Partition, Error> {
+        self.partitions.get_mut(tp).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "the partition is not assigned")
+                .with_partition(tp.topic(), tp.partition())
+        })
+    }
+
+    /// The position lies outside of what the leader holds.
+    pub(crate) fn handle_out_of_range(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        log_start: i64,
+        high_watermark: i64,
+    ) {
+        let Some(partition) = self.partitions.get_mut(tp) else {
+            return;
+        };
+        let Some(position) = partition.position() else {
+            return;
+        };
+        let timestamp = match self.policy.out_of_range {
+            OnOutOfRange::Oldest => OLDEST,
+            OnOutOfRange::Newest => NEWEST,
+            OnOutOfRange::Error => {
+                let text = if log_start < 0 && high_watermark < 0 {
+                    format!("the partition does not hold offset {}", position.offset)
+                } else {
+                    format!(
+                        "offset {} lies outside of what the partition holds, {log_start} to \
+                         {high_watermark}",
+                        position.offset
+                    )
+                };
+                let error = Error::new(ErrorKind::OffsetOutOfRange, text)
+                    .with_partition(tp.topic(), tp.partition());
+                self.errors.push_back(error.clone());
+                partition.stop(now, error);
+                return;
+            }
+        };
+        self.stints += 1;
+        partition.restart(now, self.stints, lookup(timestamp));
+        partition.reset_from = Some((position.offset, ResetReason::OutOfRange));
+    }
+
+    /// Batches cannot be read: the application is told, and may seek past them.
+    pub(crate) fn stop(&mut self, now: Instant, tp: &TopicPartition, stint: u64, error: Error) {
+        if let Some(partition) = self.partitions.get_mut(tp)
+            && partition.stint == stint
+        {
+            self.errors.push_back(error.clone());
+            partition.stop(now, error);
+        }
+    }
+
+    /// An answer says that leaders may have changed.
+    pub(crate) fn doubt_metadata(&mut self) {
+        self.metadata_doubted = true;
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The topic's id; zero if it has none or is not known.
+    pub(crate) fn topic_id(&self, topic: &str) -> Uuid {
+        self.known
+            .get(topic)
+            .map(|known| known.leaders.id)
+            .unwrap_or_default()
+    }
+
+    /// How many partitions each known topic has.
+    pub(crate) fn partition_counts(&self) -> BTreeMap<ByteString, i32> {
+        self.known
+            .iter()
+            .filter(|(_, known)| !known.leaders.partitions.is_empty())
+            .map(|(name, known)| {
+                let count = i32::try_from(known.leaders.partitions.len()).unwrap_or(i32::MAX);
+                (name.clone(), count)
+            })
+            .collect()
+    }
+
+    pub(crate) fn partition(&self, tp: &TopicPartition) -> Option<&Partition> {
+        self.partitions.get(tp)
+    }
+
+    pub(crate) fn partition_mut(&mut self, tp: &TopicPartition) -> Option<&mut Partition> {
+        self.partitions.get_mut(tp)
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (&TopicPartition, &Partition)> {
+        self.partitions.iter()
+    }
+
+    /// Whether the partition is still in this stint.
+    pub(crate) fn is_current(&self, tp: &TopicPartition, stint: u64) -> bool {
+        self.partitions
+            .get(tp)
+            .is_some_and(|partition| partition.stint == stint)
+    }
+}
+
+fn lookup(timestamp: i64) -> Phase {
+    Phase::Lookup {
+        timestamp,
+        asked: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::ListOffsetsResponse;
+    use kafka_protocol::messages::list_offsets_response::{
+        ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+    };
+
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn tp(number: i32) -> TopicPartition {
+        TopicPartition::new("orders", number)
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            start: Start::Newest,
+            out_of_range: OnOutOfRange::Error,
+            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(1)),
+            missing_topic: Duration::from_secs(10),
+        }
+    }
+
+    fn by_name() -> Subscription {
+        let names = Topics::Names(BTreeSet::from([ByteString::from("orders")]));
+        Subscription::new(names, policy())
+    }
+
+    fn leaders(id: u8, nodes: &[i32]) -> Vec<TopicNews> {
+        let partitions = (0..).zip(nodes.iter().map(|&node| Some(Leader { node, epoch: 5 })));
+        vec![TopicNews {
+            name: ByteString::from("orders"),
+            outcome: Ok(TopicLeaders {
+                id: Uuid::from_bytes([id; 16]),
+                partitions: partitions.collect(),
+            }),
+        }]
+    }
+
+    fn answer(number: i32, offset: i64, code: ErrorCode) -> ListOffsetsResponse {
+        let mut partition = ListOffsetsPartitionResponse::default();
+        partition.partition_index = number;
+        partition.offset = offset;
+        partition.leader_epoch = 5;
+        partition.error_code = code.code();
+        let mut topic = ListOffsetsTopicResponse::default();
+        topic.name = ByteString::from("orders");
+        topic.partitions.push(partition);
+        let mut response = ListOffsetsResponse::default();
+        response.topics.push(topic);
+        response
+    }
+
+    #[test]
+    fn partitions_that_appear_later_are_read_from_their_beginning() {
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1, 2]));
+        assert_eq!(subscription.assign_ungrouped(at(0)).len(), 2);
+        assert_eq!(subscription.partition(&tp(1)).unwrap().phase, lookup(NEWEST));
+        subscription.handle_topics(at(9), leaders(1, &[1, 2, 1]));
+        let added = subscription.assign_ungrouped(at(9));
+        assert_eq!(added, BTreeSet::from([tp(2)]));
+        assert_eq!(subscription.partition(&tp(2)).unwrap().phase, lookup(OLDEST));
+    }
+
+    #[test]
+    fn a_lookup_asks_each_leader_once_and_finds_the_position() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1, 2, 1]));
+        subscription.assign_ungrouped(at(0));
+        let one = subscription.poll_lookup(at(0), isolation).unwrap();
+        let two = subscription.poll_lookup(at(0), isolation).unwrap();
+        assert_eq!((one.node, two.node), (1, 2));
+        assert_eq!(subscription.poll_lookup(at(0), isolation), None);
+        assert_eq!(one.request().topics[0].partitions.len(), 2);
+
+        // Node 1 answers for partition 0 only: partition 2 is asked for again after a wait.
+        subscription.handle_lookup(at(1), 200, &one, Ok(answer(0, 42, ErrorCode::NONE)));
+        let begun = subscription.poll_begun().unwrap();
+        assert_eq!((begun.partition, begun.position.offset), (tp(0), 42));
+        assert_eq!(subscription.poll_lookup(at(1), isolation), None);
+        assert_eq!(subscription.poll_deadline(at(1)), Some(at(2)));
+        let again = subscription.poll_lookup(at(2), isolation).unwrap();
+        assert_eq!(again.request().topics[0].partitions[0].partition_index, 2);
+
+        // A broken connection is not an answer: no reset, another attempt.
+        let broken = Error::new(ErrorKind::Disconnected, "gone");
+        subscription.handle_lookup(at(2), 200, &two, Err(broken));
+        assert_eq!(subscription.partition(&tp(1)).unwrap().phase, lookup(NEWEST));
+        assert!(subscription.poll_metadata_doubt());
+        assert!(!subscription.poll_metadata_doubt());
+        assert_eq!(subscription.poll_error(at(2)).map(|e| e.to_string()), None);
+    }
+
+    #[test]
+    fn a_timestamp_younger_than_all_records_means_the_end() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let wishes = BTreeMap::from([(tp(0), Some(Start::Timestamp(99)))]);
+        let mut subscription = Subscription::new(Topics::Manual(wishes), policy());
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        subscription.handle_lookup(at(0), 0, &plan, Ok(answer(0, -1, ErrorCode::NONE)));
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        assert_eq!(plan.request().topics[0].partitions[0].timestamp, NEWEST);
+    }
+
+    #[test]
+    fn an_answer_of_an_earlier_stint_is_ignored() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        subscription.seek(at(1), &tp(0), Start::Offset(7)).unwrap();
+        subscription.handle_lookup(at(1), 0, &plan, Ok(answer(0, 42, ErrorCode::NONE)));
+        let position = subscription.partition(&tp(0)).unwrap().position().unwrap();
+        assert_eq!(position.offset, 7);
+        assert!(subscription.seek(at(1), &tp(0), Start::Offset(-7)).is_err());
+        assert!(subscription.seek(at(1), &tp(9), Start::Oldest).is_err());
+    }
+
+    #[test]
+    fn out_of_range_is_an_error_or_a_reset_that_remembers_what_was_lost() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
+        subscription.handle_out_of_range(at(0), &tp(0), 100, 200);
+        let error = subscription.poll_error(at(0)).unwrap();
+        assert_eq!(error.kind(), ErrorKind::OffsetOutOfRange);
+        for part in ["7", "100", "200", "orders-0"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!(subscription.partition(&tp(0)).unwrap().phase, Phase::Stopped);
+
+        subscription.policy.out_of_range = OnOutOfRange::Oldest;
+        subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
+        subscription.handle_out_of_range(at(0), &tp(0), 100, 200);
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        subscription.handle_lookup(at(0), 0, &plan, Ok(answer(0, 100, ErrorCode::NONE)));
+        let begun = subscription.poll_begun().unwrap();
+        assert_eq!(begun.reset, Some((7, ResetReason::OutOfRange)));
+        assert_eq!(begun.position.offset, 100);
+    }
+
+    #[test]
+    fn a_topic_made_again_begins_at_its_beginning() {
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
+        let stint = subscription.partition(&tp(0)).unwrap().stint;
+        subscription.handle_topics(at(1), leaders(2, &[3]));
+        let partition = subscription.partition(&tp(0)).unwrap();
+        assert_ne!(partition.stint, stint);
+        assert_eq!(partition.phase, lookup(OLDEST));
+        assert_eq!(partition.reset_from, Some((7, ResetReason::TopicRecreated)));
+        assert_eq!(partition.leader.unwrap().node, 3);
+    }
+
+    #[test]
+    fn a_missing_topic_is_told_once_and_in_bounded_time() {
+        let mut subscription = by_name();
+        let missing = || {
+            vec![TopicNews {
+                name: ByteString::from("orders"),
+                outcome: Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            }]
+        };
+        subscription.handle_topics(at(0), missing());
+        subscription.handle_topics(at(5), missing());
+        assert!(subscription.poll_error(at(9)).is_none());
+        assert_eq!(subscription.poll_deadline(at(9)), Some(at(10)));
+        let error = subscription.poll_error(at(10)).unwrap();
+        assert!(error.to_string().contains("orders"), "{error}");
+        assert!(subscription.poll_error(at(99)).is_none());
+        subscription.handle_topics(at(100), leaders(1, &[1]));
+        assert_eq!(subscription.assign_ungrouped(at(100)).len(), 1);
+    }
+
+    #[test]
+    fn stale_metadata_does_not_bring_back_an_old_leader() {
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let newer = Leader { node: 2, epoch: 6 };
+        let partition = subscription.partition_mut(&tp(0)).unwrap();
+        partition.set_leader(at(0), Some(newer));
+        subscription.handle_topics(at(1), leaders(1, &[1]));
+        assert_eq!(subscription.partition(&tp(0)).unwrap().leader, Some(newer));
+    }
+}

@@ -1,0 +1,96 @@
+//! What the application asked to read: topics by name, or partitions one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytestring::ByteString;
+
+use crate::config::consumer::Start;
+use crate::error::{Error, ErrorKind};
+use crate::record::topic_partition::TopicPartition;
+
+/// The wish of the application.
+#[derive(Clone, Debug)]
+pub(crate) enum Topics {
+    /// Topics: shared out by the group, or all of their partitions without one.
+    Names(BTreeSet<ByteString>),
+    /// Exactly these partitions, each from where the application says; `None` means the group's
+    /// committed offset, or the start policy without one.
+    Manual(BTreeMap<TopicPartition, Option<Start>>),
+}
+
+impl Topics {
+    /// All topics whose leaders must be known.
+    pub(crate) fn names(&self) -> BTreeSet<ByteString> {
+        match self {
+            Self::Names(names) => names.clone(),
+            Self::Manual(partitions) => partitions.keys().map(|tp| tp.name().clone()).collect(),
+        }
+    }
+
+    /// Refuses names that no cluster accepts, and negative partitions and offsets.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::Names(names) => names.iter().try_for_each(|name| check_name(name)),
+            Self::Manual(partitions) => partitions.iter().try_for_each(|(tp, start)| {
+                check_name(tp.topic())?;
+                if tp.partition() < 0 {
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        "a partition's number must not be negative",
+                    )
+                    .with_partition(tp.topic(), tp.partition()));
+                }
+                match start {
+                    Some(Start::Offset(offset)) if *offset < 0 => Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        format!("the start offset {offset} is negative"),
+                    )
+                    .with_partition(tp.topic(), tp.partition())),
+                    _ => Ok(()),
+                }
+            }),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let legal = !name.is_empty()
+        && name.len() <= MAX_NAME
+        && name != "."
+        && name != ".."
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    if legal {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!("{name:?} is no legal topic name: 1 to {MAX_NAME} of letters, digits, '.', '_', '-'"),
+    ))
+}
+
+/// Kafka's limit: a topic's name is part of a folder's name.
+const MAX_NAME: usize = 249;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_cluster_accepts_are_refused() {
+        let names = |name: &str| Topics::Names(BTreeSet::from([ByteString::from(name)]));
+        assert!(names("orders.eu-1_x").validate().is_ok());
+        let long = "x".repeat(250);
+        for bad in ["", ".", "..", "a/b", "ä", "a b", &long] {
+            let error = names(bad).validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
+        }
+        let manual = |partition, start| {
+            Topics::Manual(BTreeMap::from([(TopicPartition::new("t", partition), start)]))
+        };
+        assert!(manual(0, None).validate().is_ok());
+        assert!(manual(-1, None).validate().is_err());
+        assert!(manual(0, Some(Start::Offset(-1))).validate().is_err());
+    }
+}
