@@ -255,7 +255,12 @@ mod tests {
             .with_partition("orders", 3)
             .with_broker("127.0.0.1:9092");
         let text = error.to_string();
-        for part in ["Produce", "orders-3", "127.0.0.1:9092", "NOT_LEADER_OR_FOLLOWER"] {
+        for part in [
+            "Produce",
+            "orders-3",
+            "127.0.0.1:9092",
+            "NOT_LEADER_OR_FOLLOWER",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(error.is_retriable());
