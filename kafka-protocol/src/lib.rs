@@ -3,4 +3,5 @@
 //! Bytes to values and back. This crate opens no socket and knows neither client nor broker nor any
 //! async runtime.
 
+pub mod compression;
 pub mod record;
