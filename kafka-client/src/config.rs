@@ -1,3 +1,8 @@
-//! The knobs. Each type documents its defaults; none knows what it configures.
+//! The knobs, a type per role. Knows nothing of what it configures.
 
+pub mod client;
 pub mod consumer;
+pub mod producer;
+
+pub use client::ClientConfig;
+pub use producer::{Acks, ProducerConfig};
