@@ -8,6 +8,10 @@
 pub mod backoff;
 pub mod cluster;
 pub mod connection;
+pub mod consumer;
+pub mod fetch;
+pub mod group;
 pub mod producer;
+pub mod subscription;
 pub mod time;
 pub mod versions;

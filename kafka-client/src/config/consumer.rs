@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
+use crate::config::client::config_error;
+use crate::error::Result;
 
 /// Where reading begins in a partition that has no position yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub enum IsolationLevel {
 
 impl IsolationLevel {
     /// The number that stands for it in requests.
-    pub(crate) fn code(self) -> i8 {
+    pub(crate) const fn code(self) -> i8 {
         match self {
             Self::ReadUncommitted => 0,
             Self::ReadCommitted => 1,
@@ -69,51 +70,50 @@ impl IsolationLevel {
     }
 }
 
-/// How a consumer reads, joins its group and commits.
+/// Settings of a consumer, with Kafka's property names.
 ///
 /// # Defaults
 ///
-/// Those of Kafka's Java consumer, except where the text says why not.
+/// Those of Kafka's Java consumer, except where a reason is given.
 ///
-/// * [`start`](Self::start): [`Start::Newest`] (`auto.offset.reset=latest`).
-/// * [`on_out_of_range`](Self::on_out_of_range): [`OnOutOfRange::Error`]. Java uses one setting for this
-///   and for the start, so that an expired offset silently skips to the end of the topic.
-/// * [`commit_mode`](Self::commit_mode): [`CommitMode::OnAck`]. Java commits what was polled.
-/// * [`auto_commit_interval`](Self::auto_commit_interval): 5 s.
-/// * [`isolation_level`](Self::isolation_level): [`IsolationLevel::ReadUncommitted`].
-/// * [`fetch_min_bytes`](Self::fetch_min_bytes): 1; [`fetch_max_wait`](Self::fetch_max_wait): 500 ms.
-/// * [`fetch_max_bytes`](Self::fetch_max_bytes): 50 MiB;
-///   [`max_partition_fetch_bytes`](Self::max_partition_fetch_bytes): 1 MiB.
-/// * [`buffer_bytes`](Self::buffer_bytes): 64 MiB.
-/// * [`check_crcs`](Self::check_crcs): true.
-/// * [`session_timeout`](Self::session_timeout): 45 s;
-///   [`heartbeat_interval`](Self::heartbeat_interval): 3 s.
-/// * [`max_poll_interval`](Self::max_poll_interval): 5 min.
-/// * [`revocation_grace`](Self::revocation_grace): 5 s.
-/// * [`request_timeout`](Self::request_timeout): 30 s.
-/// * [`retry_backoff`](Self::retry_backoff): 100 ms, up to 1 s.
-/// * [`missing_topic_timeout`](Self::missing_topic_timeout): 10 s.
-#[derive(Clone, Debug)]
+/// | setting | property | default |
+/// |---|---|---|
+/// | `start` | `auto.offset.reset` | newest |
+/// | `on_out_of_range` | none (Java takes `auto.offset.reset`, so that an expired offset skips to the end) | error |
+/// | `commit_mode` | `enable.auto.commit` | on acknowledgement (Java commits what was polled) |
+/// | `commit_interval` | `auto.commit.interval.ms` | 5 s |
+/// | `isolation_level` | `isolation.level` | read uncommitted |
+/// | `fetch_bytes_min` | `fetch.min.bytes` | 1 |
+/// | `fetch_wait_max` | `fetch.max.wait.ms` | 500 ms |
+/// | `fetch_bytes_max` | `fetch.max.bytes` | 50 MiB |
+/// | `partition_bytes_max` | `max.partition.fetch.bytes` | 1 MiB |
+/// | `buffer_bytes` | none (Java has no limit) | 64 MiB |
+/// | `check_crcs` | `check.crcs` | on |
+/// | `group_instance_id` | `group.instance.id` | none |
+/// | `session_timeout` | `session.timeout.ms` | 45 s |
+/// | `heartbeat_interval` | `heartbeat.interval.ms` | 3 s |
+/// | `poll_interval_max` | `max.poll.interval.ms` | 5 min |
+/// | `revocation_grace` | none | 5 s |
+/// | `missing_topic_patience` | none | 10 s |
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerConfig {
     pub(crate) start: Start,
     pub(crate) on_out_of_range: OnOutOfRange,
     pub(crate) commit_mode: CommitMode,
-    pub(crate) auto_commit_interval: Duration,
+    pub(crate) commit_interval: Duration,
     pub(crate) isolation_level: IsolationLevel,
-    pub(crate) fetch_min_bytes: i32,
-    pub(crate) fetch_max_wait: Duration,
-    pub(crate) fetch_max_bytes: i32,
-    pub(crate) max_partition_fetch_bytes: i32,
+    pub(crate) fetch_bytes_min: i32,
+    pub(crate) fetch_wait_max: Duration,
+    pub(crate) fetch_bytes_max: i32,
+    pub(crate) partition_bytes_max: i32,
     pub(crate) buffer_bytes: usize,
     pub(crate) check_crcs: bool,
     pub(crate) group_instance_id: Option<String>,
     pub(crate) session_timeout: Duration,
     pub(crate) heartbeat_interval: Duration,
-    pub(crate) max_poll_interval: Option<Duration>,
+    pub(crate) poll_interval_max: Option<Duration>,
     pub(crate) revocation_grace: Duration,
-    pub(crate) request_timeout: Duration,
-    pub(crate) retry_backoff: (Duration, Duration),
-    pub(crate) missing_topic_timeout: Duration,
+    pub(crate) missing_topic_patience: Duration,
 }
 
 impl Default for ConsumerConfig {
@@ -122,244 +122,85 @@ impl Default for ConsumerConfig {
             start: Start::Newest,
             on_out_of_range: OnOutOfRange::Error,
             commit_mode: CommitMode::OnAck,
-            auto_commit_interval: Duration::from_secs(5),
+            commit_interval: Duration::from_secs(5),
             isolation_level: IsolationLevel::ReadUncommitted,
-            fetch_min_bytes: 1,
-            fetch_max_wait: Duration::from_millis(500),
-            fetch_max_bytes: 50 * MIB,
-            max_partition_fetch_bytes: MIB,
-            buffer_bytes: 64 * MIB as usize,
+            fetch_bytes_min: 1,
+            fetch_wait_max: Duration::from_millis(500),
+            fetch_bytes_max: 50 << 20,
+            partition_bytes_max: 1 << 20,
+            buffer_bytes: 64 << 20,
             check_crcs: true,
             group_instance_id: None,
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
-            max_poll_interval: Some(Duration::from_secs(300)),
+            poll_interval_max: Some(Duration::from_secs(300)),
             revocation_grace: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(30),
-            retry_backoff: (Duration::from_millis(100), Duration::from_secs(1)),
-            missing_topic_timeout: Duration::from_secs(10),
+            missing_topic_patience: Duration::from_secs(10),
         }
     }
 }
 
 impl ConsumerConfig {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Where reading begins in a partition without a committed offset (`auto.offset.reset`).
-    #[must_use]
-    pub fn start(mut self, start: Start) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// What to do when the position lies outside of what the partition holds.
-    #[must_use]
-    pub fn on_out_of_range(mut self, policy: OnOutOfRange) -> Self {
-        self.on_out_of_range = policy;
-        self
-    }
-
-    /// When offsets are committed (`enable.auto.commit`).
-    #[must_use]
-    pub fn commit_mode(mut self, mode: CommitMode) -> Self {
-        self.commit_mode = mode;
-        self
-    }
-
-    /// How often offsets are committed in the background (`auto.commit.interval.ms`).
-    #[must_use]
-    pub fn auto_commit_interval(mut self, interval: Duration) -> Self {
-        self.auto_commit_interval = interval;
-        self
-    }
-
-    /// Which records of transactions are delivered (`isolation.level`).
-    #[must_use]
-    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
-        self.isolation_level = level;
-        self
-    }
-
-    /// How many bytes a broker gathers before it answers a fetch (`fetch.min.bytes`).
-    #[must_use]
-    pub fn fetch_min_bytes(mut self, bytes: i32) -> Self {
-        self.fetch_min_bytes = bytes;
-        self
-    }
-
-    /// How long a broker waits for the least number of bytes (`fetch.max.wait.ms`).
-    #[must_use]
-    pub fn fetch_max_wait(mut self, wait: Duration) -> Self {
-        self.fetch_max_wait = wait;
-        self
-    }
-
-    /// How many bytes one answer may hold (`fetch.max.bytes`). A single larger batch still comes through.
-    #[must_use]
-    pub fn fetch_max_bytes(mut self, bytes: i32) -> Self {
-        self.fetch_max_bytes = bytes;
-        self
-    }
-
-    /// How many bytes of one partition one answer may hold (`max.partition.fetch.bytes`).
-    #[must_use]
-    pub fn max_partition_fetch_bytes(mut self, bytes: i32) -> Self {
-        self.max_partition_fetch_bytes = bytes;
-        self
-    }
-
-    /// How many bytes may be fetched and not yet consumed, over all partitions. When they are used up
-    /// no fetch is sent; heartbeats go on. Java has no such limit.
-    #[must_use]
-    pub fn buffer_bytes(mut self, bytes: usize) -> Self {
-        self.buffer_bytes = bytes;
-        self
-    }
-
-    /// Whether the checksum of each batch is computed and compared (`check.crcs`).
-    #[must_use]
-    pub fn check_crcs(mut self, check: bool) -> Self {
-        self.check_crcs = check;
-        self
-    }
-
-    /// Makes the member static: a restart within the session timeout causes no rebalance
-    /// (`group.instance.id`).
-    #[must_use]
-    pub fn group_instance_id(mut self, id: impl Into<String>) -> Self {
-        self.group_instance_id = Some(id.into());
-        self
-    }
-
-    /// After how much silence the coordinator takes a member for dead (`session.timeout.ms`).
-    #[must_use]
-    pub fn session_timeout(mut self, timeout: Duration) -> Self {
-        self.session_timeout = timeout;
-        self
-    }
-
-    /// How often a member speaks to its coordinator (`heartbeat.interval.ms`). Heartbeats are sent in the
-    /// background, however long a record takes.
-    #[must_use]
-    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
-        self.heartbeat_interval = interval;
-        self
-    }
-
-    /// How long the application may go without asking for or acknowledging a record before the member
-    /// gives its partitions to others (`max.poll.interval.ms`); `None` for no limit. It is also how long
-    /// the coordinator waits for members in a rebalance; 5 min then if there is no limit.
-    #[must_use]
-    pub fn max_poll_interval(mut self, interval: Option<Duration>) -> Self {
-        self.max_poll_interval = interval;
-        self
-    }
-
-    /// How long a rebalance waits for records that were delivered and not yet acknowledged, so that they
-    /// can still be committed.
-    #[must_use]
-    pub fn revocation_grace(mut self, grace: Duration) -> Self {
-        self.revocation_grace = grace;
-        self
-    }
-
-    /// How long one request may take (`request.timeout.ms`).
-    #[must_use]
-    pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
-        self
-    }
-
-    /// The wait after a failure, and the limit up to which it doubles (`retry.backoff.ms`,
-    /// `retry.backoff.max.ms`).
-    #[must_use]
-    pub fn retry_backoff(mut self, initial: Duration, max: Duration) -> Self {
-        self.retry_backoff = (initial, max);
-        self
-    }
-
-    /// After how long an error says that a topic does not exist. The consumer goes on looking for it.
-    #[must_use]
-    pub fn missing_topic_timeout(mut self, timeout: Duration) -> Self {
-        self.missing_topic_timeout = timeout;
-        self
-    }
-
-    /// Refuses what cannot work together.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
-        let refuse = |text: String| Err(Error::new(ErrorKind::Config, text));
-        if self.heartbeat_interval.is_zero() {
-            return refuse("heartbeat.interval.ms must be positive".to_owned());
-        }
-        if self.session_timeout <= self.heartbeat_interval {
-            return refuse(format!(
-                "session.timeout.ms ({} ms) must be longer than heartbeat.interval.ms ({} ms)",
-                self.session_timeout.as_millis(),
-                self.heartbeat_interval.as_millis()
+    /// Refuses what cannot work, before anything is opened.
+    pub(crate) fn validate(&self, request_timeout: Duration) -> Result<()> {
+        if self.heartbeat_interval.is_zero() || self.session_timeout <= self.heartbeat_interval {
+            return Err(config_error(
+                "session.timeout.ms must be longer than heartbeat.interval.ms, and that more than zero",
             ));
         }
-        if self.request_timeout <= self.fetch_max_wait {
-            return refuse(format!(
-                "request.timeout.ms ({} ms) must be longer than fetch.max.wait.ms ({} ms)",
-                self.request_timeout.as_millis(),
-                self.fetch_max_wait.as_millis()
+        if request_timeout <= self.fetch_wait_max {
+            return Err(config_error(
+                "request.timeout.ms must be longer than fetch.max.wait.ms",
             ));
         }
-        if self.fetch_min_bytes < 0 || self.fetch_max_bytes < 1 || self.max_partition_fetch_bytes < 1
-        {
-            return refuse(
-                "fetch.min.bytes must not be negative, fetch.max.bytes and \
-                 max.partition.fetch.bytes must be positive"
-                    .to_owned(),
-            );
+        if self.fetch_bytes_min < 0 {
+            return Err(config_error("fetch.min.bytes must not be negative"));
         }
-        if self.buffer_bytes == 0 || self.auto_commit_interval.is_zero() {
-            return refuse("buffer.bytes and auto.commit.interval.ms must be positive".to_owned());
+        for (name, bytes) in [
+            ("fetch.max.bytes", self.fetch_bytes_max),
+            ("max.partition.fetch.bytes", self.partition_bytes_max),
+        ] {
+            if bytes < 1 {
+                return Err(config_error(format!("{name} must be more than zero")));
+            }
         }
-        if let Some(limit) = self.max_poll_interval
-            && limit.is_zero()
-        {
-            return refuse("max.poll.interval.ms must be positive".to_owned());
+        if self.buffer_bytes == 0 {
+            return Err(config_error("the buffer of a consumer must not be zero"));
         }
-        if let Start::Offset(offset) = self.start
-            && offset < 0
-        {
-            return refuse(format!("the start offset {offset} is negative"));
+        if self.commit_interval.is_zero() {
+            return Err(config_error("auto.commit.interval.ms must be more than zero"));
+        }
+        if self.poll_interval_max.is_some_and(|interval| interval.is_zero()) {
+            return Err(config_error("max.poll.interval.ms must be more than zero"));
+        }
+        if matches!(self.start, Start::Offset(offset) if offset < 0) {
+            return Err(config_error("the start offset must not be negative"));
         }
         Ok(())
     }
 }
 
-const MIB: i32 = 1024 * 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(change: impl FnOnce(&mut ConsumerConfig), named: &str) {
+        let mut config = ConsumerConfig::default();
+        change(&mut config);
+        let error = config.validate(Duration::from_secs(30)).unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+    }
+
     #[test]
-    fn defaults_are_valid_and_contradictions_are_named() {
-        assert!(ConsumerConfig::new().validate().is_ok());
-        let bad = [
-            (
-                ConsumerConfig::new().heartbeat_interval(Duration::from_secs(45)),
-                "session.timeout.ms",
-            ),
-            (
-                ConsumerConfig::new().fetch_max_wait(Duration::from_secs(30)),
-                "fetch.max.wait.ms",
-            ),
-            (ConsumerConfig::new().fetch_max_bytes(0), "fetch.max.bytes"),
-            (ConsumerConfig::new().buffer_bytes(0), "buffer.bytes"),
-            (ConsumerConfig::new().start(Start::Offset(-3)), "-3"),
-        ];
-        for (config, named) in bad {
-            let error = config.validate().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains(named), "{error}");
-        }
+    fn contradictions_are_refused_by_name() {
+        let valid = ConsumerConfig::default().validate(Duration::from_secs(30));
+        assert!(valid.is_ok());
+        refused(|c| c.heartbeat_interval = Duration::from_secs(45), "session.timeout.ms");
+        refused(|c| c.fetch_wait_max = Duration::from_secs(30), "fetch.max.wait.ms");
+        refused(|c| c.fetch_bytes_max = 0, "fetch.max.bytes");
+        refused(|c| c.partition_bytes_max = -1, "max.partition.fetch.bytes");
+        refused(|c| c.buffer_bytes = 0, "buffer");
+        refused(|c| c.poll_interval_max = Some(Duration::ZERO), "max.poll.interval.ms");
+        refused(|c| c.start = Start::Offset(-3), "start offset");
     }
 }

@@ -137,18 +137,16 @@ impl Consumer {
         config: ConsumerConfig,
         topics: Topics,
         group: Option<ByteString>,
+        backoff: Backoff,
     ) -> Self {
-        let (initial, max) = config.retry_backoff;
-        let backoff = Backoff::new(initial, max);
         let group = group.map(|name| {
             let manners = Manners {
                 group: name,
                 instance: config.group_instance_id.as_deref().map(ByteString::from),
                 session_timeout: config.session_timeout,
-                rebalance_timeout: config.max_poll_interval.unwrap_or(REBALANCE_PATIENCE),
+                rebalance_timeout: config.poll_interval_max.unwrap_or(REBALANCE_PATIENCE),
                 heartbeat_interval: config.heartbeat_interval,
                 grace: config.revocation_grace,
-                request_timeout: config.request_timeout,
                 backoff,
             };
             let names = match &topics {
@@ -161,14 +159,14 @@ impl Consumer {
             start: config.start,
             out_of_range: config.on_out_of_range,
             backoff,
-            missing_topic: config.missing_topic_timeout,
+            missing_topic: config.missing_topic_patience,
         };
         let limits = Limits {
             buffer: config.buffer_bytes,
-            max_bytes: config.fetch_max_bytes,
-            max_partition_bytes: config.max_partition_fetch_bytes,
-            min_bytes: config.fetch_min_bytes,
-            max_wait: config.fetch_max_wait,
+            max_bytes: config.fetch_bytes_max,
+            max_partition_bytes: config.partition_bytes_max,
+            min_bytes: config.fetch_bytes_min,
+            max_wait: config.fetch_wait_max,
             isolation: config.isolation_level,
             backoff,
         };
@@ -176,7 +174,7 @@ impl Consumer {
             subscription: Subscription::new(topics, policy),
             fetch: Fetch::new(limits),
             group,
-            commit_at: now + config.auto_commit_interval,
+            commit_at: now + config.commit_interval,
             config,
             events: VecDeque::new(),
             fatal: None,
@@ -225,7 +223,7 @@ impl Consumer {
         if let Some(action) = self.poll_group(now) {
             return Some(action);
         }
-        if self.subscription.poll_metadata_doubt() {
+        if self.subscription.poll_metadata_doubt(now) {
             return Some(Action::RefreshMetadata);
         }
         if self.closing || self.is_revoking() {
@@ -405,7 +403,7 @@ impl Consumer {
         }
         group.handle_noted(open);
         if self.commit_at <= now {
-            self.commit_at = now + self.config.auto_commit_interval;
+            self.commit_at = now + self.config.commit_interval;
         }
     }
 
@@ -529,7 +527,7 @@ impl Consumer {
 
     /// Nobody takes records any more: others may.
     fn watch_progress(&mut self, now: Instant) {
-        if let Some(limit) = self.config.max_poll_interval
+        if let Some(limit) = self.config.poll_interval_max
             && self.progress_at + limit <= now
             && let Some(group) = &mut self.group
         {
@@ -596,7 +594,7 @@ impl Consumer {
             (Phase::Lookup { .. }, _) => (PartitionState::OffsetLookup, partition.since),
             (Phase::Reading(position), Some(node)) => {
                 let (stint, offset) = (partition.stint, position.offset);
-                let state = self.fetch.state_of(now, tp, stint, offset, node);
+                let state = self.fetch.state_of(now, tp, (stint, offset), node);
                 if state == PartitionState::Broker {
                     let trouble = self.fetch.trouble_of(node);
                     retry_at = trouble.as_ref().map(|(until, _)| *until);
@@ -652,7 +650,7 @@ impl Consumer {
         let commit = group.map(|_| self.commit_at);
         let progress = self
             .config
-            .max_poll_interval
+            .poll_interval_max
             .filter(|_| group.is_some_and(|group| !group.is_resting()))
             .map(|limit| self.progress_at + limit);
         let deadline = earlier(

@@ -18,7 +18,7 @@ use crate::machine::fetch::delivery::{Aborted, Run, Visibility, scan};
 use crate::machine::fetch::plan::{Asked, FetchPlan, candidates};
 use crate::machine::subscription::Subscription;
 use crate::machine::subscription::position::{Leader, Phase, Position};
-use crate::machine::subscription::reset::{doubts_metadata, is_final};
+use crate::machine::subscription::reset::is_final;
 use crate::machine::subscription::status::PartitionState;
 use crate::machine::time::{Duration, Instant};
 use crate::record::topic_partition::TopicPartition;
@@ -55,7 +55,6 @@ pub(crate) struct Fetch {
 #[derive(Debug)]
 struct InFlight {
     call: u64,
-    sent: Instant,
     reserved: usize,
     partitions: BTreeMap<TopicPartition, (u64, i64)>,
 }
@@ -106,7 +105,6 @@ impl Fetch {
             self.calls += 1;
             let flight = InFlight {
                 call: self.calls,
-                sent: now,
                 reserved: share,
                 partitions: partitions
                     .iter()
@@ -273,7 +271,7 @@ impl Fetch {
                 if told.node >= 0 && told.epoch > asked.leader_epoch {
                     partition.set_leader(now, Some(told));
                 }
-                if doubts_metadata(code) {
+                if code.invalidates_metadata() || code == ErrorCode::UNKNOWN_LEADER_EPOCH {
                     subscription.doubt_metadata();
                 }
                 return;
@@ -386,30 +384,39 @@ impl Fetch {
             .min()
     }
 
-    /// What a partition that has a position and a leader does, and since when.
+    /// What a partition does that has a leader and is in this stint at this offset.
     pub(crate) fn state_of(
         &self,
         now: Instant,
         tp: &TopicPartition,
-        stint: u64,
-        offset: i64,
+        at: (u64, i64),
         leader: i32,
-    ) -> Option<(PartitionState, Instant)> {
-        if let Some(flight) = self.in_flight.get(&leader)
-            && flight.partitions.get(tp) == Some(&(stint, offset))
-        {
-            return Some((PartitionState::Fetching, flight.sent));
-        }
+    ) -> PartitionState {
         if self.buffered_of(tp) > 0 {
-            return Some((PartitionState::Buffered, now));
+            return PartitionState::Buffered;
         }
         if let Some(flight) = self.in_flight.get(&leader) {
-            return Some((PartitionState::Turn, flight.sent));
+            return match flight.partitions.get(tp) {
+                Some(asked) if *asked == at => PartitionState::Fetching,
+                _ => PartitionState::Turn,
+            };
         }
         if self.trouble.get(&leader).is_some_and(|trouble| trouble.until > now) {
-            return Some((PartitionState::Broker, now));
+            return PartitionState::Broker;
         }
-        self.starved.then_some((PartitionState::Buffer, now))
+        if self.starved {
+            PartitionState::Buffer
+        } else {
+            PartitionState::Turn
+        }
+    }
+
+    /// Where the application goes on in what lies ready of a stint.
+    pub(crate) fn next_ready(&self, tp: &TopicPartition, stint: u64) -> Option<i64> {
+        self.ready
+            .iter()
+            .find(|run| run.partition == *tp && run.stint == stint)
+            .map(|run| run.from)
     }
 
     /// Until when a node is left alone, and why.
@@ -584,7 +591,7 @@ mod tests {
         }
         // Runs of 142 bytes, answers of up to 400: the fifth run leaves no room.
         assert_eq!(rounds, 5);
-        let (state, _) = fetch.state_of(at(0), &tp(0), 1, offset, 1).unwrap();
+        let state = fetch.state_of(at(0), &tp(0), (1, offset), 1);
         assert_eq!(state, PartitionState::Buffered);
         let run = fetch.take(&subscription).unwrap();
         assert_eq!(fetch.poll(at(0), &mut subscription), None);
@@ -637,7 +644,7 @@ mod tests {
         moved.current_leader.leader_epoch = 6;
         let response = answer(vec![moved, failed(1, ErrorCode::NOT_LEADER_OR_FOLLOWER)]);
         fetch.handle_answer(at(0), 200, &plan, Ok(response), &mut subscription);
-        assert!(subscription.poll_metadata_doubt());
+        assert!(subscription.poll_metadata_doubt(at(0)));
         // The new leader of one was told; the other one waits for metadata or for a moment.
         let plan = fetch.poll(at(0), &mut subscription).unwrap();
         assert_eq!((plan.node, offsets(&plan)), (3, vec![(0, 0)]));
@@ -702,7 +709,7 @@ mod tests {
         fetch.handle_answer(at(1), 200, &plan, Err(broken), &mut subscription);
         assert_eq!(fetch.poll(at(1), &mut subscription), None);
         assert_eq!(fetch.poll_deadline(at(1)), Some(at(2)));
-        let (state, _) = fetch.state_of(at(1), &tp(1), 2, 0, 1).unwrap();
+        let state = fetch.state_of(at(1), &tp(1), (2, 0), 1);
         assert_eq!(state, PartitionState::Broker);
         assert!(fetch.poll(at(2), &mut subscription).is_some());
     }

@@ -417,6 +417,11 @@ impl Group {
         }
     }
 
+    /// Whether the member waits for the application to come back.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.member.as_ref().is_some_and(ClassicMember::is_resting)
+    }
+
     /// The application is back.
     pub(crate) fn wake(&mut self, now: Instant) {
         if let Some(member) = &mut self.member {

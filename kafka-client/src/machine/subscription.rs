@@ -42,6 +42,8 @@ pub(crate) struct Subscription {
     begun: VecDeque<Begun>,
     /// Something said that the leaders may be others by now.
     metadata_doubted: bool,
+    /// When to ask again while something is missing.
+    nag_at: Instant,
 }
 
 /// The rules of one consumer.
@@ -87,6 +89,7 @@ impl Subscription {
             errors: VecDeque::new(),
             begun: VecDeque::new(),
             metadata_doubted: false,
+            nag_at: Instant::ZERO,
         }
     }
 
@@ -205,9 +208,26 @@ impl Subscription {
         self.begun.pop_front()
     }
 
-    /// Whether somebody should ask the cluster for its leaders again. Asking clears it.
-    pub(crate) fn poll_metadata_doubt(&mut self) -> bool {
+    /// Whether somebody should ask the cluster for its leaders again: because something told so, or now
+    /// and then while a topic or a leader is missing. Asking clears it.
+    pub(crate) fn poll_metadata_doubt(&mut self, now: Instant) -> bool {
+        if self.misses_something() && self.nag_at <= now {
+            self.metadata_doubted = true;
+        }
+        if self.metadata_doubted {
+            self.nag_at = now + NAG_INTERVAL;
+        }
         std::mem::take(&mut self.metadata_doubted)
+    }
+
+    fn misses_something(&self) -> bool {
+        self.known.values().any(|known| known.missing.is_some())
+            || self.partitions.values().any(|partition| partition.leader.is_none())
+    }
+
+    /// Whether [`Self::poll_error`] has something to say.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// When to look again, if nothing happens before.
@@ -217,7 +237,8 @@ impl Subscription {
             Some((since, false)) => Some(since + self.policy.missing_topic),
             _ => None,
         });
-        earlier(retry, missing.min())
+        let nag = self.misses_something().then_some(self.nag_at);
+        earlier(earlier(retry, missing.min()), nag)
     }
 
     /// From now on exactly these partitions are read; each begins a new stint at the group's committed
@@ -474,6 +495,9 @@ fn lookup(timestamp: i64) -> Phase {
     }
 }
 
+/// How often the cluster is asked for what is missing.
+const NAG_INTERVAL: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::ListOffsetsResponse;
@@ -567,8 +591,8 @@ mod tests {
         let broken = Error::new(ErrorKind::Disconnected, "gone");
         subscription.handle_lookup(at(2), 200, &two, Err(broken));
         assert_eq!(subscription.partition(&tp(1)).unwrap().phase, lookup(NEWEST));
-        assert!(subscription.poll_metadata_doubt());
-        assert!(!subscription.poll_metadata_doubt());
+        assert!(subscription.poll_metadata_doubt(at(2)));
+        assert!(!subscription.poll_metadata_doubt(at(2)));
         assert_eq!(subscription.poll_error(at(2)).map(|e| e.to_string()), None);
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn decode_assignment(blob: &Bytes) -> Result<BTreeSet<TopicPartition>
 fn encode<M: Message>(message: &M) -> Result<Bytes, EncodeError> {
     let version = M::VERSIONS.max;
     let mut writer = Writer::new();
-    writer.write_i16(version);
+    writer.i16(version);
     message.encode(&mut writer, version)?;
     Ok(writer.into_bytes())
 }
@@ -84,7 +84,7 @@ fn encode<M: Message>(message: &M) -> Result<Bytes, EncodeError> {
 /// A version that is newer than ours begins as ours does.
 fn decode<M: Message>(blob: &Bytes) -> Result<M, DecodeError> {
     let mut reader = Reader::new(blob.clone());
-    let version = reader.read_i16()?.clamp(M::VERSIONS.min, M::VERSIONS.max);
+    let version = reader.i16("version")?.clamp(M::VERSIONS.min, M::VERSIONS.max);
     M::decode(&mut reader, version)
 }
 

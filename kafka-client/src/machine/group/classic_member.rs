@@ -36,7 +36,6 @@ pub(crate) struct Manners {
     pub(crate) heartbeat_interval: Duration,
     /// How long a revocation waits for records under way.
     pub(crate) grace: Duration,
-    pub(crate) request_timeout: Duration,
     pub(crate) backoff: Backoff,
 }
 
@@ -602,6 +601,16 @@ impl ClassicMember {
     pub(crate) fn rest(&mut self, now: Instant) {
         if matches!(self.state, State::Stable) {
             self.revoke(now, Duration::ZERO, Then::Rest);
+        }
+    }
+
+    /// Whether it waits for [`Self::wake`].
+    pub(crate) fn is_resting(&self) -> bool {
+        match self.state {
+            State::Outside { join_at } => join_at.is_none(),
+            State::Revoking { then, .. } => then == Then::Rest,
+            State::Leaving { rests, .. } => rests,
+            _ => false,
         }
     }
 

@@ -101,9 +101,7 @@ impl Verdict {
         match code {
             ErrorCode::REBALANCE_IN_PROGRESS => Self::Rebalance,
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::ILLEGAL_GENERATION => Self::Lost(code),
-            ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
-                Self::NotCoordinator
-            }
+            code if code.invalidates_coordinator() => Self::NotCoordinator,
             ErrorCode::FENCED_INSTANCE_ID
             | ErrorCode::GROUP_AUTHORIZATION_FAILED
             | ErrorCode::INVALID_GROUP_ID

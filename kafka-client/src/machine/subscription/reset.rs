@@ -177,7 +177,7 @@ pub(crate) fn handle_lookup(
                     outcome.errors.push(error.clone());
                     partition.stop(now, error);
                 } else {
-                    outcome.metadata_doubted |= doubts_metadata(code);
+                    outcome.metadata_doubted |= code.invalidates_metadata();
                     partition.failed(now, random, error);
                 }
             }
@@ -196,24 +196,6 @@ pub(crate) fn is_final(code: ErrorCode) -> bool {
             | ErrorCode::UNSUPPORTED_VERSION
             | ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT
             | ErrorCode::INVALID_REQUEST
-    )
-}
-
-/// Codes that say that somebody else is to be asked.
-pub(crate) fn doubts_metadata(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::NOT_LEADER_OR_FOLLOWER
-            | ErrorCode::FENCED_LEADER_EPOCH
-            | ErrorCode::UNKNOWN_LEADER_EPOCH
-            | ErrorCode::LEADER_NOT_AVAILABLE
-            | ErrorCode::REPLICA_NOT_AVAILABLE
-            | ErrorCode::OFFSET_NOT_AVAILABLE
-            | ErrorCode::KAFKA_STORAGE_ERROR
-            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-            | ErrorCode::UNKNOWN_TOPIC_ID
-            | ErrorCode::INCONSISTENT_TOPIC_ID
-            | ErrorCode::BROKER_NOT_AVAILABLE
     )
 }
 
