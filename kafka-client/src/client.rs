@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::config::client::ClientConfig;
+use crate::consumer::ConsumerBuilder;
 use crate::driver::clock;
 use crate::driver::cluster_task::ClusterHandle;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +33,12 @@ impl Client {
     #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())
+    }
+
+    /// A consumer to be configured.
+    #[must_use]
+    pub fn consumer(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.cluster.clone())
     }
 
     /// The operator's face.

@@ -5,4 +5,5 @@ pub mod consumer;
 pub mod producer;
 
 pub use client::ClientConfig;
+pub use consumer::ConsumerConfig;
 pub use producer::{Acks, ProducerConfig};

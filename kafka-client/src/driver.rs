@@ -6,10 +6,14 @@
 
 pub(crate) mod broker_pool;
 pub(crate) mod budget;
+pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod cluster_task;
 pub(crate) mod connection_task;
+pub(crate) mod consumed;
+pub(crate) mod consumer_task;
 pub(crate) mod delivery;
 pub(crate) mod producer_task;
+pub(crate) mod stint;
 pub(crate) mod tasks;
 pub(crate) mod transport;

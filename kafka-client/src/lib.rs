@@ -17,14 +17,19 @@ pub mod blocking;
 #[cfg(feature = "tokio")]
 pub mod client;
 #[cfg(feature = "tokio")]
+pub mod consumer;
+#[cfg(feature = "tokio")]
 mod driver;
 #[cfg(feature = "tokio")]
 pub mod producer;
 
 pub use error::{Error, ErrorKind, Result};
+pub use record::topic_partition::TopicPartition;
 pub use record::{Record, RecordMetadata};
 
 #[cfg(feature = "tokio")]
 pub use client::Client;
+#[cfg(feature = "tokio")]
+pub use consumer::{Consumer, ConsumerRecord};
 #[cfg(feature = "tokio")]
 pub use producer::{Producer, Ticket};

@@ -23,4 +23,4 @@ pub use error::{RecordError, RecordErrorKind};
 pub use header::{Attributes, BatchHeader, HeaderError, ProducerStamp, TimestampType};
 pub use legacy::LegacyBatch;
 pub use patch::{set_base_offset, set_leader_epoch, set_log_append_time, set_producer};
-pub use read::{HeaderRef, Headers, Record, RecordRef, Records};
+pub use read::{HeaderRef, Headers, IntoRecords, Record, RecordRef, Records};

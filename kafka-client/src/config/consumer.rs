@@ -168,9 +168,14 @@ impl ConsumerConfig {
             return Err(config_error("the buffer of a consumer must not be zero"));
         }
         if self.commit_interval.is_zero() {
-            return Err(config_error("auto.commit.interval.ms must be more than zero"));
+            return Err(config_error(
+                "auto.commit.interval.ms must be more than zero",
+            ));
         }
-        if self.poll_interval_max.is_some_and(|interval| interval.is_zero()) {
+        if self
+            .poll_interval_max
+            .is_some_and(|interval| interval.is_zero())
+        {
             return Err(config_error("max.poll.interval.ms must be more than zero"));
         }
         if matches!(self.start, Start::Offset(offset) if offset < 0) {
@@ -195,12 +200,21 @@ mod tests {
     fn contradictions_are_refused_by_name() {
         let valid = ConsumerConfig::default().validate(Duration::from_secs(30));
         assert!(valid.is_ok());
-        refused(|c| c.heartbeat_interval = Duration::from_secs(45), "session.timeout.ms");
-        refused(|c| c.fetch_wait_max = Duration::from_secs(30), "fetch.max.wait.ms");
+        refused(
+            |c| c.heartbeat_interval = Duration::from_secs(45),
+            "session.timeout.ms",
+        );
+        refused(
+            |c| c.fetch_wait_max = Duration::from_secs(30),
+            "fetch.max.wait.ms",
+        );
         refused(|c| c.fetch_bytes_max = 0, "fetch.max.bytes");
         refused(|c| c.partition_bytes_max = -1, "max.partition.fetch.bytes");
         refused(|c| c.buffer_bytes = 0, "buffer");
-        refused(|c| c.poll_interval_max = Some(Duration::ZERO), "max.poll.interval.ms");
+        refused(
+            |c| c.poll_interval_max = Some(Duration::ZERO),
+            "max.poll.interval.ms",
+        );
         refused(|c| c.start = Start::Offset(-3), "start offset");
     }
 }

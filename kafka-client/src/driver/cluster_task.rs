@@ -272,6 +272,11 @@ impl ClusterHandle {
         )
     }
 
+    /// Becomes true when everything of this client should end.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.tasks.closing()
+    }
+
     /// Ends everything: connections, tasks. Says how many tasks did not end until `deadline`.
     pub(crate) async fn close(&self, deadline: Instant) -> usize {
         self.tasks.close(deadline).await

@@ -18,7 +18,7 @@ use crate::machine::fetch::delivery::Run;
 use crate::machine::fetch::plan::FetchPlan;
 use crate::machine::fetch::{Fetch, Limits};
 use crate::machine::group::classic_member::{Manners, Speech};
-use crate::machine::group::commit::{CommitPlan, CommittedPlan, Proof};
+use crate::machine::group::commit::{CommitPlan, CommittedPlan};
 use crate::machine::group::{Group, GroupAction, GroupEvent};
 use crate::machine::subscription::position::{Phase, Position, ResetReason};
 use crate::machine::subscription::reset::LookupPlan;
@@ -41,8 +41,14 @@ pub(crate) enum Action {
         generation: i32,
         speech: Speech,
     },
-    Commit { node: i32, plan: CommitPlan },
-    FetchCommitted { node: i32, plan: CommittedPlan },
+    Commit {
+        node: i32,
+        plan: CommitPlan,
+    },
+    FetchCommitted {
+        node: i32,
+        plan: CommittedPlan,
+    },
     Lookup(LookupPlan),
     Fetch(FetchPlan),
 }
@@ -233,7 +239,9 @@ impl Consumer {
         if let Some(plan) = self.subscription.poll_lookup(now, isolation) {
             return Some(Action::Lookup(plan));
         }
-        self.fetch.poll(now, &mut self.subscription).map(Action::Fetch)
+        self.fetch
+            .poll(now, &mut self.subscription)
+            .map(Action::Fetch)
     }
 
     fn poll_group(&mut self, now: Instant) -> Option<Action> {
@@ -289,7 +297,8 @@ impl Consumer {
                     let partitions = self.drop_assignment();
                     if !partitions.is_empty() {
                         tracing::warn!(%error, "the group took this member for dead");
-                        self.events.push_back(ConsumerEvent::Lost { partitions, error });
+                        self.events
+                            .push_back(ConsumerEvent::Lost { partitions, error });
                     }
                 }
                 GroupEvent::Committed(tp, position) => {
@@ -297,13 +306,15 @@ impl Consumer {
                 }
                 GroupEvent::NotCommitted(offsets, error) => {
                     tracing::warn!(%error, ?offsets, "processed records will be delivered again");
-                    self.events.push_back(ConsumerEvent::NotCommitted { offsets, error });
+                    self.events
+                        .push_back(ConsumerEvent::NotCommitted { offsets, error });
                 }
                 GroupEvent::Failed(error) => {
                     let partitions = self.drop_assignment();
                     if !partitions.is_empty() {
                         let error = error.clone();
-                        self.events.push_back(ConsumerEvent::Lost { partitions, error });
+                        self.events
+                            .push_back(ConsumerEvent::Lost { partitions, error });
                     }
                     self.fatal = Some(error);
                 }
@@ -326,7 +337,8 @@ impl Consumer {
             }
             Answer::Fetched(plan, answer) => {
                 let subscription = &mut self.subscription;
-                self.fetch.handle_answer(now, random, &plan, answer, subscription);
+                self.fetch
+                    .handle_answer(now, random, &plan, answer, subscription);
             }
             answer => self.handle_group_answer(now, random, answer),
         }
@@ -454,8 +466,15 @@ impl Consumer {
     }
 
     /// What the application is told, as an error. A fatal one comes each time.
-    pub(crate) fn poll_error(&mut self, now: Instant) -> Option<Error> {
-        self.subscription.poll_error(now).or_else(|| self.fatal.clone())
+    pub(crate) fn poll_error(&mut self) -> Option<Error> {
+        self.subscription
+            .poll_error()
+            .or_else(|| self.fatal.clone())
+    }
+
+    /// The driver has something to tell the application.
+    pub(crate) fn tell(&mut self, error: Error) {
+        self.subscription.tell(error);
     }
 
     /// Batches for the application, oldest first.
@@ -469,7 +488,7 @@ impl Consumer {
     /// Whether the application would get something: records or an error.
     pub(crate) fn has_ready(&self) -> bool {
         let records = !self.is_revoking() && self.fetch.has_ready(&self.subscription);
-        self.closing || records || self.fatal.is_some() || self.subscription.has_errors()
+        records || self.fatal.is_some() || self.subscription.has_errors()
     }
 
     /// Whether the application may go on with what it took of this stint.
@@ -477,7 +496,10 @@ impl Consumer {
         if self.closing || !self.subscription.is_current(tp, stint) {
             return Deliver::Drop;
         }
-        let paused = self.subscription.partition(tp).is_none_or(|partition| partition.paused);
+        let paused = self
+            .subscription
+            .partition(tp)
+            .is_none_or(|partition| partition.paused);
         if paused || self.is_revoking() {
             return Deliver::GiveBack;
         }
@@ -488,8 +510,10 @@ impl Consumer {
         self.fetch.give_back(run);
     }
 
-    pub(crate) fn handle_consumed(&mut self, size: usize) {
+    /// The application is done with the bytes of a run. Says whether a fetch waited for that.
+    pub(crate) fn handle_consumed(&mut self, size: usize) -> bool {
         self.fetch.handle_consumed(size);
+        self.fetch.is_starved()
     }
 
     /// What was fetched cannot be read.
@@ -517,6 +541,11 @@ impl Consumer {
         self.group.as_ref().is_some_and(Group::is_revoking)
     }
 
+    /// Whether the group waits for [`Self::handle_progress`].
+    pub(crate) fn is_resting(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::is_resting)
+    }
+
     /// The application asked for records or acknowledged some.
     pub(crate) fn handle_progress(&mut self, now: Instant) {
         self.progress_at = now;
@@ -542,7 +571,12 @@ impl Consumer {
         }
     }
 
-    pub(crate) fn seek(&mut self, now: Instant, tp: &TopicPartition, to: Start) -> Result<(), Error> {
+    pub(crate) fn seek(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        to: Start,
+    ) -> Result<(), Error> {
         self.subscription.seek(now, tp, to)?;
         self.fetch.purge(&self.subscription);
         self.revision += 1;
@@ -560,7 +594,10 @@ impl Consumer {
     }
 
     pub(crate) fn assignment(&self) -> Vec<TopicPartition> {
-        self.subscription.partitions().map(|(tp, _)| tp.clone()).collect()
+        self.subscription
+            .partitions()
+            .map(|(tp, _)| tp.clone())
+            .collect()
     }
 
     /// The offset of the next record for the application, of what it has not taken yet.
@@ -573,7 +610,10 @@ impl Consumer {
     /// What each partition does, and why it gives no record if it gives none.
     pub(crate) fn status(&self, now: Instant) -> Vec<PartitionStatus> {
         let partitions = self.subscription.partitions();
-        partitions.map(|(tp, _)| tp).filter_map(|tp| self.status_of(now, tp)).collect()
+        partitions
+            .map(|(tp, _)| tp)
+            .filter_map(|tp| self.status_of(now, tp))
+            .collect()
     }
 
     fn status_of(&self, now: Instant, tp: &TopicPartition) -> Option<PartitionStatus> {
@@ -636,7 +676,10 @@ impl Consumer {
 
     /// What a close that ran out of time leaves uncommitted.
     pub(crate) fn uncommitted(&self) -> BTreeMap<TopicPartition, i64> {
-        self.group.as_ref().map(Group::uncommitted).unwrap_or_default()
+        self.group
+            .as_ref()
+            .map(Group::uncommitted)
+            .unwrap_or_default()
     }
 
     /// The group's name, for who finds its coordinator.

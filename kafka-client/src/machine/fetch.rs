@@ -93,7 +93,10 @@ impl Fetch {
         let leaders = candidates.len().max(1);
         for (node, partitions) in candidates {
             if self.in_flight.contains_key(&node)
-                || self.trouble.get(&node).is_some_and(|trouble| trouble.until > now)
+                || self
+                    .trouble
+                    .get(&node)
+                    .is_some_and(|trouble| trouble.until > now)
             {
                 continue;
             }
@@ -246,7 +249,9 @@ impl Fetch {
         };
         // Sought, reset, or served by another leader meanwhile.
         let current = partition.stint == asked.stint
-            && partition.position().is_some_and(|at| at.offset == asked.offset);
+            && partition
+                .position()
+                .is_some_and(|at| at.offset == asked.offset);
         if !current {
             return;
         }
@@ -344,6 +349,11 @@ impl Fetch {
         self.ready.remove(place)
     }
 
+    /// Whether a fetch waits for room in the buffer.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved
+    }
+
     /// Whether [`Self::take`] would give something.
     pub(crate) fn has_ready(&self, subscription: &Subscription) -> bool {
         self.ready.iter().any(|run| {
@@ -401,7 +411,11 @@ impl Fetch {
                 _ => PartitionState::Turn,
             };
         }
-        if self.trouble.get(&leader).is_some_and(|trouble| trouble.until > now) {
+        if self
+            .trouble
+            .get(&leader)
+            .is_some_and(|trouble| trouble.until > now)
+        {
             return PartitionState::Broker;
         }
         if self.starved {
@@ -486,7 +500,7 @@ mod tests {
 
     /// A subscription to partitions led by these nodes, each read from offset 0.
     fn reading(nodes: &[i32]) -> Subscription {
-        let wishes = (0..nodes.len() as i32).map(|number| (tp(number), Some(Start::Offset(0))));
+        let wishes = (0..nodes.len() as i32).map(|number| (tp(number), Start::Offset(0)));
         let policy = Policy {
             start: Start::Newest,
             out_of_range: OnOutOfRange::Error,
@@ -540,7 +554,9 @@ mod tests {
 
     fn offsets(plan: &FetchPlan) -> Vec<(i32, i64)> {
         let asked = plan.partitions.iter();
-        asked.map(|asked| (asked.partition.partition(), asked.offset)).collect()
+        asked
+            .map(|asked| (asked.partition.partition(), asked.offset))
+            .collect()
     }
 
     #[test]
@@ -660,7 +676,9 @@ mod tests {
         let mut subscription = reading(&[1]);
         let mut fetch = Fetch::new(limits());
         let plan = fetch.poll(at(0), &mut subscription).unwrap();
-        subscription.seek(at(0), &tp(0), Start::Offset(500)).unwrap();
+        subscription
+            .seek(at(0), &tp(0), Start::Offset(500))
+            .unwrap();
         let response = answer(vec![data(0, bytes_of(&[batch(0, 9)]))]);
         fetch.handle_answer(at(0), 0, &plan, Ok(response.clone()), &mut subscription);
         assert!(fetch.take(&subscription).is_none());
@@ -698,9 +716,12 @@ mod tests {
             failed(1, ErrorCode::UNKNOWN_TOPIC_ID),
         ]);
         fetch.handle_answer(at(0), 200, &plan, Ok(response), &mut subscription);
-        let error = subscription.poll_error(at(0)).unwrap();
-        assert_eq!(error.broker_code(), Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
-        assert!(subscription.poll_error(at(0)).is_none());
+        let error = subscription.poll_error().unwrap();
+        assert_eq!(
+            error.broker_code(),
+            Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+        );
+        assert!(subscription.poll_error().is_none());
         assert_eq!(fetch.poll(at(0), &mut subscription), None);
         let plan = fetch.poll(at(1), &mut subscription).unwrap();
         assert_eq!(offsets(&plan), [(1, 0)]);
@@ -720,7 +741,10 @@ mod tests {
         let mut fetch = Fetch::new(limits());
         let plan = fetch.poll(at(0), &mut subscription).unwrap();
         let half = bytes_of(&[batch(0, 9)]).slice(..40);
-        let response = answer(vec![data(0, bytes_of(&[batch(0, 9)])), data(1, half.clone())]);
+        let response = answer(vec![
+            data(0, bytes_of(&[batch(0, 9)])),
+            data(1, half.clone()),
+        ]);
         fetch.handle_answer(at(0), 200, &plan, Ok(response), &mut subscription);
         let plan = fetch.poll(at(0), &mut subscription).unwrap();
         assert_eq!(offsets(&plan), [(1, 0), (0, 10)]);

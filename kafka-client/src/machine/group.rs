@@ -37,8 +37,14 @@ pub(crate) enum GroupAction {
         generation: i32,
         speech: Speech,
     },
-    Commit { node: i32, plan: CommitPlan },
-    FetchCommitted { node: i32, plan: CommittedPlan },
+    Commit {
+        node: i32,
+        plan: CommitPlan,
+    },
+    FetchCommitted {
+        node: i32,
+        plan: CommittedPlan,
+    },
 }
 
 /// What happened to the group's partitions.
@@ -156,7 +162,9 @@ impl Group {
         if let Some(plan) = self.commits.poll_commit(now, || proof.clone(), &id_of) {
             return Some(GroupAction::Commit { node, plan });
         }
-        let plan = self.commits.poll_committed(now, awaited, || proof, &id_of)?;
+        let plan = self
+            .commits
+            .poll_committed(now, awaited, || proof, &id_of)?;
         Some(GroupAction::FetchCommitted { node, plan })
     }
 
@@ -203,7 +211,8 @@ impl Group {
                         .with_group(&*self.manners.group);
                     let dropped = self.commits.handle_assignment(kept, &why);
                     if !dropped.is_empty() {
-                        self.events.push_back(GroupEvent::NotCommitted(dropped, why));
+                        self.events
+                            .push_back(GroupEvent::NotCommitted(dropped, why));
                     }
                     self.events.push_back(GroupEvent::Assigned(partitions));
                 }
@@ -215,7 +224,8 @@ impl Group {
                     let dropped = self.commits.handle_assignment(&BTreeSet::new(), &error);
                     if !dropped.is_empty() {
                         let error = error.clone();
-                        self.events.push_back(GroupEvent::NotCommitted(dropped, error));
+                        self.events
+                            .push_back(GroupEvent::NotCommitted(dropped, error));
                     }
                     self.events.push_back(GroupEvent::Lost(error));
                 }
@@ -451,7 +461,9 @@ impl Group {
     /// Topics of other members that the leader must know about.
     pub(crate) fn foreign_topics(&self) -> BTreeSet<ByteString> {
         let member = self.member.as_ref();
-        member.map(ClassicMember::foreign_topics).unwrap_or_default()
+        member
+            .map(ClassicMember::foreign_topics)
+            .unwrap_or_default()
     }
 
     /// When to look again, if nothing happens before.
@@ -462,7 +474,9 @@ impl Group {
             _ => None,
         };
         let until = member.and_then(ClassicMember::revoking_until);
-        let margin = until.map(|until| until + COMMIT_MARGIN).filter(|at| *at > now);
+        let margin = until
+            .map(|until| until + COMMIT_MARGIN)
+            .filter(|at| *at > now);
         let deadline = earlier(own, member.and_then(|member| member.poll_deadline(now)));
         earlier(earlier(deadline, margin), self.commits.poll_deadline(now))
     }

@@ -150,10 +150,13 @@ impl Subscription {
 
     fn fail_topic(&mut self, now: Instant, name: &ByteString, error: &Error) {
         let mut told = false;
-        let known = self.known.entry(name.clone()).or_insert_with(|| KnownTopic {
-            leaders: TopicLeaders::default(),
-            missing: None,
-        });
+        let known = self
+            .known
+            .entry(name.clone())
+            .or_insert_with(|| KnownTopic {
+                leaders: TopicLeaders::default(),
+                missing: None,
+            });
         if let Some((_, said)) = &mut known.missing {
             told = std::mem::replace(said, true);
         } else {
@@ -165,7 +168,16 @@ impl Subscription {
     }
 
     /// The next thing that the application must be told.
-    pub(crate) fn poll_error(&mut self, now: Instant) -> Option<Error> {
+    pub(crate) fn poll_error(&mut self) -> Option<Error> {
+        self.errors.pop_front()
+    }
+
+    /// Something that the application must be told, and that concerns no partition.
+    pub(crate) fn tell(&mut self, error: Error) {
+        self.errors.push_back(error);
+    }
+
+    fn look_for_missing(&mut self, now: Instant) {
         for (name, known) in &mut self.known {
             if let Some((since, said)) = &mut known.missing
                 && !*said
@@ -173,11 +185,10 @@ impl Subscription {
             {
                 *said = true;
                 let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                self.errors
-                    .push_back(Error::broker(code, Some("the topic does not exist")).with_topic(&**name));
+                let error = Error::broker(code, Some("the topic does not exist"));
+                self.errors.push_back(error.with_topic(&**name));
             }
         }
-        self.errors.pop_front()
     }
 
     /// The next leader to ask for an offset.
@@ -211,6 +222,7 @@ impl Subscription {
     /// Whether somebody should ask the cluster for its leaders again: because something told so, or now
     /// and then while a topic or a leader is missing. Asking clears it.
     pub(crate) fn poll_metadata_doubt(&mut self, now: Instant) -> bool {
+        self.look_for_missing(now);
         if self.misses_something() && self.nag_at <= now {
             self.metadata_doubted = true;
         }
@@ -222,7 +234,10 @@ impl Subscription {
 
     fn misses_something(&self) -> bool {
         self.known.values().any(|known| known.missing.is_some())
-            || self.partitions.values().any(|partition| partition.leader.is_none())
+            || self
+                .partitions
+                .values()
+                .any(|partition| partition.leader.is_none())
     }
 
     /// Whether [`Self::poll_error`] has something to say.
@@ -232,7 +247,11 @@ impl Subscription {
 
     /// When to look again, if nothing happens before.
     pub(crate) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
-        let retry = self.partitions.values().filter_map(|p| p.waits_until(now)).min();
+        let retry = self
+            .partitions
+            .values()
+            .filter_map(|p| p.waits_until(now))
+            .min();
         let missing = self.known.values().filter_map(|known| match known.missing {
             Some((since, false)) => Some(since + self.policy.missing_topic),
             _ => None,
@@ -268,7 +287,11 @@ impl Subscription {
                         let tp = TopicPartition::new(name.clone(), number);
                         if !self.partitions.contains_key(&tp) {
                             let late = self.expanded(name);
-                            let start = if late { Start::Oldest } else { self.policy.start };
+                            let start = if late {
+                                Start::Oldest
+                            } else {
+                                self.policy.start
+                            };
                             added.insert(tp, start);
                         }
                     }
@@ -277,7 +300,7 @@ impl Subscription {
             Topics::Manual(wishes) => {
                 for (tp, start) in wishes {
                     if !self.partitions.contains_key(tp) {
-                        added.insert(tp.clone(), start.unwrap_or(self.policy.start));
+                        added.insert(tp.clone(), *start);
                     }
                 }
             }
@@ -300,9 +323,9 @@ impl Subscription {
         let Topics::Manual(wishes) = self.topics.clone() else {
             return BTreeSet::new();
         };
-        for (tp, start) in &wishes {
+        for tp in wishes.keys() {
             if !self.partitions.contains_key(tp) {
-                self.add(now, tp.clone(), start.map_or(Phase::Committed, phase_of));
+                self.add(now, tp.clone(), Phase::Committed);
             }
         }
         wishes.into_keys().collect()
@@ -331,7 +354,7 @@ impl Subscription {
         committed: Option<Position>,
     ) {
         let start = match &self.topics {
-            Topics::Manual(wishes) => wishes.get(tp).copied().flatten(),
+            Topics::Manual(wishes) => wishes.get(tp).copied(),
             Topics::Names(_) => None,
         };
         if let Some(partition) = self.partitions.get_mut(tp)
@@ -354,7 +377,12 @@ impl Subscription {
     }
 
     /// The application goes on elsewhere.
-    pub(crate) fn seek(&mut self, now: Instant, tp: &TopicPartition, to: Start) -> Result<(), Error> {
+    pub(crate) fn seek(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        to: Start,
+    ) -> Result<(), Error> {
         if matches!(to, Start::Offset(offset) if offset < 0) {
             return Err(
                 Error::new(ErrorKind::InvalidArgument, "an offset must not be negative")
@@ -559,11 +587,17 @@ mod tests {
         let mut subscription = by_name();
         subscription.handle_topics(at(0), leaders(1, &[1, 2]));
         assert_eq!(subscription.assign_ungrouped(at(0)).len(), 2);
-        assert_eq!(subscription.partition(&tp(1)).unwrap().phase, lookup(NEWEST));
+        assert_eq!(
+            subscription.partition(&tp(1)).unwrap().phase,
+            lookup(NEWEST)
+        );
         subscription.handle_topics(at(9), leaders(1, &[1, 2, 1]));
         let added = subscription.assign_ungrouped(at(9));
         assert_eq!(added, BTreeSet::from([tp(2)]));
-        assert_eq!(subscription.partition(&tp(2)).unwrap().phase, lookup(OLDEST));
+        assert_eq!(
+            subscription.partition(&tp(2)).unwrap().phase,
+            lookup(OLDEST)
+        );
     }
 
     #[test]
@@ -590,16 +624,19 @@ mod tests {
         // A broken connection is not an answer: no reset, another attempt.
         let broken = Error::new(ErrorKind::Disconnected, "gone");
         subscription.handle_lookup(at(2), 200, &two, Err(broken));
-        assert_eq!(subscription.partition(&tp(1)).unwrap().phase, lookup(NEWEST));
+        assert_eq!(
+            subscription.partition(&tp(1)).unwrap().phase,
+            lookup(NEWEST)
+        );
         assert!(subscription.poll_metadata_doubt(at(2)));
         assert!(!subscription.poll_metadata_doubt(at(2)));
-        assert_eq!(subscription.poll_error(at(2)).map(|e| e.to_string()), None);
+        assert_eq!(subscription.poll_error().map(|e| e.to_string()), None);
     }
 
     #[test]
     fn a_timestamp_younger_than_all_records_means_the_end() {
         let isolation = IsolationLevel::ReadUncommitted;
-        let wishes = BTreeMap::from([(tp(0), Some(Start::Timestamp(99)))]);
+        let wishes = BTreeMap::from([(tp(0), Start::Timestamp(99))]);
         let mut subscription = Subscription::new(Topics::Manual(wishes), policy());
         subscription.handle_topics(at(0), leaders(1, &[1]));
         subscription.assign_ungrouped(at(0));
@@ -632,12 +669,15 @@ mod tests {
         subscription.assign_ungrouped(at(0));
         subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
         subscription.handle_out_of_range(at(0), &tp(0), 100, 200);
-        let error = subscription.poll_error(at(0)).unwrap();
+        let error = subscription.poll_error().unwrap();
         assert_eq!(error.kind(), ErrorKind::OffsetOutOfRange);
         for part in ["7", "100", "200", "orders-0"] {
             assert!(error.to_string().contains(part), "{error}");
         }
-        assert_eq!(subscription.partition(&tp(0)).unwrap().phase, Phase::Stopped);
+        assert_eq!(
+            subscription.partition(&tp(0)).unwrap().phase,
+            Phase::Stopped
+        );
 
         subscription.policy.out_of_range = OnOutOfRange::Oldest;
         subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
@@ -675,11 +715,16 @@ mod tests {
         };
         subscription.handle_topics(at(0), missing());
         subscription.handle_topics(at(5), missing());
-        assert!(subscription.poll_error(at(9)).is_none());
+        // Until then, and after it, it is asked for now and then.
+        assert!(subscription.poll_metadata_doubt(at(9)));
+        assert!(!subscription.poll_metadata_doubt(at(9)));
+        assert!(subscription.poll_error().is_none());
         assert_eq!(subscription.poll_deadline(at(9)), Some(at(10)));
-        let error = subscription.poll_error(at(10)).unwrap();
+        assert!(subscription.poll_metadata_doubt(at(10)));
+        let error = subscription.poll_error().unwrap();
         assert!(error.to_string().contains("orders"), "{error}");
-        assert!(subscription.poll_error(at(99)).is_none());
+        assert!(subscription.poll_metadata_doubt(at(99)));
+        assert!(subscription.poll_error().is_none());
         subscription.handle_topics(at(100), leaders(1, &[1]));
         assert_eq!(subscription.assign_ungrouped(at(100)).len(), 1);
     }

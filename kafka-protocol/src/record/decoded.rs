@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::record::error::RecordError;
 use crate::record::header::BatchHeader;
-use crate::record::read::{Record, RecordRef, Records};
+use crate::record::read::{IntoRecords, Record, RecordRef, Records};
 
 /// A batch whose records are uncompressed: cheap to clone, sent between tasks, read any number of
 /// times.
@@ -77,6 +77,12 @@ impl DecodedBatch {
     pub fn owned_records(&self) -> impl Iterator<Item = Result<Record, RecordError>> {
         self.records()
             .map(|record| record.map(|record| Record::new(&self.body, &record)))
+    }
+
+    /// Its records, owned, by an iterator that needs no batch beside it.
+    #[must_use]
+    pub fn into_records(self) -> IntoRecords {
+        IntoRecords::new(self.header, self.body)
     }
 
     /// The owned form of a record that [`Self::records`] gave.

@@ -258,6 +258,45 @@ impl<'a> Iterator for Records<'a> {
 
 impl std::iter::FusedIterator for Records<'_> {}
 
+/// The records of one batch, owned, each made when it is asked for: for who keeps a place in a batch
+/// between calls.
+#[derive(Clone, Debug)]
+pub struct IntoRecords {
+    header: BatchHeader,
+    body: Bytes,
+    /// Where the next record begins in the body.
+    at: usize,
+    left: i32,
+}
+
+impl IntoRecords {
+    pub(super) const fn new(header: BatchHeader, body: Bytes) -> Self {
+        Self {
+            left: header.record_count,
+            header,
+            body,
+            at: 0,
+        }
+    }
+}
+
+impl Iterator for IntoRecords {
+    type Item = Result<Record, RecordError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut records = Records::new(&self.header, &self.body);
+        records.rest = self.body.get(self.at..).unwrap_or_default();
+        records.left = self.left;
+        let record = records.next()?;
+        self.at = records.position();
+        self.left = records.left;
+        Some(record.map(|record| Record::new(&self.body, &record)))
+    }
+}
+
+impl std::iter::FusedIterator for IntoRecords {}
+
 /// A record that owns its place in its batch.
 ///
 /// It keeps the whole uncompressed batch alive, so that making one costs a reference count and no

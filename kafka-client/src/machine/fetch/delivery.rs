@@ -195,10 +195,7 @@ pub(crate) mod tests {
         let mut bytes = BytesMut::new();
         for header in batches {
             bytes.extend_from_slice(&header.encode());
-            bytes.resize(
-                bytes.len() + header.total_len() - BatchHeader::LEN,
-                b'.',
-            );
+            bytes.resize(bytes.len() + header.total_len() - BatchHeader::LEN, b'.');
         }
         bytes.freeze()
     }
@@ -208,7 +205,9 @@ pub(crate) mod tests {
         let mut run = Run::new(tp, 1, 0, scan.records.clone(), Visibility::default());
         std::iter::from_fn(|| run.next_batch())
             .map(|(batch, _)| match batch {
-                AnyBatch::Current(batch) => (batch.header().base_offset, batch.header().next_offset()),
+                AnyBatch::Current(batch) => {
+                    (batch.header().base_offset, batch.header().next_offset())
+                }
                 other => panic!("{other:?}"),
             })
             .collect()
@@ -283,8 +282,14 @@ pub(crate) mod tests {
         };
         // Unsorted; producer 7 aborts twice, with a committed transaction between.
         let mut visibility = Visibility::new(vec![
-            Aborted { producer_id: 7, first_offset: 20 },
-            Aborted { producer_id: 7, first_offset: 0 },
+            Aborted {
+                producer_id: 7,
+                first_offset: 20,
+            },
+            Aborted {
+                producer_id: 7,
+                first_offset: 0,
+            },
         ]);
         assert!(!visibility.admits(&transactional(0, 7), None));
         assert!(visibility.admits(&transactional(1, 8), None));

@@ -94,7 +94,10 @@ pub(crate) fn candidates(now: Instant, subscription: &Subscription) -> BTreeMap<
             offset: position.offset,
             leader_epoch: leader.epoch,
         };
-        ranked.entry(leader.node).or_default().push((partition.served, asked));
+        ranked
+            .entry(leader.node)
+            .or_default()
+            .push((partition.served, asked));
     }
     ranked
         .into_iter()

@@ -84,17 +84,26 @@ fn encode<M: Message>(message: &M) -> Result<Bytes, EncodeError> {
 /// A version that is newer than ours begins as ours does.
 fn decode<M: Message>(blob: &Bytes) -> Result<M, DecodeError> {
     let mut reader = Reader::new(blob.clone());
-    let version = reader.i16("version")?.clamp(M::VERSIONS.min, M::VERSIONS.max);
+    let version = reader
+        .i16("version")?
+        .clamp(M::VERSIONS.min, M::VERSIONS.max);
     M::decode(&mut reader, version)
 }
 
 fn unreadable(error: DecodeError) -> Error {
-    Error::new(ErrorKind::Protocol, "what a member of the group said cannot be read")
-        .with_source(error)
+    Error::new(
+        ErrorKind::Protocol,
+        "what a member of the group said cannot be read",
+    )
+    .with_source(error)
 }
 
 fn unencodable(error: EncodeError) -> Error {
-    Error::new(ErrorKind::Internal, "a message of the group cannot be written").with_source(error)
+    Error::new(
+        ErrorKind::Internal,
+        "a message of the group cannot be written",
+    )
+    .with_source(error)
 }
 
 #[cfg(test)]
@@ -106,8 +115,13 @@ mod tests {
         // Version 0: two topics and no user data.
         let blob = Bytes::from_static(b"\0\0\0\0\0\x02\0\x01a\0\x01b\xff\xff\xff\xff");
         let wish = decode_wish(None, &blob).unwrap();
-        assert_eq!(wish.topics.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
-        let blob = Bytes::from_static(b"\0\0\0\0\0\x01\0\x01a\0\0\0\x02\0\0\0\0\0\0\0\x03\xff\xff\xff\xff");
+        assert_eq!(
+            wish.topics.iter().map(|t| &**t).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        let blob = Bytes::from_static(
+            b"\0\0\0\0\0\x01\0\x01a\0\0\0\x02\0\0\0\0\0\0\0\x03\xff\xff\xff\xff",
+        );
         let partitions = decode_assignment(&blob).unwrap();
         assert_eq!(
             partitions,
@@ -124,7 +138,10 @@ mod tests {
         let mut later = blob.to_vec();
         later[1] = 99;
         later.extend_from_slice(b"what a later version adds");
-        assert_eq!(decode_wish(None, &Bytes::from(later)).unwrap().topics, topics);
+        assert_eq!(
+            decode_wish(None, &Bytes::from(later)).unwrap().topics,
+            topics
+        );
         let assignment = Assignment::from([(ByteString::from("a"), vec![1, 2])]);
         let blob = encode_assignment(&assignment).unwrap();
         assert_eq!(decode_assignment(&blob).unwrap().len(), 2);
@@ -132,8 +149,8 @@ mod tests {
 
     #[test]
     fn cut_and_foreign_blobs_are_errors() {
-        let whole = encode_assignment(&Assignment::from([(ByteString::from("a"), vec![1, 2])]))
-            .unwrap();
+        let whole =
+            encode_assignment(&Assignment::from([(ByteString::from("a"), vec![1, 2])])).unwrap();
         for len in 1..whole.len() {
             assert!(decode_assignment(&whole.slice(..len)).is_err(), "{len}");
         }

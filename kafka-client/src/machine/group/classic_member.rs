@@ -78,18 +78,27 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 enum State {
     /// Not a member, and about to be one at this instant; `None` rests until woken.
-    Outside { join_at: Option<Instant> },
+    Outside {
+        join_at: Option<Instant>,
+    },
     /// The answer of the coordinator may take as long as a rebalance.
-    Joining { call: u64 },
+    Joining {
+        call: u64,
+    },
     /// As the leader: knows the members, waits until their topics are known.
     Sharing {
         members: BTreeMap<ByteString, Wish>,
         until: Instant,
     },
-    Syncing { call: u64 },
+    Syncing {
+        call: u64,
+    },
     Stable,
     /// Partitions are given up; the owner finishes until this instant.
-    Revoking { until: Instant, then: Then },
+    Revoking {
+        until: Instant,
+        then: Then,
+    },
     Leaving {
         call: Option<u64>,
         aside: bool,
@@ -274,7 +283,10 @@ impl ClassicMember {
             _ => None,
         };
         let shared = self.shared.iter().flat_map(|shared| shared.keys());
-        shared.chain(sharing.into_iter().flatten()).cloned().collect()
+        shared
+            .chain(sharing.into_iter().flatten())
+            .cloned()
+            .collect()
     }
 
     fn join_request(&mut self) -> Option<JoinGroupRequest> {
@@ -299,7 +311,10 @@ impl ClassicMember {
         Some(request)
     }
 
-    fn sync_request(&mut self, shares: BTreeMap<ByteString, Assignment>) -> Option<SyncGroupRequest> {
+    fn sync_request(
+        &mut self,
+        shares: BTreeMap<ByteString, Assignment>,
+    ) -> Option<SyncGroupRequest> {
         let mut request = SyncGroupRequest::default();
         request.group_id = self.manners.group.clone();
         request.generation_id = self.generation;

@@ -146,7 +146,12 @@ impl Commits {
             .get(tp)
             .or(under_way)
             .map(|entry| entry.position.offset)
-            .or_else(|| self.refused.get(tp).or_else(|| self.committed.get(tp)).copied())
+            .or_else(|| {
+                self.refused
+                    .get(tp)
+                    .or_else(|| self.committed.get(tp))
+                    .copied()
+            })
     }
 
     fn put(&mut self, tp: TopicPartition, position: Position) -> u64 {
@@ -254,7 +259,10 @@ impl Commits {
         let mut verdict = Verdict::Fine;
         let mut retry = BTreeMap::new();
         for (tp, entry) in &plan.entries {
-            let code = codes.get(tp).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
+            let code = codes
+                .get(tp)
+                .copied()
+                .unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
             if code == ErrorCode::NONE {
                 self.committed.insert(tp.clone(), entry.position.offset);
                 self.refused.remove(tp);
@@ -402,7 +410,10 @@ impl Commits {
             return None;
         }
         self.asking = true;
-        let ids = partitions.iter().map(|tp| (tp.clone(), id_of(tp))).collect();
+        let ids = partitions
+            .iter()
+            .map(|tp| (tp.clone(), id_of(tp)))
+            .collect();
         Some(CommittedPlan {
             proof: proof(),
             partitions,
@@ -468,7 +479,10 @@ impl Commits {
 /// A topic that is gone may come back, but a commit should not wait for it.
 fn is_refusal(code: ErrorCode) -> bool {
     !code.is_retriable()
-        || matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)
+        || matches!(
+            code,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID
+        )
 }
 
 type Answers = BTreeMap<TopicPartition, (ErrorCode, Position)>;

@@ -13,9 +13,9 @@ use crate::record::topic_partition::TopicPartition;
 pub(crate) enum Topics {
     /// Topics: shared out by the group, or all of their partitions without one.
     Names(BTreeSet<ByteString>),
-    /// Exactly these partitions, each from where the application says; `None` means the group's
-    /// committed offset, or the start policy without one.
-    Manual(BTreeMap<TopicPartition, Option<Start>>),
+    /// Exactly these partitions, each from where the application says; with a group only where there is
+    /// no committed offset.
+    Manual(BTreeMap<TopicPartition, Start>),
 }
 
 impl Topics {
@@ -41,7 +41,7 @@ impl Topics {
                     .with_partition(tp.topic(), tp.partition()));
                 }
                 match start {
-                    Some(Start::Offset(offset)) if *offset < 0 => Err(Error::new(
+                    Start::Offset(offset) if *offset < 0 => Err(Error::new(
                         ErrorKind::InvalidArgument,
                         format!("the start offset {offset} is negative"),
                     )
@@ -66,7 +66,9 @@ fn check_name(name: &str) -> Result<(), Error> {
     }
     Err(Error::new(
         ErrorKind::InvalidArgument,
-        format!("{name:?} is no legal topic name: 1 to {MAX_NAME} of letters, digits, '.', '_', '-'"),
+        format!(
+            "{name:?} is no legal topic name: 1 to {MAX_NAME} of letters, digits, '.', '_', '-'"
+        ),
     ))
 }
 
@@ -87,10 +89,13 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
         }
         let manual = |partition, start| {
-            Topics::Manual(BTreeMap::from([(TopicPartition::new("t", partition), start)]))
+            Topics::Manual(BTreeMap::from([(
+                TopicPartition::new("t", partition),
+                start,
+            )]))
         };
-        assert!(manual(0, None).validate().is_ok());
-        assert!(manual(-1, None).validate().is_err());
-        assert!(manual(0, Some(Start::Offset(-1))).validate().is_err());
+        assert!(manual(0, Start::Oldest).validate().is_ok());
+        assert!(manual(-1, Start::Oldest).validate().is_err());
+        assert!(manual(0, Start::Offset(-1)).validate().is_err());
     }
 }

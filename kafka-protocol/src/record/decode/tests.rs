@@ -92,7 +92,8 @@ fn owned_records_are_the_borrowed_ones_and_outlive_the_batch() {
     for (owned, borrowed) in owned.iter().zip(decoded.records()) {
         assert_eq!(owned.as_ref(), borrowed.unwrap());
     }
-    drop(decoded);
+    let one_by_one: Vec<_> = decoded.into_records().map(Result::unwrap).collect();
+    assert_eq!(one_by_one, owned);
     assert_eq!(owned.len(), 3);
     assert_eq!(owned[0].key_bytes(), Some(Bytes::from_static(b"key")));
     assert_eq!(owned[0].value_bytes(), Some(Bytes::from_static(b"value")));

@@ -54,7 +54,10 @@ mod tests {
     fn wish(instance_id: Option<&str>, topics: &[&str]) -> Wish {
         Wish {
             instance_id: instance_id.map(ByteString::from),
-            topics: topics.iter().map(|topic| ByteString::from(*topic)).collect(),
+            topics: topics
+                .iter()
+                .map(|topic| ByteString::from(*topic))
+                .collect(),
         }
     }
 
@@ -131,7 +134,12 @@ mod tests {
                     .collect();
                 let counts = BTreeMap::from([(ByteString::from("t"), partitions)]);
                 let assigned = assign(&members, &counts);
-                let mut all: Vec<i32> = assigned.values().flat_map(|a| a.values()).flatten().copied().collect();
+                let mut all: Vec<i32> = assigned
+                    .values()
+                    .flat_map(|a| a.values())
+                    .flatten()
+                    .copied()
+                    .collect();
                 all.sort_unstable();
                 assert_eq!(all, (0..partitions).collect::<Vec<_>>());
                 assert_eq!(assigned.len(), members.len());
