@@ -1,0 +1,107 @@
+//! Reads topics as a member of a group, commits what was processed, and prints rebalances.
+//!
+//! Start it several times to see the partitions shared out. Ends with Ctrl-C, or after `--count` records.
+//!
+//! ```sh
+//! cargo run --example group_consumer -- --bootstrap localhost:9092 --group billing orders payments
+//! ```
+
+#[path = "support/arguments.rs"]
+mod arguments;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arguments::{Arguments, wrong};
+use kafka_client::consumer::{ConsumerEvent, Events, Start};
+use kafka_client::{Client, Result};
+
+const USAGE: &str = "usage: group_consumer --bootstrap HOST:PORT[,HOST:PORT...] --group GROUP \
+                     TOPIC... [--from oldest|newest] [--count RECORDS]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::parse(USAGE, &["group", "from", "count"]) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let bootstrap = match arguments.bootstrap(USAGE) {
+        Ok(bootstrap) => bootstrap,
+        Err(status) => return status,
+    };
+    let Some(group) = arguments.options.get("group") else {
+        return wrong(USAGE, "--group is missing");
+    };
+    let start = match arguments.options.get("from").map(String::as_str) {
+        None | Some("newest") => Start::Newest,
+        Some("oldest") => Start::Oldest,
+        Some(other) => return wrong(USAGE, &format!("--from {other}")),
+    };
+    let count = match arguments.options.get("count").map(|count| count.parse()) {
+        None => u64::MAX,
+        Some(Ok(count)) => count,
+        Some(Err(error)) => return wrong(USAGE, &format!("--count: {error}")),
+    };
+    match consume(&bootstrap, group, &arguments.words, start, count).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn consume(
+    bootstrap: &str,
+    group: &str,
+    topics: &[String],
+    start: Start,
+    count: u64,
+) -> Result<()> {
+    let client = Client::builder().bootstrap_servers(bootstrap).build()?;
+    client.ready(Duration::from_secs(10)).await?;
+    let consumer = client
+        .consumer()
+        .group(group)
+        .subscribe(topics)
+        .start(start)
+        .build()?;
+    let rebalances = tokio::spawn(print_rebalances(consumer.events()));
+    let mut read = 0;
+    while read < count {
+        let record = tokio::select! {
+            record = consumer.next() => record?,
+            _ = tokio::signal::ctrl_c() => break,
+        };
+        let Some(record) = record else { break };
+        let value = String::from_utf8_lossy(record.value().unwrap_or(b"null"));
+        println!(
+            "{}-{} @{} {value}",
+            record.topic(),
+            record.partition(),
+            record.offset()
+        );
+        // The record is processed: its offset is committed in the background, and at the latest when the
+        // partition is revoked or the consumer closes.
+        record.ack();
+        read += 1;
+    }
+    consumer.close_within(Duration::from_secs(20)).await?;
+    drop(consumer);
+    let _printed = rebalances.await;
+    client.close_within(Duration::from_secs(10)).await;
+    eprintln!("{read} records");
+    Ok(())
+}
+
+async fn print_rebalances(mut events: Events) {
+    while let Some(event) = events.next().await {
+        match event {
+            ConsumerEvent::Assigned(partitions) => eprintln!("assigned: {partitions:?}"),
+            ConsumerEvent::Revoking(_) => {}
+            ConsumerEvent::Revoked(partitions) => eprintln!("revoked: {partitions:?}"),
+            ConsumerEvent::Lost { partitions, error } => eprintln!("lost: {partitions:?}: {error}"),
+            other => eprintln!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Reads all partitions of a topic side by side, without a group, and prints each record.
+//!
+//! Begins behind the newest record, or with `--from oldest` at the oldest. Ends with Ctrl-C, or after
+//! `--count` records.
+//!
+//! ```sh
+//! cargo run --example partition_consumer -- --bootstrap localhost:9092 orders --from oldest
+//! ```
+
+#[path = "support/arguments.rs"]
+mod arguments;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arguments::{Arguments, wrong};
+use kafka_client::consumer::{ConsumerRecord, Start};
+use kafka_client::{Client, Result};
+
+const USAGE: &str = "usage: partition_consumer --bootstrap HOST:PORT[,HOST:PORT...] TOPIC \
+                     [--from oldest|newest] [--count RECORDS]";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::parse(USAGE, &["from", "count"]) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let bootstrap = match arguments.bootstrap(USAGE) {
+        Ok(bootstrap) => bootstrap,
+        Err(status) => return status,
+    };
+    let [topic] = arguments.words.as_slice() else {
+        return wrong(USAGE, "name one topic");
+    };
+    let start = match arguments.options.get("from").map(String::as_str) {
+        None | Some("newest") => Start::Newest,
+        Some("oldest") => Start::Oldest,
+        Some(other) => return wrong(USAGE, &format!("--from {other}")),
+    };
+    let count = match arguments.options.get("count").map(|count| count.parse()) {
+        None => u64::MAX,
+        Some(Ok(count)) => count,
+        Some(Err(error)) => return wrong(USAGE, &format!("--count: {error}")),
+    };
+    match consume(&bootstrap, topic, start, count).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn consume(bootstrap: &str, topic: &str, start: Start, count: u64) -> Result<()> {
+    let client = Client::builder().bootstrap_servers(bootstrap).build()?;
+    client.ready(Duration::from_secs(10)).await?;
+
+    let mut partitions = Vec::new();
+    for (_, description) in client.admin().describe_topics([topic]).await? {
+        partitions.extend(
+            description?
+                .partitions
+                .iter()
+                .map(|partition| partition.index),
+        );
+    }
+    eprintln!("partitions of {topic}: {partitions:?}");
+
+    let assignment = partitions.into_iter().map(|number| (topic, number, start));
+    let consumer = client.consumer().assign(assignment).build()?;
+    let mut read = 0;
+    while read < count {
+        tokio::select! {
+            record = consumer.next() => match record? {
+                Some(record) => print(&record),
+                None => break,
+            },
+            _ = tokio::signal::ctrl_c() => break,
+        }
+        read += 1;
+    }
+    consumer.close_within(Duration::from_secs(10)).await?;
+    client.close_within(Duration::from_secs(10)).await;
+    eprintln!("{read} records");
+    Ok(())
+}
+
+fn print(record: &ConsumerRecord) {
+    let text = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        None => "null".to_owned(),
+    };
+    println!(
+        "partition {} offset {} key {} value {}",
+        record.partition(),
+        record.offset(),
+        text(record.key()),
+        text(record.value())
+    );
+}
