@@ -1,3 +1,4 @@
 //! A small Kafka broker over a real segment log.
 
 pub mod log;
+mod config;
