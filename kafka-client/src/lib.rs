@@ -1,1 +1,4 @@
 //! A Kafka client in pure Rust.
+
+pub mod error;
+mod machine;

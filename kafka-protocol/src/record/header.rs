@@ -2,67 +2,7 @@
 
 use std::fmt;
 
-/// The codec of a batch's records: bits 0 to 2 of the attributes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Records as they are.
-    #[default]
-    None,
-    /// One gzip stream.
-    Gzip,
-    /// Snappy, xerial framing or one raw block.
-    Snappy,
-    /// One LZ4 frame.
-    Lz4,
-    /// One zstd frame; Produce 7 and Fetch 10 are the first versions that may carry it.
-    Zstd,
-}
-
-impl Compression {
-    /// The codec that the attribute bits name; `None` for the three numbers without a codec.
-    #[must_use]
-    pub const fn from_code(code: i16) -> Option<Self> {
-        Some(match code {
-            0 => Self::None,
-            1 => Self::Gzip,
-            2 => Self::Snappy,
-            3 => Self::Lz4,
-            4 => Self::Zstd,
-            _ => return None,
-        })
-    }
-
-    /// The number of the codec in the attribute bits.
-    #[must_use]
-    pub const fn code(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::Gzip => 1,
-            Self::Snappy => 2,
-            Self::Lz4 => 3,
-            Self::Zstd => 4,
-        }
-    }
-
-    /// Kafka's name of the codec, as in `compression.type`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Snappy => "snappy",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::compression::Compression;
 
 /// Whose clock the timestamps of a batch are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -153,10 +93,42 @@ impl Attributes {
         Self(self.0 | Self::TRANSACTIONAL)
     }
 
+    /// The same attributes, with the base timestamp as a delete horizon.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
     /// The same attributes, of a control batch.
     #[must_use]
     pub const fn with_control(self) -> Self {
         Self(self.0 | Self::CONTROL)
+    }
+}
+
+/// Who wrote a batch, for idempotence; known only when the batch is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerStamp {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// The epoch of that id.
+    pub producer_epoch: i16,
+    /// The sequence of the first record.
+    pub base_sequence: i32,
+}
+
+impl ProducerStamp {
+    /// A batch that nobody numbers.
+    pub const NONE: Self = Self {
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+    };
+}
+
+impl Default for ProducerStamp {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 
@@ -228,12 +200,18 @@ pub struct BatchHeader {
 impl BatchHeader {
     /// Bytes of a head.
     pub const LEN: usize = 61;
+    /// Where `batch_length` stands.
+    pub const LENGTH_AT: usize = 8;
     /// Bytes before the part that `batch_length` counts.
     pub const LENGTH_PREFIX: usize = 12;
     /// Where the part that the checksum covers begins: at the attributes.
     pub const CRC_START: usize = 21;
     /// Where the checksum itself stands.
     pub const CRC_AT: usize = 17;
+    /// Where `last_offset_delta` stands.
+    pub const LAST_OFFSET_DELTA_AT: usize = 23;
+    /// Where `record_count` stands.
+    pub const RECORD_COUNT_AT: usize = 57;
 
     /// Reads the head at the start of `bytes`.
     ///
@@ -310,12 +288,20 @@ impl BatchHeader {
 }
 
 /// The `N` bytes at a position that the layout guarantees to lie inside the head.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every caller names a field of the layout, which lies inside the 61 bytes"
+)]
 fn array<const N: usize>(head: &[u8; BatchHeader::LEN], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(&head[at..at + N]);
     bytes
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every caller names a field of the layout, which lies inside the 61 bytes"
+)]
 fn put<const N: usize>(head: &mut [u8; BatchHeader::LEN], at: usize, bytes: [u8; N]) {
     head[at..at + N].copy_from_slice(&bytes);
 }

@@ -1,0 +1,242 @@
+//! lz4: one frame of the LZ4 frame format around blocks.
+//!
+//! Written as Java's client writes it: independent blocks of 64 KiB, no checksums but the header's,
+//! no content size. Dictionaries and blocks that depend on each other are refused, as in Java.
+
+use lz4_flex::block::{self, CompressTable};
+use twox_hash::XxHash32;
+
+use crate::compression::codec::{Compression, Lz4HeaderChecksum};
+use crate::compression::error::CompressionError;
+
+/// Writes one frame.
+pub(super) struct Encoder {
+    table: CompressTable,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        Self {
+            table: CompressTable::large(),
+        }
+    }
+
+    pub(super) fn compress(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
+        output.extend_from_slice(&MAGIC.to_le_bytes());
+        output.extend_from_slice(&DESCRIPTOR);
+        output.push(header_checksum(&DESCRIPTOR));
+        for chunk in input.chunks(BLOCK_LEN) {
+            let at = output.len();
+            let body = at + LENGTH_LEN;
+            output.resize(body + block::get_maximum_output_size(chunk.len()), 0);
+            let room = output.get_mut(body..).unwrap_or_default();
+            let len = block::compress_into_with_table(chunk, room, &mut self.table)
+                .map_err(|_| corrupt("a block was refused"))?;
+            output.truncate(body + len);
+            // A block holds at most 64 KiB, so that both lengths fit.
+            let mut length = len as u32;
+            if len >= chunk.len() {
+                output.truncate(body);
+                output.extend_from_slice(chunk);
+                length = chunk.len() as u32 | PLAIN;
+            }
+            if let Some(place) = output.get_mut(at..body) {
+                place.copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        output.extend_from_slice(&END_MARK.to_le_bytes());
+        Ok(())
+    }
+}
+
+/// Appends the content of the frame `input` to `output`.
+pub(super) fn decompress(
+    checksum: Lz4HeaderChecksum,
+    input: &[u8],
+    output: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), CompressionError> {
+    let start = output.len();
+    let (frame, mut rest) = Frame::decode(checksum, input)?;
+    loop {
+        let (word, behind) = take_u32(rest).ok_or(corrupt("the frame is cut short"))?;
+        if word == END_MARK {
+            // The content checksum is skipped: writers disagree on how to compute it over several
+            // blocks, Java never looks at it, and the batch around it has a checksum of its own.
+            let tail = if frame.content_checksum {
+                behind
+                    .get(CHECKSUM_LEN..)
+                    .ok_or(corrupt("the content checksum is cut short"))?
+            } else {
+                behind
+            };
+            return if tail.is_empty() {
+                Ok(())
+            } else {
+                Err(corrupt("bytes behind the frame"))
+            };
+        }
+        let length = (word & !PLAIN) as usize;
+        if length > frame.block_max {
+            return Err(corrupt("a block is larger than the frame allows"));
+        }
+        let (block, mut behind) = behind
+            .split_at_checked(length)
+            .ok_or(corrupt("a block is cut short"))?;
+        if frame.block_checksums {
+            let (sum, after) = take_u32(behind).ok_or(corrupt("a block checksum is cut short"))?;
+            if sum != XxHash32::oneshot(0, block) {
+                return Err(corrupt("wrong block checksum"));
+            }
+            behind = after;
+        }
+        let room = limit.saturating_sub(output.len() - start);
+        if word & PLAIN == 0 {
+            decompress_block(block, frame.block_max, output, room)
+        } else if block.len() <= room {
+            output.extend_from_slice(block);
+            Ok(())
+        } else {
+            Err(BlockError::TooLarge)
+        }
+        .map_err(|error| match error {
+            BlockError::Corrupt => corrupt("not an lz4 block"),
+            BlockError::TooLarge => CompressionError::TooLarge {
+                compression: Compression::Lz4,
+                limit,
+            },
+        })?;
+        rest = behind;
+    }
+}
+
+/// What the descriptor of a frame says.
+struct Frame {
+    block_max: usize,
+    block_checksums: bool,
+    content_checksum: bool,
+}
+
+impl Frame {
+    /// Reads magic and descriptor; gives what follows them too.
+    fn decode(
+        checksum: Lz4HeaderChecksum,
+        input: &[u8],
+    ) -> Result<(Self, &[u8]), CompressionError> {
+        let truncated = corrupt("the frame header is cut short");
+        let (magic, descriptor) = take_u32(input).ok_or(truncated)?;
+        if magic != MAGIC {
+            return Err(corrupt("wrong magic"));
+        }
+        let (&[flags, block_size], rest) = descriptor.split_first_chunk::<2>().ok_or(truncated)?;
+        if flags & VERSION_BITS != VERSION_1 {
+            return Err(corrupt("unknown version of the frame"));
+        }
+        if flags & INDEPENDENT == 0 {
+            return Err(corrupt("blocks that depend on each other"));
+        }
+        if flags & (RESERVED | DICTIONARY) != 0 {
+            return Err(corrupt("a dictionary or reserved flags"));
+        }
+        if block_size & !BLOCK_SIZE_BITS != 0 {
+            return Err(corrupt("reserved bits of the block size"));
+        }
+        let block_max = match block_size >> 4 {
+            4 => 64 << 10,
+            5 => 256 << 10,
+            6 => 1 << 20,
+            7 => 4 << 20,
+            _ => return Err(corrupt("unknown block size")),
+        };
+        // A content size is a claim that nothing here needs.
+        let sized = if flags & CONTENT_SIZE == 0 {
+            rest
+        } else {
+            rest.get(8..).ok_or(truncated)?
+        };
+        let (&sum, blocks) = sized.split_first().ok_or(truncated)?;
+        let described = descriptor
+            .get(..descriptor.len() - sized.len())
+            .unwrap_or_default();
+        if checksum == Lz4HeaderChecksum::Right && sum != header_checksum(described) {
+            return Err(corrupt("wrong header checksum"));
+        }
+        let frame = Self {
+            block_max,
+            block_checksums: flags & BLOCK_CHECKSUMS != 0,
+            content_checksum: flags & CONTENT_CHECKSUM != 0,
+        };
+        Ok((frame, blocks))
+    }
+}
+
+enum BlockError {
+    Corrupt,
+    TooLarge,
+}
+
+fn decompress_block(
+    block: &[u8],
+    block_max: usize,
+    output: &mut Vec<u8>,
+    room: usize,
+) -> Result<(), BlockError> {
+    // The most that this block can become, so that a small one in a frame of large blocks does not
+    // cost a large one's memory.
+    let most = block_max.min(block.len().saturating_mul(EXPANSION_MAX));
+    let at = output.len();
+    output.resize(at + most.min(room), 0);
+    let place = output.get_mut(at..).unwrap_or_default();
+    match block::decompress_into(block, place) {
+        Ok(len) => {
+            output.truncate(at + len);
+            Ok(())
+        }
+        Err(block::DecompressError::OutputTooSmall { .. }) if room < most => {
+            Err(BlockError::TooLarge)
+        }
+        Err(_) => Err(BlockError::Corrupt),
+    }
+}
+
+/// The second byte of the descriptor's xxHash-32.
+fn header_checksum(descriptor: &[u8]) -> u8 {
+    (XxHash32::oneshot(0, descriptor) >> 8) as u8
+}
+
+fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (word, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*word), rest))
+}
+
+const fn corrupt(reason: &'static str) -> CompressionError {
+    CompressionError::Corrupt {
+        compression: Compression::Lz4,
+        reason,
+    }
+}
+
+const MAGIC: u32 = 0x184d_2204;
+/// Version 1, independent blocks, nothing else; blocks of 64 KiB.
+const DESCRIPTOR: [u8; 2] = [VERSION_1 | INDEPENDENT, 4 << 4];
+const BLOCK_LEN: usize = 64 << 10;
+const VERSION_BITS: u8 = 0xc0;
+const VERSION_1: u8 = 0x40;
+const INDEPENDENT: u8 = 0x20;
+const BLOCK_CHECKSUMS: u8 = 0x10;
+const CONTENT_SIZE: u8 = 0x08;
+const CONTENT_CHECKSUM: u8 = 0x04;
+const RESERVED: u8 = 0x02;
+const DICTIONARY: u8 = 0x01;
+const BLOCK_SIZE_BITS: u8 = 0x70;
+const LENGTH_LEN: usize = 4;
+const CHECKSUM_LEN: usize = 4;
+const END_MARK: u32 = 0;
+/// The bit of a block's length that says: not compressed.
+const PLAIN: u32 = 0x8000_0000;
+/// A match grows by at most 255 bytes for each byte of its length.
+const EXPANSION_MAX: usize = 255;

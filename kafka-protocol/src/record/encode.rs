@@ -1,0 +1,505 @@
+//! Writing a batch of magic 2: records straight into the bytes that will be sent.
+//!
+//! Knows nothing of partitions, lingering or sending. The buffer comes from the caller and goes back
+//! to it, so that it can be pooled.
+
+use std::fmt;
+
+use crate::compression::{CompressionError, Compressor};
+use crate::record::header::{Attributes, BatchHeader, ProducerStamp, TimestampType};
+use crate::record::patch;
+use crate::record::varint::{
+    VARINT_MAX, VARLONG_MAX, push_varint, put_varlong, varint_len, varlong_len,
+};
+
+/// What is known of a batch before its first record. The default is a producer's plain batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchOptions {
+    base_offset: i64,
+    leader_epoch: i32,
+    attributes: Attributes,
+    base_timestamp: Option<i64>,
+    max_timestamp: Option<i64>,
+    last_offset_delta: Option<i32>,
+    max_len: usize,
+}
+
+impl BatchOptions {
+    /// A producer's plain batch.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            base_offset: 0,
+            leader_epoch: -1,
+            attributes: Attributes::from_bits(0),
+            base_timestamp: None,
+            max_timestamp: None,
+            last_offset_delta: None,
+            max_len: BATCH_LEN_MAX,
+        }
+    }
+
+    /// The offset of the first record; 0 by default, since the leader assigns it.
+    #[must_use]
+    pub const fn base_offset(mut self, base_offset: i64) -> Self {
+        self.base_offset = base_offset;
+        self
+    }
+
+    /// The epoch of the leader that appends the batch; -1 by default.
+    #[must_use]
+    pub const fn leader_epoch(mut self, leader_epoch: i32) -> Self {
+        self.leader_epoch = leader_epoch;
+        self
+    }
+
+    /// The attribute bits; none by default. The codec is set by the sealing, whatever stands here.
+    #[must_use]
+    pub const fn attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// The batch belongs to a transaction; it does not by default.
+    #[must_use]
+    pub const fn transactional(mut self) -> Self {
+        self.attributes = self.attributes.with_transactional();
+        self
+    }
+
+    /// The timestamp that all others count from, in milliseconds; by default that of the first
+    /// record.
+    #[must_use]
+    pub const fn base_timestamp(mut self, base_timestamp: i64) -> Self {
+        self.base_timestamp = Some(base_timestamp);
+        self
+    }
+
+    /// Every record has the timestamp of the append, in milliseconds.
+    #[must_use]
+    pub const fn log_append_time(mut self, timestamp: i64) -> Self {
+        self.attributes = self
+            .attributes
+            .with_timestamp_type(TimestampType::LogAppendTime);
+        self.max_timestamp = Some(timestamp);
+        self
+    }
+
+    /// The last offset of the batch less its first, if records that stood there are gone; by default
+    /// that of the last record.
+    #[must_use]
+    pub const fn last_offset_delta(mut self, last_offset_delta: i32) -> Self {
+        self.last_offset_delta = Some(last_offset_delta);
+        self
+    }
+
+    /// The most bytes of the whole batch, header included and before compression; by default what
+    /// the format can hold, a little over 2 GiB. More is taken for that.
+    #[must_use]
+    pub const fn max_len(mut self, max_len: usize) -> Self {
+        self.max_len = if max_len < BATCH_LEN_MAX {
+            max_len
+        } else {
+            BATCH_LEN_MAX
+        };
+        self
+    }
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a record was not appended; the batch is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The batch would become larger than its maximum. In an empty batch: the record is too large.
+    Full {
+        /// Bytes of the batch with the record.
+        needed: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// The offset of the record is before that of the batch.
+    OffsetDelta(i32),
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { needed, max } => {
+                write!(f, "batch of {needed} bytes where {max} are allowed")
+            }
+            Self::OffsetDelta(delta) => write!(f, "offset delta {delta} is negative"),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}
+
+/// A batch that is being filled.
+///
+/// ```
+/// use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+///
+/// let mut batch = BatchBuilder::new(Vec::with_capacity(16 << 10), BatchOptions::new());
+/// batch.append(1_760_000_000_000, Some(b"key"), Some(b"value"), [])?;
+/// batch.append(1_760_000_000_001, None, Some(b"value"), [("trace", Some(b"1".as_slice()))])?;
+/// assert_eq!(batch.count(), 2);
+/// let bytes = batch.seal(ProducerStamp::NONE);
+/// assert_eq!(bytes.len(), 61 + 15 + 20);
+/// # Ok::<(), kafka_protocol::record::AppendError>(())
+/// ```
+pub struct BatchBuilder {
+    /// Room for the header, then records.
+    buffer: Vec<u8>,
+    options: BatchOptions,
+    base_timestamp: i64,
+    max_timestamp: i64,
+    last_offset_delta: i32,
+    count: i32,
+}
+
+impl BatchBuilder {
+    /// An empty batch in `buffer`, which is cleared but keeps its capacity.
+    #[must_use]
+    pub fn new(mut buffer: Vec<u8>, options: BatchOptions) -> Self {
+        buffer.clear();
+        buffer.resize(BatchHeader::LEN, 0);
+        Self {
+            buffer,
+            options,
+            base_timestamp: options.base_timestamp.unwrap_or(NO_TIMESTAMP),
+            max_timestamp: NO_TIMESTAMP,
+            last_offset_delta: -1,
+            count: 0,
+        }
+    }
+
+    /// Bytes of the batch so far, header included: what [`Self::seal`] would give.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How many records it holds.
+    #[inline]
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count as u32
+    }
+
+    /// Whether it holds no record.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The timestamp that the deltas count from; -1 as long as there is none.
+    #[must_use]
+    pub const fn base_timestamp(&self) -> i64 {
+        self.base_timestamp
+    }
+
+    /// The highest timestamp appended; -1 as long as there is none.
+    #[must_use]
+    pub const fn max_timestamp(&self) -> i64 {
+        self.max_timestamp
+    }
+
+    /// The most bytes that [`Self::len`] may become.
+    #[must_use]
+    pub const fn max_len(&self) -> usize {
+        self.options.max_len
+    }
+
+    /// Sets the most bytes that [`Self::len`] may become; it may grow while the batch waits.
+    pub const fn set_max_len(&mut self, max_len: usize) {
+        self.options = self.options.max_len(max_len);
+    }
+
+    /// Bytes that [`Self::append`] would add for this record: exact, and without writing it.
+    #[must_use]
+    pub fn record_len<'h, H>(
+        &self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: H,
+    ) -> usize
+    where
+        H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
+        H::IntoIter: ExactSizeIterator,
+    {
+        let delta = timestamp.wrapping_sub(self.base_for(timestamp));
+        record_len(delta, self.next_offset_delta(), key, value, headers)
+    }
+
+    /// Appends a record at the offset behind the last one. Gives the bytes that it took.
+    ///
+    /// `timestamp` is in milliseconds. Null and empty keys, values and header values are different.
+    /// The record's index in the batch is [`Self::count`] before the call.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Full`] if the batch would become larger than [`Self::max_len`].
+    #[inline]
+    pub fn append<'h, H>(
+        &mut self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: H,
+    ) -> Result<usize, AppendError>
+    where
+        H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
+        H::IntoIter: ExactSizeIterator + Clone,
+    {
+        self.append_at(self.next_offset_delta(), timestamp, key, value, headers)
+    }
+
+    /// Appends a record at an offset of its own, counted from the base offset: for batches from
+    /// which compaction took records. Offsets are meant to rise; that they do is the caller's care.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::OffsetDelta`] if `offset_delta` is negative, and as [`Self::append`].
+    #[inline]
+    pub fn append_at<'h, H>(
+        &mut self,
+        offset_delta: i32,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: H,
+    ) -> Result<usize, AppendError>
+    where
+        H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
+        H::IntoIter: ExactSizeIterator + Clone,
+    {
+        if offset_delta < 0 {
+            return Err(AppendError::OffsetDelta(offset_delta));
+        }
+        let headers = headers.into_iter();
+        let header_count = headers.len();
+        let base_timestamp = self.base_for(timestamp);
+
+        // The fields before the key, behind room for the length that is not known yet.
+        let mut head = [0; HEAD_MAX];
+        let mut at = VARINT_MAX + ATTRIBUTES_LEN;
+        at = put_varlong(&mut head, at, timestamp.wrapping_sub(base_timestamp));
+        at = put_varlong(&mut head, at, i64::from(offset_delta));
+        at = put_varlong(&mut head, at, len_or_null(key));
+        let mut len = at - VARINT_MAX + key.map_or(0, <[u8]>::len);
+        len += varlong_len(len_or_null(value)) + value.map_or(0, <[u8]>::len);
+        len = len.saturating_add(if header_count == 0 {
+            1
+        } else {
+            headers_len(headers.clone())
+        });
+        let length_len = varlong_len(len as i64);
+        let total = len.saturating_add(length_len);
+        let needed = self.buffer.len().saturating_add(total);
+        if needed > self.options.max_len {
+            return Err(AppendError::Full {
+                needed,
+                max: self.options.max_len,
+            });
+        }
+
+        // From here on every length is known to fit in 31 bits.
+        let start = VARINT_MAX - length_len;
+        put_varlong(&mut head, start, len as i64);
+        self.buffer.reserve(total);
+        if let Some(key) = key {
+            self.buffer
+                .extend_from_slice(head.get(start..at).unwrap_or_default());
+            self.buffer.extend_from_slice(key);
+            push_varint(&mut self.buffer, len_or_null(value) as i32);
+        } else {
+            at = put_varlong(&mut head, at, len_or_null(value));
+            self.buffer
+                .extend_from_slice(head.get(start..at).unwrap_or_default());
+        }
+        if let Some(value) = value {
+            self.buffer.extend_from_slice(value);
+        }
+        if header_count == 0 {
+            self.buffer.push(0);
+        } else {
+            push_headers(&mut self.buffer, headers);
+        }
+
+        self.base_timestamp = base_timestamp;
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.last_offset_delta = self.last_offset_delta.max(offset_delta);
+        self.count += 1;
+        Ok(total)
+    }
+
+    /// Finishes the batch without compression: fills in header and checksum, in place.
+    ///
+    /// A batch without a record is an empty one, as compaction leaves behind.
+    #[must_use]
+    pub fn seal(mut self, stamp: ProducerStamp) -> Vec<u8> {
+        let header = self.header(self.buffer.len(), Attributes::default(), stamp);
+        patch::seal(&mut self.buffer, header);
+        self.buffer
+    }
+
+    /// Finishes the batch with its records compressed, into `output`, which is cleared first.
+    ///
+    /// The batch itself stays as it is: [`Self::into_buffer`] gives its buffer back to the pool.
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be compressed or do not fit into a batch, neither of which happens
+    /// below 2 GiB.
+    pub fn seal_compressed(
+        &self,
+        stamp: ProducerStamp,
+        compressor: &mut Compressor,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
+        output.clear();
+        output.resize(BatchHeader::LEN, 0);
+        let records = self.buffer.get(BatchHeader::LEN..).unwrap_or_default();
+        compressor.compress(records, output)?;
+        let compression = compressor.compression();
+        if output.len() > BATCH_LEN_MAX {
+            return Err(CompressionError::TooLarge {
+                compression,
+                limit: BATCH_LEN_MAX,
+            });
+        }
+        let codec = Attributes::default().with_compression(compression);
+        let header = self.header(output.len(), codec, stamp);
+        patch::seal(output, header);
+        Ok(())
+    }
+
+    /// The buffer, to be used again.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    #[inline]
+    const fn next_offset_delta(&self) -> i32 {
+        // Cannot wrap: a record takes seven bytes and a batch has less than 2^31 of them. Only an
+        // offset given by the caller can be so high, and then the result is refused as negative.
+        self.last_offset_delta.wrapping_add(1)
+    }
+
+    #[inline]
+    const fn base_for(&self, timestamp: i64) -> i64 {
+        if self.count == 0 && self.options.base_timestamp.is_none() {
+            timestamp
+        } else {
+            self.base_timestamp
+        }
+    }
+
+    fn header(&self, total_len: usize, codec: Attributes, stamp: ProducerStamp) -> BatchHeader {
+        let compression = codec.compression().unwrap_or_default();
+        BatchHeader {
+            base_offset: self.options.base_offset,
+            // At most BATCH_LEN_MAX, see there.
+            batch_length: (total_len - BatchHeader::LENGTH_PREFIX) as i32,
+            partition_leader_epoch: self.options.leader_epoch,
+            crc: 0,
+            attributes: self.options.attributes.with_compression(compression),
+            last_offset_delta: self
+                .options
+                .last_offset_delta
+                .unwrap_or(self.last_offset_delta)
+                .max(0),
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.options.max_timestamp.unwrap_or(self.max_timestamp),
+            producer_id: stamp.producer_id,
+            producer_epoch: stamp.producer_epoch,
+            base_sequence: stamp.base_sequence,
+            record_count: self.count,
+        }
+    }
+}
+
+impl fmt::Debug for BatchBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchBuilder")
+            .field("len", &self.len())
+            .field("count", &self.count)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a record in a batch: exact, its own length field included.
+///
+/// `timestamp_delta` counts from the base timestamp of the batch and `offset_delta` from its base
+/// offset; both are 0 for the first record.
+#[must_use]
+pub fn record_len<'h, H>(
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: H,
+) -> usize
+where
+    H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
+    H::IntoIter: ExactSizeIterator,
+{
+    let len = (ATTRIBUTES_LEN + varlong_len(timestamp_delta) + varint_len(offset_delta))
+        .saturating_add(field_len(key))
+        .saturating_add(field_len(value))
+        .saturating_add(headers_len(headers.into_iter()));
+    len.saturating_add(varlong_len(len as i64))
+}
+
+fn field_len(field: Option<&[u8]>) -> usize {
+    varlong_len(len_or_null(field)).saturating_add(field.map_or(0, <[u8]>::len))
+}
+
+fn headers_len<'h>(headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>) -> usize {
+    let count = varlong_len(headers.len() as i64);
+    headers.fold(count, |len, (key, value)| {
+        len.saturating_add(field_len(Some(key.as_bytes())))
+            .saturating_add(field_len(value))
+    })
+}
+
+fn push_headers<'h>(
+    buffer: &mut Vec<u8>,
+    headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>,
+) {
+    push_varint(buffer, headers.len() as i32);
+    for (key, value) in headers {
+        push_varint(buffer, key.len() as i32);
+        buffer.extend_from_slice(key.as_bytes());
+        push_varint(buffer, len_or_null(value) as i32);
+        buffer.extend_from_slice(value.unwrap_or_default());
+    }
+}
+
+#[inline]
+fn len_or_null(field: Option<&[u8]>) -> i64 {
+    field.map_or(NULL, |bytes| bytes.len() as i64)
+}
+
+const ATTRIBUTES_LEN: usize = 1;
+const NULL: i64 = -1;
+const NO_TIMESTAMP: i64 = -1;
+/// Length, attributes, timestamp delta, offset delta, key length, value length. A length of more than
+/// 32 bits takes more room than a varint, and is refused after it was put here.
+const HEAD_MAX: usize = VARINT_MAX + ATTRIBUTES_LEN + VARLONG_MAX + VARINT_MAX + 2 * VARLONG_MAX;
+/// The largest batch whose length field is an int32.
+const BATCH_LEN_MAX: usize = i32::MAX as usize;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,446 @@
+//! Reading records out of the uncompressed body of a batch: borrowed, one after the other, without
+//! an allocation; and owned records for who wants to keep some.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::record::error::{RecordError, RecordErrorKind};
+use crate::record::header::{BatchHeader, TimestampType};
+use crate::record::varint::Fields;
+
+/// A record, borrowed from its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordRef<'a> {
+    /// Its offset in the partition.
+    pub offset: i64,
+    /// Its timestamp in milliseconds, the producer's or the log's as the batch says; -1 for none.
+    pub timestamp: i64,
+    /// Its key; null and empty are different.
+    pub key: Option<&'a [u8]>,
+    /// Its value; null and empty are different.
+    pub value: Option<&'a [u8]>,
+    /// Its headers, in order.
+    pub headers: Headers<'a>,
+}
+
+/// The headers of a record: an iterator that cannot fail, since the bytes were checked with the
+/// record. Clone it to go over them again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a> {
+    count: u32,
+    fields: HeaderFields<'a>,
+}
+
+impl<'a> Headers<'a> {
+    /// The value of the last header of this name, as in Java's `lastHeader`; the inner `None` is a
+    /// null value.
+    #[must_use]
+    pub fn last_value(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        self.filter(|header| header.key_bytes() == name.as_bytes())
+            .last()
+            .map(|header| header.value)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = HeaderRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<HeaderRef<'a>> {
+        self.count = self.count.checked_sub(1)?;
+        self.fields.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count as usize, Some(self.count as usize))
+    }
+}
+
+impl ExactSizeIterator for Headers<'_> {}
+
+impl PartialEq for Headers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && Iterator::eq(*self, *other)
+    }
+}
+
+impl Eq for Headers<'_> {}
+
+/// A header of a record, borrowed from its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderRef<'a> {
+    key: &'a [u8],
+    /// Its value; null and empty are different.
+    pub value: Option<&'a [u8]>,
+}
+
+impl<'a> HeaderRef<'a> {
+    /// Its key. Keys are text by agreement only: what is not UTF-8 shows as replacement characters,
+    /// as in Java, since one odd record must not make a partition unreadable.
+    #[must_use]
+    pub fn key(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.key)
+    }
+
+    /// The bytes of its key, whatever they are.
+    #[must_use]
+    pub const fn key_bytes(&self) -> &'a [u8] {
+        self.key
+    }
+}
+
+/// The records of one batch, borrowed from its uncompressed body.
+///
+/// Yields at most as many as the header counts. After an error it yields nothing more.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+    /// Bytes of the whole body.
+    len: usize,
+    left: i32,
+    count: i32,
+    base_offset: i64,
+    last_offset_delta: i32,
+    base_timestamp: i64,
+    append_time: Option<i64>,
+}
+
+impl<'a> Records<'a> {
+    /// The records of `body` under a header that [`super::decode`] has checked.
+    pub(super) fn new(header: &BatchHeader, body: &'a [u8]) -> Self {
+        let append_time = match header.attributes.timestamp_type() {
+            TimestampType::CreateTime => None,
+            TimestampType::LogAppendTime => Some(header.max_timestamp),
+        };
+        Self {
+            rest: body,
+            len: body.len(),
+            left: header.record_count,
+            count: header.record_count,
+            base_offset: header.base_offset,
+            last_offset_delta: header.last_offset_delta,
+            base_timestamp: header.base_timestamp,
+            append_time,
+        }
+    }
+
+    /// Where the next record begins in the body.
+    fn position(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
+    #[inline]
+    fn decode(&mut self) -> Result<RecordRef<'a>, Fault> {
+        if self.rest.is_empty() {
+            let actual = self.count - self.left - 1;
+            return Err(self.fault(
+                0,
+                RecordErrorKind::RecordsMissing {
+                    expected: self.count,
+                    actual,
+                },
+            ));
+        }
+        let mut outer = Fields::new(self.rest);
+        let Some(length) = outer.varint() else {
+            return Err(self.fault(0, RecordErrorKind::Field("record length")));
+        };
+        let Some(raw) = usize::try_from(length)
+            .ok()
+            .and_then(|length| outer.take(length))
+        else {
+            return Err(self.fault(0, RecordErrorKind::RecordLength(length)));
+        };
+        let behind = outer.rest();
+
+        let mut fields = Fields::new(raw);
+        let record = self.fields(&mut fields).map_err(|kind| {
+            // From the start of this record to the field that failed.
+            let read = self.rest.len() - behind.len() - fields.rest().len();
+            self.fault(read, kind)
+        })?;
+        self.rest = behind;
+        Ok(record)
+    }
+
+    #[inline]
+    fn fields(&self, fields: &mut Fields<'a>) -> Result<RecordRef<'a>, RecordErrorKind> {
+        // The attributes of a record have no meaning yet.
+        fields.byte().ok_or(field("record attributes"))?;
+        let timestamp_delta = fields.varlong().ok_or(field("timestamp delta"))?;
+        let offset_delta = fields.varint().ok_or(field("offset delta"))?;
+        if offset_delta < 0 || offset_delta > self.last_offset_delta {
+            return Err(RecordErrorKind::OffsetDelta(offset_delta));
+        }
+        let key = fields.nullable().ok_or(field("key"))?;
+        let value = fields.nullable().ok_or(field("value"))?;
+        let header_count = fields.varint().ok_or(field("header count"))?;
+        let headers = if header_count == 0 {
+            Headers::default()
+        } else {
+            check_headers(fields, header_count)?
+        };
+        if !fields.rest().is_empty() {
+            return Err(RecordErrorKind::BytesBehindRecord(fields.rest().len()));
+        }
+        Ok(RecordRef {
+            // Cannot wrap: the last offset of the batch was checked.
+            offset: self.base_offset.wrapping_add(i64::from(offset_delta)),
+            // May wrap, as it does in Java.
+            timestamp: self
+                .append_time
+                .unwrap_or_else(|| self.base_timestamp.wrapping_add(timestamp_delta)),
+            key,
+            value,
+            headers,
+        })
+    }
+
+    #[cold]
+    fn fault(&self, read: usize, kind: RecordErrorKind) -> Fault {
+        Fault(RecordError::new(
+            BatchHeader::LEN + self.position() + read,
+            kind,
+        ))
+    }
+
+    #[cold]
+    fn end(&mut self) -> Option<Result<RecordRef<'a>, RecordError>> {
+        let rest = std::mem::take(&mut self.rest).len();
+        if rest == 0 {
+            return None;
+        }
+        Some(Err(RecordError::new(
+            BatchHeader::LEN + self.len - rest,
+            RecordErrorKind::BytesBehindRecords(rest),
+        )))
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<RecordRef<'a>, RecordError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left <= 0 {
+            return self.end();
+        }
+        self.left -= 1;
+        match self.decode() {
+            Ok(record) => Some(Ok(record)),
+            Err(Fault(error)) => {
+                self.left = 0;
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // A record takes at least seven bytes; the header may lie about their count, and one error
+        // may follow them.
+        let most = usize::try_from(self.left)
+            .unwrap_or(0)
+            .min(self.rest.len() / RECORD_LEN_MIN);
+        (0, Some(most + 1))
+    }
+}
+
+impl std::iter::FusedIterator for Records<'_> {}
+
+/// A record that owns its place in its batch.
+///
+/// It keeps the whole uncompressed batch alive, so that making one costs a reference count and no
+/// copy. Who keeps a few records of many for long copies what is needed out of them.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// From the first byte of key, value or headers to the last.
+    raw: Bytes,
+    offset: i64,
+    timestamp: i64,
+    key: Option<Range<u32>>,
+    value: Option<Range<u32>>,
+    header_count: u32,
+    headers_at: u32,
+}
+
+impl Record {
+    /// The owned form of `record`, whose bytes lie in `body`.
+    pub(super) fn new(body: &Bytes, record: &RecordRef<'_>) -> Self {
+        let parts = [
+            record.key.unwrap_or_default(),
+            record.value.unwrap_or_default(),
+            record.headers.fields.bytes(),
+        ];
+        // The three lie in the body in this order, with at most a few bytes between them.
+        let mut filled = parts.iter().filter(|part| !part.is_empty());
+        let raw = match (filled.clone().next(), filled.next_back()) {
+            (Some(first), Some(last)) => {
+                body.slice(position(body, first)..position(body, last) + last.len())
+            }
+            _ => Bytes::new(),
+        };
+        let place = |part: &[u8]| {
+            let start = if part.is_empty() {
+                0
+            } else {
+                position(&raw, part)
+            };
+            // A record is shorter than 2^31 bytes.
+            start as u32..(start + part.len()) as u32
+        };
+        Self {
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.map(place),
+            value: record.value.map(place),
+            header_count: record.headers.count,
+            headers_at: place(record.headers.fields.bytes()).start,
+            raw,
+        }
+    }
+
+    /// Its offset in the partition.
+    #[must_use]
+    pub const fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// Its timestamp in milliseconds; -1 for none.
+    #[must_use]
+    pub const fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// Its key; null and empty are different.
+    #[must_use]
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.as_ref().map(|range| self.part(range))
+    }
+
+    /// Its value; null and empty are different.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        self.value.as_ref().map(|range| self.part(range))
+    }
+
+    /// Its key as bytes that are owned without a copy.
+    #[must_use]
+    pub fn key_bytes(&self) -> Option<Bytes> {
+        self.key().map(|key| self.raw.slice_ref(key))
+    }
+
+    /// Its value as bytes that are owned without a copy.
+    #[must_use]
+    pub fn value_bytes(&self) -> Option<Bytes> {
+        self.value().map(|value| self.raw.slice_ref(value))
+    }
+
+    /// Its headers, in order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        let bytes = self.raw.get(self.headers_at as usize..).unwrap_or_default();
+        Headers {
+            count: self.header_count,
+            fields: HeaderFields(Fields::new(bytes)),
+        }
+    }
+
+    /// The record as borrowed from this one.
+    #[must_use]
+    pub fn as_ref(&self) -> RecordRef<'_> {
+        RecordRef {
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key(),
+            value: self.value(),
+            headers: self.headers(),
+        }
+    }
+
+    fn part(&self, range: &Range<u32>) -> &[u8] {
+        self.raw
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Record {}
+
+/// Walks over the bytes of headers; made only for bytes that were walked once before.
+#[derive(Clone, Copy, Debug)]
+struct HeaderFields<'a>(Fields<'a>);
+
+impl<'a> HeaderFields<'a> {
+    fn next(&mut self) -> Option<HeaderRef<'a>> {
+        let len = usize::try_from(self.0.varint()?).ok()?;
+        let key = self.0.take(len)?;
+        let value = self.0.nullable()?;
+        Some(HeaderRef { key, value })
+    }
+
+    const fn bytes(&self) -> &'a [u8] {
+        self.0.rest()
+    }
+}
+
+impl Default for HeaderFields<'_> {
+    fn default() -> Self {
+        Self(Fields::new(&[]))
+    }
+}
+
+fn check_headers<'a>(
+    fields: &mut Fields<'a>,
+    header_count: i32,
+) -> Result<Headers<'a>, RecordErrorKind> {
+    let count = u32::try_from(header_count)
+        .ok()
+        .filter(|&count| count as usize <= fields.rest().len())
+        .ok_or(RecordErrorKind::HeaderCount(header_count))?;
+    let unread = HeaderFields(*fields);
+    let mut walk = unread;
+    for _ in 0..count {
+        let at = walk;
+        if walk.next().is_none() {
+            *fields = at.0;
+            return Err(field("record header"));
+        }
+    }
+    *fields = walk.0;
+    Ok(Headers {
+        count,
+        fields: unread,
+    })
+}
+
+/// Where `part`, a slice of `whole`, begins in it.
+fn position(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
+}
+
+const fn field(name: &'static str) -> RecordErrorKind {
+    RecordErrorKind::Field(name)
+}
+
+/// An error on its way out of the hot path.
+struct Fault(RecordError);
+
+/// Length, attributes, timestamp delta, offset delta, key length, value length, header count.
+const RECORD_LEN_MIN: usize = 7;
