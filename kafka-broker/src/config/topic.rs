@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kafka_protocol::record::TimestampType;
+
 use crate::config::broker::BrokerConfig;
 use crate::config::error::ConfigError;
 use crate::config::property::{Property, list, nearest, parse_bool};
@@ -33,8 +35,8 @@ pub(crate) struct TopicConfig {
     pub(crate) timestamp_after_max_ms: i64,
     /// `message.timestamp.before.max.ms`.
     pub(crate) timestamp_before_max_ms: i64,
-    /// `message.timestamp.type` is `LogAppendTime`.
-    pub(crate) log_append_time: bool,
+    /// `message.timestamp.type`.
+    pub(crate) timestamp_type: TimestampType,
     /// `min.cleanable.dirty.ratio`.
     pub(crate) min_cleanable_ratio: f64,
     /// `min.compaction.lag.ms`.
@@ -73,7 +75,10 @@ impl TopicConfig {
             message_max_bytes: int("max.message.bytes"),
             timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
             timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
-            log_append_time: value("message.timestamp.type") == "LogAppendTime",
+            timestamp_type: match value("message.timestamp.type").as_str() {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
             min_cleanable_ratio: value("min.cleanable.dirty.ratio")
                 .trim()
                 .parse()
@@ -174,7 +179,7 @@ mod tests {
         }
         let config = TopicConfig::new(&broker(&[]), &Overrides::new());
         assert_eq!(config.retention_ms, 7 * 24 * 3_600_000);
-        assert!(config.delete && !config.compact && !config.log_append_time);
+        assert!(config.delete && !config.compact);
     }
 
     #[test]
