@@ -191,14 +191,22 @@ impl fmt::Display for LogError {
             Self::Disk(error) => error.fmt(f),
             Self::Offline { cause } => write!(f, "log is offline since a failure: {cause}"),
             Self::Locked { dir } => {
-                write!(f, "log directory {} is in use by another broker", dir.display())
+                write!(
+                    f,
+                    "log directory {} is in use by another broker",
+                    dir.display()
+                )
             }
             Self::Mismatch { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::CorruptFile {
                 path,
                 position,
                 reason,
-            } => write!(f, "{} is corrupt at byte {position}: {reason}", path.display()),
+            } => write!(
+                f,
+                "{} is corrupt at byte {position}: {reason}",
+                path.display()
+            ),
             Self::OffsetOutOfRange {
                 offset,
                 log_start_offset,
@@ -210,7 +218,10 @@ impl fmt::Display for LogError {
             Self::CorruptBatch { reason } => write!(f, "corrupt batch: {reason}"),
             Self::InvalidRecord { reason } => write!(f, "invalid record: {reason}"),
             Self::BatchTooLarge { size, max } => {
-                write!(f, "batch of {size} bytes exceeds max.message.bytes of {max}")
+                write!(
+                    f,
+                    "batch of {size} bytes exceeds max.message.bytes of {max}"
+                )
             }
             Self::LargerThanSegment { size, max } => {
                 write!(f, "batch of {size} bytes exceeds segment.bytes of {max}")
@@ -320,7 +331,10 @@ impl fmt::Display for InvalidBatch {
                 write!(f, "a batch of {length} bytes ends after {available}")
             }
             Self::Checksum { stored, computed } => {
-                write!(f, "checksum {stored:#010x} where the bytes give {computed:#010x}")
+                write!(
+                    f,
+                    "checksum {stored:#010x} where the bytes give {computed:#010x}"
+                )
             }
             Self::Count {
                 last_offset_delta,
