@@ -17,6 +17,8 @@ mod file_name;
 mod flush;
 mod health;
 mod leader_epochs;
+mod log_dir;
+mod meta_properties;
 mod offset_index;
 mod producer_snapshot;
 mod producer_state;
@@ -29,6 +31,7 @@ mod test_batches;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod topic_partition;
 mod transaction_index;
 mod transaction_marker;
 mod validation;
@@ -49,8 +52,10 @@ pub use fetch_data::FetchData;
 pub use flush::FlushJob;
 pub use health::Health;
 pub use leader_epochs::{EpochEnd, EpochStart};
+pub use log_dir::{FoundPartition, LogDir, LogDirOwner, PartitionCheckpoint};
 pub use recovery::Cut;
 pub use tail::TailBudget;
+pub use topic_partition::TopicPartition;
 pub use transaction_index::AbortedTransaction;
 
 use crate::log::disk::replace_file;
@@ -200,6 +205,29 @@ impl Log {
             last_flush_ms: now_ms,
             flush_before_roll: false,
         })
+    }
+
+    /// Opens the log of a partition in a log directory, or begins it if
+    /// [`LogDir::create_partition`] has just made it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_in(
+        log_dir: &LogDir,
+        name: &TopicPartition,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Self, LogError> {
+        let start = LogStart {
+            recovery_point: log_dir.recovery_point(name),
+            log_start_offset: log_dir.log_start_offset(name),
+            clean_shutdown: log_dir.was_clean(),
+            health: log_dir.health().clone(),
+            tail_budget: log_dir.tail_budget().clone(),
+        };
+        let dir = log_dir.partition_path(name);
+        Self::open(Arc::clone(log_dir.disk()), &dir, config, start, now_ms)
     }
 
     /// The directory it lies in.
