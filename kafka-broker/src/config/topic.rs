@@ -6,7 +6,7 @@ use kafka_protocol::record::TimestampType;
 
 use crate::config::broker::BrokerConfig;
 use crate::config::error::ConfigError;
-use crate::config::property::{Property, list, nearest, parse_bool};
+use crate::config::property::{Property, list, nearest};
 use crate::config::topic_properties::{TOPIC_PROPERTIES, topic_property};
 
 /// A topic's own settings, by name; what is not here follows the broker.

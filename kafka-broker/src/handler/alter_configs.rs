@@ -64,11 +64,11 @@ pub(crate) fn alter_topic(
         ));
     }
     if validate_only {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let topic = table.by_name(name).ok_or_else(|| unknown_topic(name))?;
         return change(&mut topic.overrides.clone());
     }
-    call.node.configure_topic(call.now, name, change)
+    call.node.catalog().configure_topic(call.now, name, change)
 }
 
 fn unknown_topic(name: &str) -> Refusal {

@@ -33,7 +33,7 @@ impl Handler for CreatePartitions {
 
 fn grow(call: &Call, request: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
     let name = &request.name;
-    let table = call.node.topics.table();
+    let table = call.node.topics().table();
     let topic = table.by_name(name).ok_or_else(|| {
         Refusal::new(
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -61,5 +61,5 @@ fn grow(call: &Call, request: &CreatePartitionsTopic, validate_only: bool) -> Re
     if validate_only {
         return Ok(());
     }
-    call.node.add_partitions(call.now, topic.id, request.count)
+    call.node.catalog().add_partitions(call.now, topic.id, request.count)
 }

@@ -52,11 +52,11 @@ impl Handler for CreateTopics {
 fn create(call: &Call, request: &CreatableTopic, validate_only: bool) -> CreatableTopicResult {
     let made = plan(call, request).and_then(|topic| {
         if validate_only {
-            call.node.check_new_topic(&topic)?;
+            call.node.catalog().check_new_topic(&topic)?;
             return Ok((topic.partitions, topic.overrides, Uuid::ZERO));
         }
         let partitions = topic.partitions;
-        let made = call.node.create_topic(call.now, topic)?;
+        let made = call.node.catalog().create_topic(call.now, topic)?;
         Ok((partitions, made.overrides.clone(), made.id))
     });
     match made {

@@ -19,7 +19,7 @@ impl Handler for DeleteRecords {
     const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: DeleteRecordsRequest) -> Outcome<DeleteRecordsResponse> {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let mut response = DeleteRecordsResponse::default();
         for topic in request.topics {
             let mut result = DeleteRecordsTopicResult::default();

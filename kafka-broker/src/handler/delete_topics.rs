@@ -49,7 +49,7 @@ impl Handler for DeleteTopics {
 }
 
 fn delete(call: &Call, name: Option<&str>, id: Uuid) -> Result<Arc<Topic>, Refusal> {
-    let table = call.node.topics.table();
+    let table = call.node.topics().table();
     let topic = match name {
         Some(_) if !id.is_zero() => {
             return Err(Refusal::new(

@@ -66,7 +66,7 @@ fn describe(
     let config = &call.node.config;
     match resource.resource_type {
         TOPIC => {
-            let table = call.node.topics.table();
+            let table = call.node.topics().table();
             let topic = table.by_name(&resource.resource_name).ok_or_else(|| {
                 Refusal::new(
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

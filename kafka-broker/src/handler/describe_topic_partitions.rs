@@ -23,7 +23,7 @@ impl Handler for DescribeTopicPartitions {
         call: &Call,
         request: DescribeTopicPartitionsRequest,
     ) -> Outcome<DescribeTopicPartitionsResponse> {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let mut names: Vec<_> = if request.topics.is_empty() {
             table.iter().map(|topic| topic.name.clone()).collect()
         } else {

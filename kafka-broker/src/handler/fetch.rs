@@ -71,7 +71,7 @@ struct Pending {
 impl Pending {
     fn new(call: &Call, request: FetchRequest) -> Self {
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let committed = request.isolation_level == READ_COMMITTED;
         let max_bytes = count(request.max_bytes).min(call.node.config.fetch_max_bytes);
         let mut readers = Vec::with_capacity(request.topics.len());

@@ -6,7 +6,7 @@
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 
 /// InitProducerId.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub(crate) struct InitProducerId;
 
 impl Handler for InitProducerId {
     type Request = InitProducerIdRequest;
+    const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: InitProducerIdRequest) -> Outcome<InitProducerIdResponse> {
         let mut response = InitProducerIdResponse::default();
@@ -39,7 +40,7 @@ fn producer_id(call: &Call, request: &InitProducerIdRequest) -> Result<i64, Erro
             tracing::warn!(transactional_id = id, "refused: this broker has no transactions");
             Err(ErrorCode::INVALID_REQUEST)
         }
-        None => call.node.next_producer_id(call.now).map_err(|error| {
+        None => call.node.catalog().next_producer_id(call.now).map_err(|error| {
             tracing::error!("cannot give out a producer id: {error}");
             ErrorCode::COORDINATOR_NOT_AVAILABLE
         }),

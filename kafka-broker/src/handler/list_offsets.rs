@@ -22,7 +22,7 @@ impl Handler for ListOffsets {
     type Request = ListOffsetsRequest;
 
     fn handle(call: &Call, request: ListOffsetsRequest) -> Outcome<ListOffsetsResponse> {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let committed = request.isolation_level == READ_COMMITTED;
         let mut response = ListOffsetsResponse::default();
         for topic in request.topics {

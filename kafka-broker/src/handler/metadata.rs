@@ -14,7 +14,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::topic::Overrides;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
 use crate::state::topics::{NewTopic, Topic, TopicTable};
@@ -25,6 +25,7 @@ pub(crate) struct Metadata;
 
 impl Handler for Metadata {
     type Request = MetadataRequest;
+    const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: MetadataRequest) -> Outcome<MetadataResponse> {
         let config = &call.node.config;
@@ -45,7 +46,7 @@ impl Handler for Metadata {
 }
 
 fn topics(call: &Call, request: MetadataRequest) -> Vec<MetadataResponseTopic> {
-    let table = call.node.topics.table();
+    let table = call.node.topics().table();
     let all = |table: &TopicTable| table.iter().map(|topic| describe(call, topic)).collect();
     // In version 0 an empty list stands for all.
     let Some(wanted) = request.topics.filter(|topics| call.version > 0 || !topics.is_empty())
@@ -98,7 +99,7 @@ fn auto_create(call: &Call, name: &ByteString) -> Result<Arc<Topic>, ErrorCode> 
         partitions: call.node.config.partitions,
         overrides: Overrides::new(),
     };
-    call.node.create_topic(call.now, topic).map_err(|refusal| {
+    call.node.catalog().create_topic(call.now, topic).map_err(|refusal| {
         tracing::warn!(topic = %name, "cannot create the topic: {refusal}");
         refusal.code()
     })

@@ -30,7 +30,7 @@ impl Handler for OffsetCommit {
         };
         let expires_at_ms = (request.retention_time_ms >= 0)
             .then(|| call.now.unix_ms.saturating_add(request.retention_time_ms));
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let mut sorted = Sorted::default();
         for topic in request.topics {
             sorted.add(call, &table, topic, expires_at_ms);

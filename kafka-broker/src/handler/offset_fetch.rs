@@ -29,7 +29,7 @@ impl Handler for OffsetFetch {
         Outcome::Ready(if call.version < 8 {
             fetch_one(call, request)
         } else {
-            let table = call.node.topics.table();
+            let table = call.node.topics().table();
             let mut response = OffsetFetchResponse::default();
             let groups = request.groups.into_iter();
             response.groups = groups.map(|group| fetch_group(call, &table, group)).collect();

@@ -26,7 +26,7 @@ impl Handler for OffsetForLeaderEpoch {
         call: &Call,
         request: OffsetForLeaderEpochRequest,
     ) -> Outcome<OffsetForLeaderEpochResponse> {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let mut response = OffsetForLeaderEpochResponse::default();
         for topic in request.topics {
             let found = table.by_name(&topic.topic);

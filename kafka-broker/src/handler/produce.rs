@@ -29,7 +29,7 @@ impl Handler for Produce {
     type Request = ProduceRequest;
 
     fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
-        let table = call.node.topics.table();
+        let table = call.node.topics().table();
         let acks = request.acks;
         let refused = refuse_all(&request);
         let mut response = ProduceResponse::default();

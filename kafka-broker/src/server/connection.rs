@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
 use crate::handler::call::{Peer, Reply, Waiting};
-use crate::handler::dispatch::{Refusal, Task, begin};
+use crate::handler::dispatch::{Task, begin};
+use crate::handler::exchange::Refusal;
 use crate::server::clock::Clock;
 use crate::server::output::Output;
 use crate::state::node::Node;

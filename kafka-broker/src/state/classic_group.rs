@@ -288,9 +288,10 @@ impl ClassicGroup {
         if claim.generation < 0 && claim.member_id.is_empty() && claim.instance_id.is_none() {
             return ErrorCode::UNKNOWN_MEMBER_ID;
         }
+        let completing = self.phase == Phase::CompletingRebalance;
         match self.claimed(claim) {
             Err(error) => error,
-            Ok(_) if self.phase == Phase::CompletingRebalance => ErrorCode::REBALANCE_IN_PROGRESS,
+            Ok(_) if completing => ErrorCode::REBALANCE_IN_PROGRESS,
             Ok(member) => {
                 member.heard(now.elapsed);
                 ErrorCode::NONE

@@ -9,7 +9,8 @@ use kafka_protocol::messages::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
 };
 use kafka_protocol::wire::{Reader, Writer};
-use kafka_protocol::{DecodeError, EncodeError, Message, TypedRecord};
+use kafka_protocol::request::TypedRecord;
+use kafka_protocol::{DecodeError, EncodeError, Message};
 
 use crate::state::classic_group::{SavedMember, Snapshot};
 use crate::state::offsets::CommittedOffset;

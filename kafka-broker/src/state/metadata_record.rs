@@ -6,7 +6,8 @@ use kafka_protocol::messages::{
     TopicRecord,
 };
 use kafka_protocol::wire::{Reader, Writer};
-use kafka_protocol::{DecodeError, EncodeError, Message, TypedRecord};
+use kafka_protocol::request::TypedRecord;
+use kafka_protocol::{DecodeError, EncodeError, Message};
 
 /// What the broker writes to the metadata log.
 #[derive(Clone, Debug, PartialEq)]

@@ -202,7 +202,7 @@ impl Partition {
             log.delete_records_before(offset)?;
             Ok(log.log_start_offset())
         })?;
-        self.tell(Watcher::handle_change);
+        self.tell(|watcher| watcher.handle_change());
         Ok(start)
     }
 
@@ -253,7 +253,7 @@ impl Partition {
     /// Takes the log out; whoever asks for something later is told that it is gone.
     pub(crate) fn take_log(&self) -> Option<Log> {
         let log = self.log.write().unwrap_or_else(PoisonError::into_inner).take();
-        self.tell(Watcher::handle_change);
+        self.tell(|watcher| watcher.handle_change());
         log
     }
 
