@@ -163,16 +163,16 @@ impl Reader {
     /// As [`TagReader`].
     pub fn unknown_tagged_fields(
         &mut self,
+        into: &mut UnknownTaggedFields,
         flexible: bool,
-    ) -> Result<UnknownTaggedFields, DecodeError> {
-        let mut unknown = UnknownTaggedFields::default();
+    ) -> Result<(), DecodeError> {
         if flexible {
             let mut tags = TagReader::begin(self)?;
             while let Some(tag) = tags.next(self)? {
-                tag.keep(self, &mut unknown)?;
+                tag.keep(self, into)?;
             }
         }
-        Ok(unknown)
+        Ok(())
     }
 }
 
