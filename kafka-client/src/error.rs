@@ -90,7 +90,10 @@ impl Error {
     pub(crate) fn broker(code: ErrorCode, message: Option<&str>) -> Self {
         let detail = match message {
             Some(message) if !message.is_empty() => Cow::Owned(message.to_owned()),
-            _ => Cow::Borrowed(code.meaning()),
+            _ => Cow::Borrowed(
+                code.meaning()
+                    .unwrap_or("an error this client does not know"),
+            ),
         };
         Self::new(ErrorKind::Broker(code), detail)
     }
@@ -255,7 +258,12 @@ mod tests {
             .with_partition("orders", 3)
             .with_broker("127.0.0.1:9092");
         let text = error.to_string();
-        for part in ["Produce", "orders-3", "127.0.0.1:9092", "NOT_LEADER_OR_FOLLOWER"] {
+        for part in [
+            "Produce",
+            "orders-3",
+            "127.0.0.1:9092",
+            "NOT_LEADER_OR_FOLLOWER",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(error.is_retriable());

@@ -5,7 +5,8 @@
 
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
-use crate::compression::{Compression, CompressionError};
+use crate::compression::codec::Compression;
+use crate::compression::error::CompressionError;
 
 /// Writes one member.
 pub(super) struct Encoder {

@@ -6,7 +6,8 @@
 use lz4_flex::block::{self, CompressTable};
 use twox_hash::XxHash32;
 
-use crate::compression::{Compression, CompressionError, Lz4HeaderChecksum};
+use crate::compression::codec::{Compression, Lz4HeaderChecksum};
+use crate::compression::error::CompressionError;
 
 /// Writes one frame.
 pub(super) struct Encoder {

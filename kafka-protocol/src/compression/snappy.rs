@@ -5,7 +5,8 @@
 
 use snap::raw;
 
-use crate::compression::{Compression, CompressionError};
+use crate::compression::codec::Compression;
+use crate::compression::error::CompressionError;
 
 /// Writes one xerial stream.
 pub(super) struct Encoder {

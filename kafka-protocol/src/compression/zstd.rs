@@ -2,7 +2,8 @@
 
 use zrip::{CompressContext, DecompressContext, DecompressError};
 
-use crate::compression::{Compression, CompressionError};
+use crate::compression::codec::Compression;
+use crate::compression::error::CompressionError;
 
 /// Writes one frame.
 pub(super) struct Encoder {

@@ -3,6 +3,8 @@
 
 use crc_fast::CrcAlgorithm;
 
+use crate::record::error::{RecordError, RecordErrorKind};
+
 /// The CRC-32C (Castagnoli) of `bytes`: the checksum of batches of magic 2.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -15,6 +17,17 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 pub fn crc32(bytes: &[u8]) -> u32 {
     // As above.
     crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
+}
+
+/// Whether the promised checksum, which stands at `at`, is that of the bytes.
+pub(super) const fn verify(expected: u32, actual: u32, at: usize) -> Result<(), RecordError> {
+    if expected == actual {
+        return Ok(());
+    }
+    Err(RecordError::new(
+        at,
+        RecordErrorKind::Checksum { expected, actual },
+    ))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Control records: what brokers write into a log for readers, and applications never see.
 
-use crate::record::encode::{BatchBuilder, BatchOptions, ProducerStamp};
+use crate::record::encode::{BatchBuilder, BatchOptions};
 use crate::record::error::{RecordError, RecordErrorKind};
-use crate::record::header::Attributes;
+use crate::record::header::{Attributes, ProducerStamp};
 
 /// What a control record says, from its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

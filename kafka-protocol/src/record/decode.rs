@@ -6,11 +6,12 @@
 use bytes::Bytes;
 
 use crate::compression::{Compression, CompressionError, Decompressor};
-use crate::record::checksum::crc32c;
+use crate::record::checksum::{self, crc32c};
+use crate::record::decoded::DecodedBatch;
 use crate::record::error::{RecordError, RecordErrorKind};
 use crate::record::header::{BatchHeader, HeaderError};
 use crate::record::legacy::LegacyBatch;
-use crate::record::read::{Record, RecordRef, Records};
+use crate::record::read::Records;
 
 /// The batches of a fetch response, a produce request or a log segment, in order.
 ///
@@ -247,10 +248,10 @@ impl Batch {
     ///
     /// [`RecordErrorKind::Codec`] if the attributes name none.
     pub fn compression(&self) -> Result<Compression, RecordError> {
-        codec(
-            self.header.attributes.compression(),
-            self.header.attributes.bits(),
-        )
+        let attributes = self.header.attributes;
+        attributes
+            .compression()
+            .ok_or_else(|| RecordError::codec(attributes, BatchHeader::CRC_START))
     }
 
     /// Whether the checksum is right.
@@ -260,7 +261,7 @@ impl Batch {
     /// [`RecordErrorKind::Checksum`] if it is not.
     pub fn verify_crc(&self) -> Result<(), RecordError> {
         let covered = self.bytes.get(BatchHeader::CRC_START..).unwrap_or_default();
-        verify(self.header.crc, crc32c(covered), BatchHeader::CRC_AT)
+        checksum::verify(self.header.crc, crc32c(covered), BatchHeader::CRC_AT)
     }
 
     /// The batch with its records uncompressed.
@@ -283,23 +284,19 @@ impl Batch {
         let compression = self.compression()?;
         // A header without records is all that compaction leaves of some batches: no stream at all.
         if compression == Compression::None || self.bytes.len() == BatchHeader::LEN {
-            return Ok(DecodedBatch {
-                magic: 2,
-                header: self.header,
-                body: self.bytes.slice(BatchHeader::LEN..),
-                from_buffer: false,
-            });
+            return Ok(DecodedBatch::borrowed(
+                self.header,
+                self.bytes.slice(BatchHeader::LEN..),
+            ));
         }
         buffer.clear();
         decompressor
             .decompress(compression, self.compressed(), buffer, limit)
             .map_err(compression_error)?;
-        Ok(DecodedBatch {
-            magic: 2,
-            header: self.header,
-            body: Bytes::from(std::mem::take(buffer)),
-            from_buffer: true,
-        })
+        Ok(DecodedBatch::decompressed(
+            self.header,
+            std::mem::take(buffer),
+        ))
     }
 
     /// The records, borrowed from this batch, or from `buffer` if they have to be decompressed: for
@@ -328,88 +325,6 @@ impl Batch {
 
     fn compressed(&self) -> &[u8] {
         self.bytes.get(BatchHeader::LEN..).unwrap_or_default()
-    }
-}
-
-/// A batch whose records are uncompressed: cheap to clone, sent between tasks, read any number of
-/// times.
-#[derive(Clone, Debug)]
-pub struct DecodedBatch {
-    magic: i8,
-    header: BatchHeader,
-    body: Bytes,
-    from_buffer: bool,
-}
-
-impl DecodedBatch {
-    pub(super) const fn new(magic: i8, header: BatchHeader, body: Bytes) -> Self {
-        Self {
-            magic,
-            header,
-            body,
-            from_buffer: true,
-        }
-    }
-
-    /// Its header as it came: length, checksum and codec are those of the batch on the wire. That
-    /// of an old message set is made up from what is known of it.
-    #[must_use]
-    pub const fn header(&self) -> &BatchHeader {
-        &self.header
-    }
-
-    /// The magic that it came with: 0, 1 or 2.
-    #[must_use]
-    pub const fn magic(&self) -> i8 {
-        self.magic
-    }
-
-    /// The uncompressed bytes of its records: what it costs to keep.
-    #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// Its records, borrowed.
-    #[inline]
-    #[must_use]
-    pub fn records(&self) -> Records<'_> {
-        Records::new(&self.header, &self.body)
-    }
-
-    /// Its records, owned. Each keeps the whole batch alive.
-    pub fn owned_records(&self) -> impl Iterator<Item = Result<Record, RecordError>> {
-        self.records()
-            .map(|record| record.map(|record| Record::new(&self.body, &record)))
-    }
-
-    /// The owned form of a record that [`Self::records`] gave.
-    ///
-    /// # Panics
-    ///
-    /// If `record` is not of this batch.
-    #[must_use]
-    pub fn to_owned_record(&self, record: &RecordRef<'_>) -> Record {
-        Record::new(&self.body, record)
-    }
-
-    /// Reads all records once, so that no later reading of them fails.
-    ///
-    /// # Errors
-    ///
-    /// The first fault in a record.
-    pub fn validate(&self) -> Result<(), RecordError> {
-        self.records().try_for_each(|record| record.map(|_| ()))
-    }
-
-    /// The buffer that the records were decompressed into, to be used again; `None` if there was
-    /// none, or somebody still reads from it.
-    #[must_use]
-    pub fn into_buffer(self) -> Option<Vec<u8>> {
-        if !self.from_buffer {
-            return None;
-        }
-        self.body.try_into_mut().ok().map(Vec::from)
     }
 }
 
@@ -454,28 +369,6 @@ fn entry_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
         ));
     }
     Ok(Some(BatchHeader::LENGTH_PREFIX + length as usize))
-}
-
-pub(super) fn codec(
-    compression: Option<Compression>,
-    attributes: i16,
-) -> Result<Compression, RecordError> {
-    let unknown = RecordErrorKind::Codec(attributes & 0x07);
-    compression.ok_or(RecordError {
-        at: BatchHeader::CRC_START,
-        kind: unknown,
-    })
-}
-
-pub(super) fn verify(expected: u32, actual: u32, at: usize) -> Result<(), RecordError> {
-    if expected == actual {
-        Ok(())
-    } else {
-        Err(RecordError::new(
-            at,
-            RecordErrorKind::Checksum { expected, actual },
-        ))
-    }
 }
 
 const fn compression_error(error: CompressionError) -> RecordError {

@@ -6,37 +6,11 @@
 use std::fmt;
 
 use crate::compression::{CompressionError, Compressor};
-use crate::record::header::{Attributes, BatchHeader, TimestampType};
+use crate::record::header::{Attributes, BatchHeader, ProducerStamp, TimestampType};
 use crate::record::patch;
 use crate::record::varint::{
     VARINT_MAX, VARLONG_MAX, push_varint, put_varlong, varint_len, varlong_len,
 };
-
-/// Who wrote a batch, for idempotence; known only when the batch is sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProducerStamp {
-    /// The producer's id.
-    pub producer_id: i64,
-    /// The epoch of that id.
-    pub producer_epoch: i16,
-    /// The sequence of the first record.
-    pub base_sequence: i32,
-}
-
-impl ProducerStamp {
-    /// A batch that nobody numbers.
-    pub const NONE: Self = Self {
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-    };
-}
-
-impl Default for ProducerStamp {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
 
 /// What is known of a batch before its first record. The default is a producer's plain batch.
 #[derive(Clone, Copy, Debug)]

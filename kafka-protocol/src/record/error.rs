@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::compression::CompressionError;
-use crate::record::header::HeaderError;
+use crate::record::header::{Attributes, HeaderError};
 
 /// Why the bytes of a batch cannot be read, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,11 @@ pub struct RecordError {
 impl RecordError {
     pub(super) const fn new(at: usize, kind: RecordErrorKind) -> Self {
         Self { at, kind }
+    }
+
+    /// The attributes, which stand at `at`, name no codec.
+    pub(super) const fn codec(attributes: Attributes, at: usize) -> Self {
+        Self::new(at, RecordErrorKind::Codec(attributes.bits() & 0x07))
     }
 }
 

@@ -106,6 +106,32 @@ impl Attributes {
     }
 }
 
+/// Who wrote a batch, for idempotence; known only when the batch is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerStamp {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// The epoch of that id.
+    pub producer_epoch: i16,
+    /// The sequence of the first record.
+    pub base_sequence: i32,
+}
+
+impl ProducerStamp {
+    /// A batch that nobody numbers.
+    pub const NONE: Self = Self {
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+    };
+}
+
+impl Default for ProducerStamp {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// Why bytes are not the head of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

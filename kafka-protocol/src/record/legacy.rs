@@ -6,11 +6,11 @@
 use bytes::Bytes;
 
 use crate::compression::{Compression, Decompressor, Lz4HeaderChecksum};
-use crate::record::checksum::crc32;
-use crate::record::decode::{DecodedBatch, codec, verify};
-use crate::record::encode::{BatchBuilder, BatchOptions, ProducerStamp};
+use crate::record::checksum::{self, crc32};
+use crate::record::decoded::DecodedBatch;
+use crate::record::encode::{BatchBuilder, BatchOptions};
 use crate::record::error::{RecordError, RecordErrorKind};
-use crate::record::header::{Attributes, BatchHeader, HeaderError, TimestampType};
+use crate::record::header::{Attributes, BatchHeader, HeaderError, ProducerStamp, TimestampType};
 
 /// An outermost entry of a message set: one message, or a compressed set of them.
 #[derive(Clone, Debug)]
@@ -54,7 +54,9 @@ impl LegacyBatch {
     /// [`RecordErrorKind::Codec`] if the attributes name none.
     pub fn compression(&self) -> Result<Compression, RecordError> {
         let attributes = self.head.attributes;
-        codec(attributes.compression(), attributes.bits())
+        attributes
+            .compression()
+            .ok_or_else(|| RecordError::codec(attributes, MAGIC_AT + 1))
     }
 
     /// Whose clock its timestamps are; `None` in magic 0, which has no timestamps.
@@ -74,7 +76,7 @@ impl LegacyBatch {
     /// [`RecordErrorKind::Checksum`] if it is not.
     pub fn verify_crc(&self) -> Result<(), RecordError> {
         let covered = self.bytes.get(MAGIC_AT..).unwrap_or_default();
-        verify(self.head.crc, crc32(covered), BatchHeader::LENGTH_PREFIX)
+        checksum::verify(self.head.crc, crc32(covered), BatchHeader::LENGTH_PREFIX)
     }
 
     /// The messages of the entry as records of magic 2, with their own offsets and timestamps.
@@ -270,7 +272,7 @@ fn rewrite<'a>(
     header.attributes = header
         .attributes
         .with_compression(head.attributes.compression().unwrap_or_default());
-    Ok(DecodedBatch::new(
+    Ok(DecodedBatch::rewritten(
         head.magic,
         header,
         body.slice(BatchHeader::LEN..),

@@ -2,9 +2,8 @@
 //! anew, and by a leader that stores it.
 
 use crate::record::checksum::crc32c;
-use crate::record::encode::ProducerStamp;
 use crate::record::error::{RecordError, RecordErrorKind};
-use crate::record::header::{Attributes, BatchHeader, HeaderError, TimestampType};
+use crate::record::header::{Attributes, BatchHeader, HeaderError, ProducerStamp, TimestampType};
 
 /// Gives a sealed batch another writer or sequence, and its checksum anew.
 ///

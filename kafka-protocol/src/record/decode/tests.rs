@@ -1,7 +1,8 @@
 use super::*;
-use crate::record::encode::{BatchBuilder, BatchOptions, ProducerStamp};
-use crate::record::header::Attributes;
+use crate::record::encode::{BatchBuilder, BatchOptions};
+use crate::record::header::{Attributes, ProducerStamp};
 use crate::record::patch;
+use crate::record::read::Record;
 
 /// A batch at `base_offset` with three records of some variety.
 fn batch(base_offset: i64, compression: Compression) -> Vec<u8> {
