@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 use crate::wire::limits::MAX_TAGGED_FIELDS;
-use crate::wire::{Reader, Writer};
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
 /// Tagged fields of a struct that this release does not know, by ascending tag.
 ///
