@@ -35,10 +35,7 @@ impl ScannedBatch {
 #[derive(Debug)]
 pub(crate) enum ScanError {
     Disk(DiskError),
-    Invalid {
-        position: u64,
-        reason: InvalidBatch,
-    },
+    Invalid { position: u64, reason: InvalidBatch },
 }
 
 impl ScanError {
@@ -129,7 +126,9 @@ impl<'f> BatchScan<'f> {
             .is_some_and(|skip| skip.saturating_add(len) <= self.window.len());
         if !held {
             let rest = usize::try_from(self.end - position).unwrap_or(usize::MAX);
-            self.window = self.file.read_at(position, rest.min(len.max(self.read_ahead)))?;
+            self.window = self
+                .file
+                .read_at(position, rest.min(len.max(self.read_ahead)))?;
             self.window_at = position;
         }
         let start = (position - self.window_at) as usize;
@@ -158,13 +157,10 @@ pub(crate) fn check_counts(header: &BatchHeader) -> Result<(), InvalidBatch> {
 
 /// Whether the checksum in the head is that of the bytes, which are those of the whole batch.
 pub(crate) fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), InvalidBatch> {
-    let covered = match batch.get(BatchHeader::CRC_START..header.total_len()) {
-        Some(covered) => covered,
-        None => {
-            return Err(InvalidBatch::Header(HeaderError::Truncated {
-                len: batch.len(),
-            }));
-        }
+    let Some(covered) = batch.get(BatchHeader::CRC_START..header.total_len()) else {
+        return Err(InvalidBatch::Header(HeaderError::Truncated {
+            len: batch.len(),
+        }));
     };
     let computed = crc32c(covered);
     if computed == header.crc {

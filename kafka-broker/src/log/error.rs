@@ -1,9 +1,10 @@
-//! What a disk, a file or a producer can do to a log. It knows no protocol error codes by number.
+//! What a disk, a file or a producer can do to a log, and which of Kafka's codes tells a client.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kafka_protocol::ErrorCode;
 use kafka_protocol::record::HeaderError;
 
 /// A disk refused an operation.
@@ -86,6 +87,13 @@ pub enum LogError {
         path: PathBuf,
         /// What it says and what was expected.
         reason: String,
+    },
+    /// No partition is called so.
+    IllegalName {
+        /// The topic.
+        topic: String,
+        /// The number of the partition.
+        partition: i32,
     },
     /// A file holds what no broker writes.
     CorruptFile {
@@ -179,6 +187,32 @@ pub enum LogError {
     },
 }
 
+impl LogError {
+    /// What a client is told.
+    #[must_use]
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Disk(_)
+            | Self::Offline { .. }
+            | Self::Locked { .. }
+            | Self::Mismatch { .. }
+            | Self::CorruptFile { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::IllegalName { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
+            Self::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            Self::CorruptBatch { .. } => ErrorCode::CORRUPT_MESSAGE,
+            Self::InvalidRecord { .. } => ErrorCode::INVALID_RECORD,
+            Self::BatchTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+            Self::LargerThanSegment { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+            Self::InvalidTimestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+            Self::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            Self::InvalidTxnState { .. } => ErrorCode::INVALID_TXN_STATE,
+            Self::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+            Self::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+        }
+    }
+}
+
 impl From<DiskError> for LogError {
     fn from(error: DiskError) -> Self {
         Self::Disk(error)
@@ -191,14 +225,25 @@ impl fmt::Display for LogError {
             Self::Disk(error) => error.fmt(f),
             Self::Offline { cause } => write!(f, "log is offline since a failure: {cause}"),
             Self::Locked { dir } => {
-                write!(f, "log directory {} is in use by another broker", dir.display())
+                write!(
+                    f,
+                    "log directory {} is in use by another broker",
+                    dir.display()
+                )
             }
             Self::Mismatch { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Self::IllegalName { topic, partition } => {
+                write!(f, "no partition is called {topic:?} {partition}")
+            }
             Self::CorruptFile {
                 path,
                 position,
                 reason,
-            } => write!(f, "{} is corrupt at byte {position}: {reason}", path.display()),
+            } => write!(
+                f,
+                "{} is corrupt at byte {position}: {reason}",
+                path.display()
+            ),
             Self::OffsetOutOfRange {
                 offset,
                 log_start_offset,
@@ -210,7 +255,10 @@ impl fmt::Display for LogError {
             Self::CorruptBatch { reason } => write!(f, "corrupt batch: {reason}"),
             Self::InvalidRecord { reason } => write!(f, "invalid record: {reason}"),
             Self::BatchTooLarge { size, max } => {
-                write!(f, "batch of {size} bytes exceeds max.message.bytes of {max}")
+                write!(
+                    f,
+                    "batch of {size} bytes exceeds max.message.bytes of {max}"
+                )
             }
             Self::LargerThanSegment { size, max } => {
                 write!(f, "batch of {size} bytes exceeds segment.bytes of {max}")
@@ -320,7 +368,10 @@ impl fmt::Display for InvalidBatch {
                 write!(f, "a batch of {length} bytes ends after {available}")
             }
             Self::Checksum { stored, computed } => {
-                write!(f, "checksum {stored:#010x} where the bytes give {computed:#010x}")
+                write!(
+                    f,
+                    "checksum {stored:#010x} where the bytes give {computed:#010x}"
+                )
             }
             Self::Count {
                 last_offset_delta,

@@ -12,8 +12,6 @@ pub(crate) const PRODUCER_SNAPSHOT: &str = "snapshot";
 pub(crate) const DELETED: &str = ".deleted";
 /// Added to the name of a file that compaction has not finished.
 pub(crate) const CLEANED: &str = ".cleaned";
-/// Added to the name of a file that compaction has finished and that takes the place of others.
-pub(crate) const SWAP: &str = ".swap";
 /// Added to the name of a small file that is being written anew.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
@@ -40,7 +38,10 @@ mod tests {
         let path = at_offset(Path::new("t-0"), 4711, LOG);
         assert_eq!(path, Path::new("t-0/00000000000000004711.log"));
         assert_eq!(parse("00000000000000004711.log"), Some((4711, LOG)));
-        assert_eq!(parse("00000000000000004711.log.swap"), Some((4711, "log.swap")));
+        assert_eq!(
+            parse("00000000000000004711.log.swap"),
+            Some((4711, "log.swap"))
+        );
         assert_eq!(parse("leader-epoch-checkpoint"), None);
         assert_eq!(parse("4711.log"), None);
         assert_eq!(parse("+0000000000000004711.log"), None);

@@ -26,10 +26,11 @@ impl Health {
 
     /// Notes a failure after which nothing may be acknowledged. Only the first one counts.
     pub fn fail(&self, error: &DiskError) {
-        self.failure.get_or_init(|| match std::error::Error::source(error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        });
+        self.failure
+            .get_or_init(|| match std::error::Error::source(error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            });
     }
 
     /// # Errors

@@ -9,7 +9,7 @@ use crate::log::disk::{Disk, DiskFile, OpenMode, read_file, replace_file};
 use crate::log::error::DiskError;
 
 /// The epochs of one log, kept in the file `leader-epoch-checkpoint` of its directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LeaderEpochs {
     disk: Arc<dyn Disk>,
     path: PathBuf,
@@ -95,7 +95,8 @@ impl LeaderEpochs {
             return false;
         }
         // An epoch that got no record leaves no trace.
-        self.entries.retain(|entry| entry.start_offset < start_offset);
+        self.entries
+            .retain(|entry| entry.start_offset < start_offset);
         self.entries.push(EpochStart {
             epoch,
             start_offset,
@@ -119,7 +120,9 @@ impl LeaderEpochs {
         let Some(higher) = self.entries.get(count) else {
             return EpochEnd::UNDEFINED;
         };
-        let floor = count.checked_sub(1).and_then(|index| self.entries.get(index));
+        let floor = count
+            .checked_sub(1)
+            .and_then(|index| self.entries.get(index));
         EpochEnd {
             epoch: floor.map_or(epoch, |floor| floor.epoch),
             end_offset: higher.start_offset,
@@ -157,7 +160,12 @@ impl LeaderEpochs {
     /// Writes the file. It becomes durable with the next flush: until then it can be made again from
     /// the batches, which are not durable either.
     pub(crate) fn write(&self) -> Result<(), DiskError> {
-        replace_file(self.disk.as_ref(), &self.path, &encode(&self.entries), false)
+        replace_file(
+            self.disk.as_ref(),
+            &self.path,
+            &encode(&self.entries),
+            false,
+        )
     }
 
     /// The file to sync.
@@ -187,9 +195,9 @@ fn decode(content: &[u8]) -> Option<Vec<EpochStart>> {
             epoch: epoch.parse().ok()?,
             start_offset: start_offset.parse().ok()?,
         };
-        let rises = entries.last().is_none_or(|last| {
-            last.epoch < entry.epoch && last.start_offset < entry.start_offset
-        });
+        let rises = entries
+            .last()
+            .is_none_or(|last| last.epoch < entry.epoch && last.start_offset < entry.start_offset);
         if !rises || entry.epoch < 0 || entry.start_offset < 0 {
             return None;
         }
@@ -268,7 +276,15 @@ mod tests {
         let again = LeaderEpochs::open(Arc::clone(&epochs.disk), Path::new("t-0"));
         assert_eq!(list(&again.unwrap().unwrap()), [(0, 0), (1, 5)]);
         assert_eq!(encode(epochs.entries()), b"0\n2\n0 0\n1 5\n");
-        for bad in ["", "0\n", "0\n1\n", "1\n0\n", "0\n2\n1 0\n0 5\n", "0\n1\n-1 0\n", "0\n1\n0 0 0\n"] {
+        for bad in [
+            "",
+            "0\n",
+            "0\n1\n",
+            "1\n0\n",
+            "0\n2\n1 0\n0 5\n",
+            "0\n1\n-1 0\n",
+            "0\n1\n0 0 0\n",
+        ] {
             assert_eq!(decode(bad.as_bytes()), None, "{bad:?}");
         }
     }

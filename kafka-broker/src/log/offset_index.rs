@@ -83,14 +83,6 @@ impl OffsetIndex {
         self.nth_before(count)
     }
 
-    /// Keeps the entries below `offset`.
-    pub(crate) fn truncate_to(&mut self, offset: i64) -> Result<(), DiskError> {
-        let count = self
-            .file
-            .partition_point(|entry| self.decode(entry).offset < offset)?;
-        self.file.truncate(count)
-    }
-
     fn nth_before(&self, count: usize) -> Result<Option<OffsetPosition>, DiskError> {
         let Some(index) = count.checked_sub(1) else {
             return Ok(None);

@@ -121,7 +121,10 @@ mod tests {
         let content = encode(&state());
         assert_eq!(content.len(), 10 + 2 * 46);
         assert_eq!(decode(&content), Some(state()));
-        assert_eq!(decode(&encode(&ProducerState::default())), Some(ProducerState::default()));
+        assert_eq!(
+            decode(&encode(&ProducerState::default())),
+            Some(ProducerState::default())
+        );
     }
 
     #[test]

@@ -111,6 +111,16 @@ impl ProducerState {
         Ok(Verdict::Append)
     }
 
+    /// Judges a batch of a coordinator on behalf of a producer, which has no sequences; nothing changes.
+    pub(crate) fn judge_epoch(&self, header: &BatchHeader) -> Result<(), LogError> {
+        match self.producers.get(&header.producer_id) {
+            Some(producer) => {
+                check_epoch(header.producer_id, header.producer_epoch, producer.epoch)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Judges a marker before it is appended; nothing changes.
     pub(crate) fn judge_marker(&self, marker: &Marker) -> Result<(), LogError> {
         let Some(producer) = self.producers.get(&marker.producer_id) else {
@@ -133,7 +143,7 @@ impl ProducerState {
             return;
         }
         let producer = self.producer(header.producer_id, header.producer_epoch);
-        if header.record_count > 0 || header.base_sequence >= 0 {
+        if header.base_sequence >= 0 {
             if producer.batches.len() == REMEMBERED_BATCHES {
                 producer.batches.pop_front();
             }
@@ -193,8 +203,9 @@ impl ProducerState {
 
     /// Forgets producers without an open transaction that were not heard of since `timestamp`.
     pub(crate) fn expire(&mut self, timestamp: i64) {
-        self.producers
-            .retain(|_, producer| producer.open_since.is_some() || producer.last_timestamp > timestamp);
+        self.producers.retain(|_, producer| {
+            producer.open_since.is_some() || producer.last_timestamp > timestamp
+        });
     }
 
     /// Forgets all.
@@ -216,13 +227,16 @@ impl ProducerState {
 
     /// The producer, its batches forgotten if the epoch is another.
     fn producer(&mut self, producer_id: i64, epoch: i16) -> &mut Producer {
-        let producer = self.producers.entry(producer_id).or_insert_with(|| Producer {
-            epoch,
-            batches: VecDeque::new(),
-            coordinator_epoch: -1,
-            last_timestamp: -1,
-            open_since: None,
-        });
+        let producer = self
+            .producers
+            .entry(producer_id)
+            .or_insert_with(|| Producer {
+                epoch,
+                batches: VecDeque::new(),
+                coordinator_epoch: -1,
+                last_timestamp: -1,
+                open_since: None,
+            });
         if producer.epoch != epoch {
             producer.epoch = epoch;
             producer.batches.clear();
@@ -303,7 +317,10 @@ mod tests {
         }
         assert!(matches!(
             state.judge(&produced(0, 99)),
-            Err(LogError::OutOfOrderSequence { last_sequence: 17, .. })
+            Err(LogError::OutOfOrderSequence {
+                last_sequence: 17,
+                ..
+            })
         ));
         assert!(matches!(
             state.judge(&produced(21, 99)),
@@ -333,7 +350,10 @@ mod tests {
         state.apply(&newer);
         assert!(matches!(
             state.judge(&produced(3, 6)),
-            Err(LogError::InvalidProducerEpoch { current_epoch: 2, .. })
+            Err(LogError::InvalidProducerEpoch {
+                current_epoch: 2,
+                ..
+            })
         ));
     }
 
@@ -369,7 +389,11 @@ mod tests {
         };
         let ended = state.apply_marker(&marker).unwrap();
         assert_eq!((ended.first_offset, ended.last_offset), (10, 13));
-        assert_eq!(state.first_unstable_offset(13), Some(10), "marker not replicated");
+        assert_eq!(
+            state.first_unstable_offset(13),
+            Some(10),
+            "marker not replicated"
+        );
         assert_eq!(state.first_unstable_offset(14), None);
         state.release_ended(14);
         assert_eq!(state.first_unstable_offset(0), None);
@@ -380,7 +404,10 @@ mod tests {
         };
         assert!(matches!(
             state.judge_marker(&older),
-            Err(LogError::CoordinatorFenced { current_epoch: 4, .. })
+            Err(LogError::CoordinatorFenced {
+                current_epoch: 4,
+                ..
+            })
         ));
     }
 }

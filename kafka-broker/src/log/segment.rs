@@ -13,6 +13,7 @@ use crate::log::error::{DiskError, LogError};
 use crate::log::file_name;
 use crate::log::offset_index::OffsetIndex;
 use crate::log::time_index::{TimeIndex, TimestampOffset};
+use crate::log::transaction_index::{AbortedTransaction, TransactionIndex};
 
 /// One segment of a log.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Segment {
     next_offset: i64,
     offset_index: OffsetIndex,
     time_index: TimeIndex,
+    transaction_index: TransactionIndex,
     /// Bytes since the batch of the last entry of the offset index, that batch included.
     bytes_since_entry: u64,
     /// The highest timestamp and the last offset of the first batch that has it.
@@ -77,6 +79,8 @@ impl Segment {
         let segment = Self::unindexed(disk, dir, base_offset, 0, now_ms);
         let file = disk.open(&segment.path, OpenMode::Existing)?;
         let _ = segment.file.set(Arc::clone(&file));
+        // The other two are replaced when they are written; this one only if it gets an entry.
+        disk.remove_file(segment.transaction_index.file.path())?;
         Ok((segment, file))
     }
 
@@ -101,11 +105,19 @@ impl Segment {
         )?;
         let time_index =
             TimeIndex::open(Arc::clone(disk), path(file_name::TIME_INDEX), base_offset)?;
-        let (Some(offset_index), Some(time_index)) = (offset_index, time_index) else {
+        let transaction_index = TransactionIndex::open(
+            Arc::clone(disk),
+            path(file_name::TRANSACTION_INDEX),
+            base_offset,
+        )?;
+        let (Some(offset_index), Some(time_index), Some(transaction_index)) =
+            (offset_index, time_index, transaction_index)
+        else {
             return Ok(None);
         };
         segment.offset_index = offset_index;
         segment.time_index = time_index;
+        segment.transaction_index = transaction_index;
         if let Some(last) = segment.time_index.last() {
             segment.max_timestamp = last;
         }
@@ -139,7 +151,15 @@ impl Segment {
                 path(file_name::OFFSET_INDEX),
                 base_offset,
             ),
-            time_index: TimeIndex::empty(Arc::clone(disk), path(file_name::TIME_INDEX), base_offset),
+            time_index: TimeIndex::empty(
+                Arc::clone(disk),
+                path(file_name::TIME_INDEX),
+                base_offset,
+            ),
+            transaction_index: TransactionIndex::empty(
+                Arc::clone(disk),
+                path(file_name::TRANSACTION_INDEX),
+            ),
             disk: Arc::clone(disk),
             bytes_since_entry: 0,
             max_timestamp: NO_TIMESTAMP,
@@ -308,7 +328,11 @@ impl Segment {
     /// Brings the index files up to date.
     pub(crate) fn write_indexes(&mut self) -> Result<(), DiskError> {
         self.offset_index.file.write_pending()?;
-        self.time_index.file.write_pending()
+        self.time_index.file.write_pending()?;
+        if !self.transaction_index.is_empty() {
+            self.transaction_index.file.write_pending()?;
+        }
+        Ok(())
     }
 
     /// The segment takes no more batches for now: its last timestamp is indexed, its indexes written.
@@ -319,8 +343,22 @@ impl Segment {
     }
 
     /// The index files to sync, after [`close_indexes`](Self::close_indexes).
-    pub(crate) fn index_files(&self) -> Result<[Arc<dyn DiskFile>; 2], DiskError> {
-        Ok([self.offset_index.file.file()?, self.time_index.file.file()?])
+    pub(crate) fn index_files(&self) -> Result<Vec<Arc<dyn DiskFile>>, DiskError> {
+        let mut files = vec![self.offset_index.file.file()?, self.time_index.file.file()?];
+        if !self.transaction_index.is_empty() {
+            files.push(self.transaction_index.file.file()?);
+        }
+        Ok(files)
+    }
+
+    /// Takes note of a transaction whose abort marker lies here.
+    pub(crate) fn note_aborted(&mut self, aborted: AbortedTransaction) {
+        self.transaction_index.push(aborted);
+    }
+
+    /// The transactions whose abort marker lies here, in the order of the markers.
+    pub(crate) fn aborted(&self) -> Result<Vec<AbortedTransaction>, DiskError> {
+        self.transaction_index.aborted()
     }
 
     /// Whole batches from the one that holds `offset` (or the next that exists) on, as many as fit into
@@ -387,11 +425,7 @@ impl Segment {
     }
 
     /// Outer `None`: `start` is no boundary, or lies behind the batch that is looked for.
-    fn find_from(
-        &self,
-        start: u64,
-        offset: i64,
-    ) -> Result<Option<Option<ScannedBatch>>, LogError> {
+    fn find_from(&self, start: u64, offset: i64) -> Result<Option<Option<ScannedBatch>>, LogError> {
         let file = self.file()?;
         let mut scan = BatchScan::of_headers(file.as_ref(), start, self.size);
         loop {
@@ -446,14 +480,14 @@ impl Segment {
     }
 
     /// Cuts the file at a batch boundary and makes that durable.
-    fn cut(&mut self, position: u64, config: &LogConfig) -> Result<(), LogError> {
+    pub(crate) fn cut(&mut self, position: u64, config: &LogConfig) -> Result<(), LogError> {
         let file = Arc::clone(self.file()?);
         file.set_len(position)?;
         file.sync()?;
         // What the indexes and the timestamps are now is easier made again than undone.
         let mut again = Self::unindexed(
             &self.disk,
-            self.path.parent().unwrap_or(Path::new("")),
+            self.path.parent().unwrap_or_else(|| Path::new("")),
             self.base_offset,
             0,
             self.created_ms,
@@ -462,7 +496,15 @@ impl Segment {
         while let Some(batch) = scan.next().map_err(|error| error.in_file(file.as_ref()))? {
             again.note(&batch.header, config.index_interval_bytes);
         }
+        for aborted in self.aborted()? {
+            if aborted.last_offset < again.next_offset {
+                again.note_aborted(aborted);
+            }
+        }
         again.write_indexes()?;
+        if again.transaction_index.is_empty() {
+            self.disk.remove_file(self.transaction_index.file.path())?;
+        }
         let _ = again.file.set(Arc::clone(&file));
         *self = again;
         Ok(())
@@ -473,7 +515,8 @@ impl Segment {
     pub(crate) fn remove(self) -> Result<(), DiskError> {
         self.disk.remove_file(&self.path)?;
         self.disk.remove_file(self.offset_index.file.path())?;
-        self.disk.remove_file(self.time_index.file.path())
+        self.disk.remove_file(self.time_index.file.path())?;
+        self.disk.remove_file(self.transaction_index.file.path())
     }
 }
 

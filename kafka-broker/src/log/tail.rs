@@ -189,22 +189,42 @@ mod tests {
         let tail = tail(100, &TailBudget::default());
         assert_eq!(read(&tail, 9, 99, 99, true), None, "before the tail");
         assert_eq!(read(&tail, 16, 99, 99, true), None, "behind it");
-        assert_eq!(read(&tail, 11, 99, 99, true), Some((b"aaaabbcccccc".to_vec(), 16)));
-        assert_eq!(read(&tail, 11, 7, 99, false), Some((b"aaaabb".to_vec(), 13)));
-        assert_eq!(read(&tail, 11, 99, 13, false), Some((b"aaaabb".to_vec(), 13)));
+        assert_eq!(
+            read(&tail, 11, 99, 99, true),
+            Some((b"aaaabbcccccc".to_vec(), 16))
+        );
+        assert_eq!(
+            read(&tail, 11, 7, 99, false),
+            Some((b"aaaabb".to_vec(), 13))
+        );
+        assert_eq!(
+            read(&tail, 11, 99, 13, false),
+            Some((b"aaaabb".to_vec(), 13))
+        );
         assert_eq!(read(&tail, 12, 1, 99, true), Some((b"bb".to_vec(), 13)));
         assert_eq!(read(&tail, 12, 1, 99, false), Some((vec![], 12)));
-        assert_eq!(read(&tail, 12, 99, 12, true), Some((vec![], 12)), "not committed");
+        assert_eq!(
+            read(&tail, 12, 99, 12, true),
+            Some((vec![], 12)),
+            "not committed"
+        );
     }
 
     #[test]
     fn bounds_of_one_tail_and_of_all() {
         let budget = TailBudget::new(10);
         let first = tail(8, &budget);
-        assert_eq!(read(&first, 12, 99, 99, true), Some((b"bbcccccc".to_vec(), 16)));
+        assert_eq!(
+            read(&first, 12, 99, 99, true),
+            Some((b"bbcccccc".to_vec(), 16))
+        );
         assert_eq!(budget.used(), 8);
         let second = tail(8, &budget);
-        assert_eq!(read(&second, 13, 99, 99, true), None, "no room left for six more");
+        assert_eq!(
+            read(&second, 13, 99, 99, true),
+            None,
+            "no room left for six more"
+        );
         drop(first);
         drop(second);
         assert_eq!(budget.used(), 0);

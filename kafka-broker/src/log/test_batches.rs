@@ -1,16 +1,17 @@
-//! Batches for the tests of this folder, made without the encoder of the protocol crate, so that the two
-//! check each other.
+//! Batches for the tests of this folder.
 
-use kafka_protocol::record::{BatchHeader, crc32c};
+use kafka_protocol::record::{
+    Attributes, BatchBuilder, BatchHeader, BatchOptions, EndTransactionMarker, ProducerStamp,
+};
 
-/// The head of a batch of `count` records of one second each, at this offset.
+/// The head of a batch of `count` records, all of the first second, at this offset.
 pub(crate) fn header(base_offset: i64, count: i32) -> BatchHeader {
     BatchHeader {
         base_offset,
         batch_length: 49,
         partition_leader_epoch: -1,
         crc: 0,
-        attributes: kafka_protocol::record::Attributes::default(),
+        attributes: Attributes::default(),
         last_offset_delta: count - 1,
         base_timestamp: 1000,
         max_timestamp: 1000,
@@ -21,55 +22,73 @@ pub(crate) fn header(base_offset: i64, count: i32) -> BatchHeader {
     }
 }
 
-/// A batch as a producer sends it: `count` records with a value of `value_len` bytes, the first at
+/// A batch as a plain producer sends it: `count` records with a value of `value_len` bytes, the first at
 /// `timestamp` and each one millisecond later.
 pub(crate) fn batch(count: i32, value_len: usize, timestamp: i64) -> Vec<u8> {
-    batch_with(count, value_len, timestamp, |_| {})
+    sealed(
+        count,
+        value_len,
+        timestamp,
+        BatchOptions::new(),
+        ProducerStamp::NONE,
+    )
 }
 
-/// The same, with a change to its head.
-pub(crate) fn batch_with(
+/// The same of an idempotent producer.
+pub(crate) fn produced(count: i32, timestamp: i64, id: i64, epoch: i16, sequence: i32) -> Vec<u8> {
+    sealed(
+        count,
+        10,
+        timestamp,
+        BatchOptions::new(),
+        stamp(id, epoch, sequence),
+    )
+}
+
+/// The same in a transaction.
+pub(crate) fn transactional(
+    count: i32,
+    timestamp: i64,
+    id: i64,
+    epoch: i16,
+    sequence: i32,
+) -> Vec<u8> {
+    let options = BatchOptions::new().transactional();
+    sealed(count, 10, timestamp, options, stamp(id, epoch, sequence))
+}
+
+/// The marker that ends a transaction.
+pub(crate) fn marker(timestamp: i64, id: i64, epoch: i16, committed: bool) -> Vec<u8> {
+    EndTransactionMarker::new(committed, 0).batch(id, epoch, timestamp, BatchOptions::new())
+}
+
+fn sealed(
     count: i32,
     value_len: usize,
     timestamp: i64,
-    change: impl FnOnce(&mut BatchHeader),
+    options: BatchOptions,
+    stamp: ProducerStamp,
 ) -> Vec<u8> {
-    let mut records = Vec::new();
+    let mut batch = BatchBuilder::new(Vec::new(), options);
+    let value = vec![b'v'; value_len];
     for nth in 0..count {
-        let mut record = vec![0];
-        varint(&mut record, i64::from(nth));
-        varint(&mut record, i64::from(nth));
         let key = nth.to_string();
-        varint(&mut record, key.len() as i64);
-        record.extend_from_slice(key.as_bytes());
-        varint(&mut record, value_len as i64);
-        record.resize(record.len() + value_len, b'v');
-        varint(&mut record, 0);
-        varint(&mut records, record.len() as i64);
-        records.extend_from_slice(&record);
+        batch
+            .append(
+                timestamp + i64::from(nth),
+                Some(key.as_bytes()),
+                Some(&value),
+                [],
+            )
+            .unwrap();
     }
-    let mut header = header(0, count);
-    header.base_timestamp = timestamp;
-    header.max_timestamp = timestamp + i64::from(count) - 1;
-    header.batch_length = (records.len() + 49) as i32;
-    change(&mut header);
-    seal(header, &records)
+    batch.seal(stamp)
 }
 
-/// The bytes of a batch with a right checksum.
-pub(crate) fn seal(mut header: BatchHeader, records: &[u8]) -> Vec<u8> {
-    let mut bytes = header.encode().to_vec();
-    bytes.extend_from_slice(records);
-    header.crc = crc32c(&bytes[BatchHeader::CRC_START..]);
-    bytes[..BatchHeader::LEN].copy_from_slice(&header.encode());
-    bytes
-}
-
-fn varint(out: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
+fn stamp(producer_id: i64, producer_epoch: i16, base_sequence: i32) -> ProducerStamp {
+    ProducerStamp {
+        producer_id,
+        producer_epoch,
+        base_sequence,
     }
-    out.push(rest as u8);
 }

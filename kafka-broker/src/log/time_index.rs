@@ -74,14 +74,6 @@ impl TimeIndex {
         Ok(self.file.entry(index)?.map(|entry| self.decode(entry)))
     }
 
-    /// Keeps the entries below `offset`.
-    pub(crate) fn truncate_to(&mut self, offset: i64) -> Result<(), DiskError> {
-        let count = self
-            .file
-            .partition_point(|entry| self.decode(entry).offset < offset)?;
-        self.file.truncate(count)
-    }
-
     fn decode(&self, [a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]) -> TimestampOffset {
         let relative = i32::from_be_bytes([i, j, k, l]);
         TimestampOffset {

@@ -11,8 +11,8 @@ pub(crate) fn split(mut bytes: &[u8]) -> Result<Vec<BatchHeader>, LogError> {
     let corrupt = |reason| LogError::CorruptBatch { reason };
     let mut headers = Vec::with_capacity(1);
     while !bytes.is_empty() {
-        let header = BatchHeader::decode(bytes)
-            .map_err(|error| corrupt(InvalidBatch::Header(error)))?;
+        let header =
+            BatchHeader::decode(bytes).map_err(|error| corrupt(InvalidBatch::Header(error)))?;
         let Some((batch, rest)) = bytes.split_at_checked(header.total_len()) else {
             return Err(corrupt(InvalidBatch::Torn {
                 length: header.total_len(),
@@ -64,7 +64,10 @@ pub(crate) fn check_client(
         ));
     };
     if header.base_offset != 0 {
-        return invalid(format!("base offset {} where 0 is expected", header.base_offset));
+        return invalid(format!(
+            "base offset {} where 0 is expected",
+            header.base_offset
+        ));
     }
     if header.attributes.is_control() {
         return invalid("clients may not write control records".to_owned());
