@@ -4,6 +4,7 @@
 //! and so is what time it is. A [`Log`] is one partition; a [`LogDir`] is the directory that holds the
 //! logs of one broker.
 
+mod batch_chain;
 mod batch_scan;
 mod checkpoint;
 mod config;
@@ -45,7 +46,7 @@ use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_t
 
 pub use config::LogConfig;
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
-pub use disk_memory::MemoryDisk;
+pub use disk_memory::{Fault, Keep, MemoryDisk, Operation};
 pub use disk_os::OsDisk;
 pub use error::{DiskError, InvalidBatch, LogError};
 pub use fetch_data::FetchData;
@@ -597,7 +598,7 @@ impl Log {
     }
 
     /// Cuts off all records from `offset` on, durably: what a follower does whose history is not that of
-    /// its leader.
+    /// its leader. A batch that holds `offset` goes whole.
     ///
     /// # Errors
     ///
@@ -613,9 +614,10 @@ impl Log {
         self.note_truncation(offset);
         let result = self.truncate_files(offset);
         self.offline_if_failed(result)?;
-        self.log_start_offset = self.log_start_offset.min(offset);
-        self.producers =
-            recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, offset)?;
+        let end = self.log_end_offset();
+        self.log_start_offset = self.log_start_offset.min(end);
+        self.recovery_point = self.recovery_point.min(end);
+        self.producers = recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, end)?;
         Ok(())
     }
 
@@ -926,10 +928,11 @@ impl Log {
             self.disk.sync_dir(&self.dir)?;
         }
         self.segments.active.truncate_to(offset, &self.config)?;
-        if recovery::remove_snapshots_behind(self.disk.as_ref(), &self.dir, offset)? {
+        let end = self.log_end_offset();
+        if recovery::remove_snapshots_behind(self.disk.as_ref(), &self.dir, end)? {
             self.disk.sync_dir(&self.dir)?;
         }
-        self.epochs.truncate_from_end(offset);
+        self.epochs.truncate_from_end(end);
         self.write_epochs()
     }
 

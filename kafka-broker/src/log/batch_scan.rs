@@ -104,6 +104,23 @@ impl<'f> BatchScan<'f> {
         Ok(Some(batch))
     }
 
+    /// The next batch, without going on to it. `None` too if it makes no sense.
+    pub(crate) fn peek(&mut self) -> Result<Option<ScannedBatch>, DiskError> {
+        let position = self.position;
+        let next = self.next();
+        self.position = position;
+        match next {
+            Ok(batch) => Ok(batch),
+            Err(ScanError::Disk(error)) => Err(error),
+            Err(ScanError::Invalid { .. }) => Ok(None),
+        }
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Compares the checksum of a batch with its bytes.
     pub(crate) fn verify(&mut self, batch: &ScannedBatch) -> Result<(), ScanError> {
         let bytes = self.bytes(batch.position, batch.header.total_len())?;

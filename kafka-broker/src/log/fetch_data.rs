@@ -80,41 +80,48 @@ impl FetchData {
                 len,
             } => {
                 let bytes = file.read_at(position, len)?;
-                check(file.as_ref(), position, len, &bytes)?;
+                let checked = check(&bytes, len, self.base_offset, self.next_offset);
+                checked.map_err(|(at, reason)| LogError::CorruptFile {
+                    path: file.path().to_owned(),
+                    position: position + at as u64,
+                    reason,
+                })?;
                 Ok(Bytes::from(bytes))
             }
         }
     }
 }
 
-/// Whether these are whole batches with sound checksums.
-fn check(file: &dyn DiskFile, start: u64, len: usize, mut bytes: &[u8]) -> Result<(), LogError> {
-    let read = bytes.len();
-    loop {
-        let position = start + (read - bytes.len()) as u64;
-        let corrupt = |reason| LogError::CorruptFile {
-            path: file.path().to_owned(),
-            position,
-            reason,
-        };
-        if bytes.is_empty() {
-            return match read == len {
-                true => Ok(()),
-                false => Err(corrupt(InvalidBatch::Torn {
-                    length: len,
-                    available: read,
-                })),
-            };
-        }
+/// Whether these are whole batches with sound checksums that follow one another. If not: where and why.
+fn check(
+    bytes: &[u8],
+    len: usize,
+    base_offset: i64,
+    next_offset: i64,
+) -> Result<(), (usize, InvalidBatch)> {
+    let mut expected = base_offset;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let at = bytes.len() - rest.len();
         let header =
-            BatchHeader::decode(bytes).map_err(|error| corrupt(InvalidBatch::Header(error)))?;
-        let Some((batch, rest)) = bytes.split_at_checked(header.total_len()) else {
-            return Err(corrupt(InvalidBatch::Torn {
-                length: header.total_len(),
-                available: bytes.len(),
-            }));
+            BatchHeader::decode(rest).map_err(|error| (at, InvalidBatch::Header(error)))?;
+        let Some((batch, behind)) = rest.split_at_checked(header.total_len()) else {
+            return Err((at, torn(header.total_len(), rest.len())));
         };
-        check_crc(&header, batch).map_err(corrupt)?;
-        bytes = rest;
+        check_crc(&header, batch).map_err(|reason| (at, reason))?;
+        if header.base_offset < expected || header.next_offset() > next_offset {
+            let found = header.base_offset;
+            return Err((at, InvalidBatch::Offset { expected, found }));
+        }
+        expected = header.next_offset();
+        rest = behind;
     }
+    if bytes.len() < len {
+        return Err((bytes.len(), torn(len, bytes.len())));
+    }
+    Ok(())
+}
+
+fn torn(length: usize, available: usize) -> InvalidBatch {
+    InvalidBatch::Torn { length, available }
 }

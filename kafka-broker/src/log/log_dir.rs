@@ -279,21 +279,20 @@ impl LogDir {
     /// If the disk fails; a failure other than a full disk takes the directory offline.
     pub fn write_checkpoints(&self, partitions: &[PartitionCheckpoint]) -> Result<(), LogError> {
         self.health.check()?;
-        let files: [(&str, fn(&PartitionCheckpoint) -> i64); 3] = [
-            (RECOVERY_POINTS, |partition| partition.recovery_point),
-            (LOG_START_OFFSETS, |partition| partition.log_start_offset),
-            (HIGH_WATERMARKS, |partition| partition.high_watermark),
-        ];
-        for (file, offset) in files {
+        let write = |file, offset: fn(&PartitionCheckpoint) -> i64| {
             let lines = partitions
                 .iter()
                 .map(|partition| (&partition.name, offset(partition)));
-            if let Err(error) = write_offsets(self.disk.as_ref(), &self.path.join(file), lines) {
-                if !error.is_full() {
-                    self.health.fail(&error);
-                }
-                return Err(error.into());
+            write_offsets(self.disk.as_ref(), &self.path.join(file), lines)
+        };
+        let result = write(RECOVERY_POINTS, |partition| partition.recovery_point)
+            .and_then(|()| write(LOG_START_OFFSETS, |partition| partition.log_start_offset))
+            .and_then(|()| write(HIGH_WATERMARKS, |partition| partition.high_watermark));
+        if let Err(error) = result {
+            if !error.is_full() {
+                self.health.fail(&error);
             }
+            return Err(error.into());
         }
         Ok(())
     }

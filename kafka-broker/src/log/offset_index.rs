@@ -62,12 +62,12 @@ impl OffsetIndex {
         self.file.push([a, b, c, d, e, f, g, h]);
     }
 
-    /// Where to start looking for the batch that contains `offset`.
-    pub(crate) fn position_before(&self, offset: i64) -> Result<u32, DiskError> {
+    /// Where to start looking for the batch that contains `offset`; `None` for the very start.
+    pub(crate) fn last_before(&self, offset: i64) -> Result<Option<OffsetPosition>, DiskError> {
         let count = self
             .file
             .partition_point(|entry| self.decode(entry).offset <= offset)?;
-        Ok(self.nth_before(count)?.map_or(0, |entry| entry.position))
+        self.nth_before(count)
     }
 
     /// The last entry at or before `position` whose batch ends below `offset`.

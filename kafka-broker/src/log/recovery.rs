@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use kafka_protocol::record::BatchHeader;
 
+use crate::log::batch_chain::{Expectation, sound_prefix};
 use crate::log::batch_scan::{BatchScan, ScanError};
 use crate::log::config::LogConfig;
 use crate::log::disk::{Disk, read_file};
@@ -340,15 +341,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Whether a batch at `found` may come next where `expected` was.
+    /// Offsets below this one may have been compacted away.
+    fn gaps_below(&self) -> i64 {
+        match self.left.recovery_point {
+            Some(point) if !self.config.compact && !self.left.clean_shutdown => point,
+            _ => i64::MAX,
+        }
+    }
+
+    /// Whether a segment at `found` may come next where `expected` was.
     fn may_follow(&self, expected: i64, found: i64) -> bool {
-        let compacted = self.config.compact
-            || self.left.clean_shutdown
-            || self
-                .left
-                .recovery_point
-                .is_none_or(|point| expected < point);
-        found == expected || (found > expected && compacted)
+        found == expected || (found > expected && expected < self.gaps_below())
     }
 
     /// A segment whose files are believed. It is read only as far as something else must be made from it,
@@ -400,42 +403,40 @@ impl Walk<'_> {
     ) -> Result<Segment, LogError> {
         let (mut segment, file) = Segment::reopen(self.disk, self.dir, base, self.now_ms)?;
         let len = file.len()?;
-        let mut scan = BatchScan::of_batches(file.as_ref(), 0, len);
-        let mut epoch = replay.epochs.latest().unwrap_or(-1);
-        let invalid = loop {
-            let (position, reason) = match scan.next() {
-                Ok(None) => break None,
-                Err(ScanError::Disk(error)) => return Err(error.into()),
-                Err(ScanError::Invalid { position, reason }) => (position, reason),
-                Ok(Some(batch)) => match self.check(&segment, next_base, &batch.header, epoch) {
-                    Err(reason) => (batch.position, reason),
-                    Ok(()) => match scan.verify(&batch) {
-                        Err(ScanError::Disk(error)) => return Err(error.into()),
-                        Err(ScanError::Invalid { position, reason }) => (position, reason),
-                        Ok(()) => {
-                            let bytes = scan
-                                .whole(&batch)
-                                .map_err(|error| error.in_file(file.as_ref()))?;
-                            segment.note(&batch.header, self.config.index_interval_bytes);
-                            if let Some(aborted) = replay.note(&batch.header, bytes) {
-                                segment.note_aborted(aborted);
-                            }
-                            epoch = epoch.max(batch.header.partition_leader_epoch);
-                            continue;
-                        }
-                    },
-                },
-            };
-            break Some((position, reason));
+        let known = Expectation {
+            base_offset: base,
+            next_base,
+            epoch: replay.epochs.latest().unwrap_or(-1),
+            gaps_below: self.gaps_below(),
+            gap_before_last: self.config.compact,
         };
-        if let Some((position, reason)) = invalid {
-            file.set_len(position)?;
+        let sound = sound_prefix(BatchScan::of_batches(file.as_ref(), 0, len), known)?;
+        if sound.len < len {
+            file.set_len(sound.len)?;
             file.sync()?;
+        }
+        let mut scan = BatchScan::of_headers(file.as_ref(), 0, sound.len);
+        while let Some(batch) = scan.next().map_err(|error| error.in_file(file.as_ref()))? {
+            segment.note(&batch.header, self.config.index_interval_bytes);
+            let aborted = match batch.header.attributes.is_control() {
+                true => {
+                    let bytes = scan
+                        .whole(&batch)
+                        .map_err(|error| error.in_file(file.as_ref()))?;
+                    replay.note(&batch.header, bytes)
+                }
+                false => replay.note(&batch.header, &[]),
+            };
+            if let Some(aborted) = aborted {
+                segment.note_aborted(aborted);
+            }
+        }
+        if let Some(reason) = sound.flaw {
             *cut = Some(Cut {
                 path: segment.path().to_owned(),
-                position,
+                position: sound.len,
                 offset: segment.next_offset(),
-                bytes: len - position,
+                bytes: len - sound.len,
                 reason,
             });
         }
@@ -443,30 +444,6 @@ impl Walk<'_> {
             segment.close_indexes()?;
         }
         Ok(segment)
-    }
-
-    /// Whether a batch may come next in a segment.
-    fn check(
-        &self,
-        segment: &Segment,
-        next_base: Option<i64>,
-        header: &BatchHeader,
-        epoch: i32,
-    ) -> Result<(), InvalidBatch> {
-        let expected = segment.next_offset();
-        let found = header.base_offset;
-        let fits_below = next_base.is_none_or(|next| header.next_offset() <= next);
-        let is_near = header.last_offset() - segment.base_offset() <= i64::from(i32::MAX);
-        if !self.may_follow(expected, found) || !fits_below || !is_near {
-            return Err(InvalidBatch::Offset { expected, found });
-        }
-        if header.partition_leader_epoch < epoch && header.partition_leader_epoch >= 0 {
-            return Err(InvalidBatch::Epoch {
-                previous: epoch,
-                found: header.partition_leader_epoch,
-            });
-        }
-        Ok(())
     }
 
     /// Removes the segments that were not opened, the last one first, so that a crash on the way leaves

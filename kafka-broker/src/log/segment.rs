@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use kafka_protocol::record::BatchHeader;
 
+use crate::log::batch_chain::BatchChain;
 use crate::log::batch_scan::{BatchScan, ScanError, ScannedBatch};
 use crate::log::config::LogConfig;
 use crate::log::disk::{Disk, DiskFile, OpenMode};
 use crate::log::error::{DiskError, LogError};
 use crate::log::file_name;
-use crate::log::offset_index::OffsetIndex;
+use crate::log::offset_index::{OffsetIndex, OffsetPosition};
 use crate::log::time_index::{TimeIndex, TimestampOffset};
 use crate::log::transaction_index::{AbortedTransaction, TransactionIndex};
 
@@ -391,13 +392,15 @@ impl Segment {
         let mut end = first.end();
         located.next_offset = first.header.next_offset();
         // The heads between here and the index entry next to the limit need not be looked at.
-        let resume = self
-            .offset_index
-            .last_within(limit, end_offset)?
-            .map_or(end, |entry| end.max(entry.position.into()));
-        let file = self.file()?;
-        let mut scan = BatchScan::of_headers(file.as_ref(), resume, self.size);
-        while let Some(batch) = scan.next().map_err(|error| error.in_file(file.as_ref()))? {
+        let resume = self.offset_index.last_within(limit, end_offset)?;
+        let resume = resume.filter(|entry| u64::from(entry.position) > end);
+        let mut chain = match resume {
+            Some(entry) if self.is_entry_sound(entry)? => {
+                self.chain(entry.position.into(), None)?
+            }
+            _ => self.chain(end, Some(located.next_offset))?,
+        };
+        while let Some(batch) = self.next_of(&mut chain)? {
             if !fits(&batch) {
                 // The batch of the entry may itself be the one that crosses the limit.
                 end = end.max(batch.position);
@@ -413,35 +416,39 @@ impl Segment {
 
     /// The batch that holds `offset`, or else the first one behind it.
     pub(crate) fn find(&self, offset: i64) -> Result<Option<ScannedBatch>, LogError> {
-        let position = self.offset_index.position_before(offset)?;
-        if let Some(found) = self.find_from(position.into(), offset)? {
-            return Ok(found);
+        let mut chain = match self.offset_index.last_before(offset)? {
+            Some(entry) if self.is_entry_sound(entry)? => {
+                self.chain(entry.position.into(), None)?
+            }
+            // No entry yet, or one that a bad disk has changed.
+            _ => self.chain(0, Some(self.base_offset))?,
+        };
+        while let Some(batch) = self.next_of(&mut chain)? {
+            if batch.header.last_offset() >= offset {
+                return Ok(Some(batch));
+            }
         }
-        // The index led astray: no entry of ours does, a damaged one may.
-        match self.find_from(0, offset)? {
-            Some(found) => Ok(found),
-            None => Ok(None),
-        }
+        Ok(None)
     }
 
-    /// Outer `None`: `start` is no boundary, or lies behind the batch that is looked for.
-    fn find_from(&self, start: u64, offset: i64) -> Result<Option<Option<ScannedBatch>>, LogError> {
+    /// Whether the batch of an entry is there.
+    fn is_entry_sound(&self, entry: OffsetPosition) -> Result<bool, LogError> {
         let file = self.file()?;
-        let mut scan = BatchScan::of_headers(file.as_ref(), start, self.size);
-        loop {
-            let batch = match scan.next() {
-                Ok(Some(batch)) => batch,
-                Ok(None) => return Ok(Some(None)),
-                Err(ScanError::Invalid { .. }) if start > 0 => return Ok(None),
-                Err(error) => return Err(error.in_file(file.as_ref())),
-            };
-            if start > 0 && batch.position == start && batch.header.base_offset > offset {
-                return Ok(None);
-            }
-            if batch.header.last_offset() >= offset {
-                return Ok(Some(Some(batch)));
-            }
-        }
+        let mut scan = BatchScan::of_headers(file.as_ref(), entry.position.into(), self.size);
+        let batch = scan.peek()?;
+        Ok(batch.is_some_and(|batch| batch.header.last_offset() == entry.offset))
+    }
+
+    fn chain(&self, position: u64, expected: Option<i64>) -> Result<BatchChain<'_>, DiskError> {
+        let scan = BatchScan::of_headers(self.file()?.as_ref(), position, self.size);
+        Ok(BatchChain::new(scan, expected, self.next_offset))
+    }
+
+    fn next_of(&self, chain: &mut BatchChain<'_>) -> Result<Option<ScannedBatch>, LogError> {
+        chain.next().map_err(|error| match self.file() {
+            Ok(file) => error.in_file(file.as_ref()),
+            Err(error) => error.into(),
+        })
     }
 
     /// The first batch at or behind `offset` whose highest timestamp is at least `timestamp`.
@@ -461,10 +468,9 @@ impl Segment {
         let Some(first) = first else {
             return Ok(None);
         };
-        let file = self.file()?;
-        let mut scan = BatchScan::of_headers(file.as_ref(), first.position, self.size);
-        while let Some(batch) = scan.next().map_err(|error| error.in_file(file.as_ref()))? {
-            if batch.header.max_timestamp >= timestamp && batch.header.last_offset() >= offset {
+        let mut chain = self.chain(first.position, None)?;
+        while let Some(batch) = self.next_of(&mut chain)? {
+            if batch.header.max_timestamp >= timestamp {
                 return Ok(Some(batch));
             }
         }
