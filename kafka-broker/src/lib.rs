@@ -1,3 +1,31 @@
-//! A small Kafka broker over a real segment log.
+//! A small Kafka broker over a real segment log, for your process.
+//!
+//! One node that stock clients cannot tell from a real one where it matters: it speaks Kafka's
+//! protocol on a port, keeps its data in Kafka's own log directory format, and comes back with all of
+//! it after a restart or a crash. It starts in milliseconds, and many run side by side.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let broker = kafka_broker::Broker::builder().start().await?;
+//! // Any client in any language: bootstrap.servers is
+//! println!("{}", broker.bootstrap_servers());
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! It is not a cluster, and it has neither transactions nor security yet.
 
+mod broker;
+mod builder;
+mod config;
+mod error;
+mod handler;
 pub mod log;
+mod server;
+mod state;
+
+pub use broker::Broker;
+pub use builder::BrokerBuilder;
+pub use error::BrokerError;

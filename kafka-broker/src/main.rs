@@ -1,1 +1,111 @@
-fn main() {}
+//! The binary: arguments, logs, signals, nothing else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use kafka_broker::Broker;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A small Kafka broker of one node, for tests and for development.
+///
+/// Prints one line, `listening on HOST:PORT`, on standard output once it serves, and logs to standard
+/// error. SIGINT and SIGTERM end it in order; after that, and after a crash, it comes back with all
+/// its data.
+#[derive(Debug, Parser)]
+#[command(name = "kafka-broker", version)]
+struct Arguments {
+    /// The address to listen at; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    listen: String,
+
+    /// The address that clients are told, if it is not the one to listen at.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+
+    /// Where the data lies; made if it is not there. Without it the data is temporary and goes with
+    /// the broker.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// The number of this node.
+    #[arg(long, value_name = "N")]
+    node_id: Option<i32>,
+
+    /// A property by Kafka's name, such as num.partitions=3; may be given several times. A name that
+    /// the broker does not know is an error.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    properties: Vec<(String, String)>,
+
+    /// How much is logged: error, warn, info, debug or trace, or a filter such as
+    /// kafka_broker=debug.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: EnvFilter,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kafka-broker: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(arguments.log)
+        .with_writer(std::io::stderr)
+        .init();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut builder = Broker::builder().listen(arguments.listen).worker_threads(cores());
+    for (key, value) in arguments.properties {
+        builder = builder.set(key, value);
+    }
+    if let Some(node_id) = arguments.node_id {
+        builder = builder.node_id(node_id);
+    }
+    if let Some(address) = arguments.advertise {
+        builder = builder.advertise(address);
+    }
+    if let Some(data_dir) = arguments.data_dir {
+        builder = builder.data_dir(data_dir);
+    }
+    let broker = builder.start().await?;
+    #[expect(clippy::print_stdout, reason = "the line that tells that the broker serves")]
+    {
+        println!("listening on {}", broker.bootstrap_servers());
+    }
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted"),
+        _ = terminate.recv() => tracing::info!("terminated"),
+    }
+    broker.stop().await?;
+    Ok(())
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

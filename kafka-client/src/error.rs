@@ -90,7 +90,10 @@ impl Error {
     pub(crate) fn broker(code: ErrorCode, message: Option<&str>) -> Self {
         let detail = match message {
             Some(message) if !message.is_empty() => Cow::Owned(message.to_owned()),
-            _ => Cow::Borrowed(code.meaning()),
+            _ => Cow::Borrowed(
+                code.meaning()
+                    .unwrap_or("an error this client does not know"),
+            ),
         };
         Self::new(ErrorKind::Broker(code), detail)
     }
@@ -220,7 +223,10 @@ impl fmt::Display for Error {
         }
         f.write_str(detail)?;
         if let ErrorKind::Broker(code) = kind {
-            write!(f, " ({code})")?;
+            match code.name() {
+                Some(name) => write!(f, " ({name})")?,
+                None => write!(f, " (error code {})", code.code())?,
+            }
         }
         if let Some(source) = source {
             write!(f, ": {source}")?;

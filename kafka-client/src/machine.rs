@@ -6,4 +6,8 @@
 //! functions.
 
 pub mod backoff;
+pub mod cluster;
+pub mod connection;
+pub mod producer;
 pub mod time;
+pub mod versions;

@@ -1,0 +1,245 @@
+//! Measures the client: a record at a time, or as many as it can.
+//!
+//! ```sh
+//! cargo run --release --example perf -- latency            # against an embedded broker
+//! cargo run --release --example perf -- produce --records 3000000 --bootstrap localhost:9092
+//! ```
+//!
+//! `latency` sends records of 100 bytes one after another, without linger, and beside it the same record by a
+//! blocking socket with a request made by hand: the floor below which no client can go. `produce` sends as fast
+//! as it can and awaits every acknowledgement. CPU is user plus system time of this process.
+
+#[path = "support/arguments.rs"]
+mod arguments;
+#[path = "support/floor.rs"]
+mod floor;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use arguments::{Arguments, wrong};
+use kafka_client::admin::NewTopic;
+use kafka_client::{Client, Record};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "\
+usage: perf [latency|produce] [--bootstrap HOST:PORT] [--topic NAME] [--records N] [--bytes N] \
+[--batch-bytes N] [--partitions N] [--rounds N]";
+
+const OPTIONS: &[&str] = &[
+    "topic",
+    "records",
+    "bytes",
+    "batch-bytes",
+    "partitions",
+    "rounds",
+];
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(USAGE, OPTIONS) {
+        Ok(arguments) => arguments,
+        Err(status) => return status,
+    };
+    let command = arguments.words.first().map_or("latency", String::as_str);
+    if !["latency", "produce"].contains(&command) {
+        return wrong(USAGE, &format!("unknown command {command:?}"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(command, &arguments)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: &str, arguments: &Arguments) -> Result<()> {
+    let number = |name: &str, default: usize| -> Result<usize> {
+        match arguments.options.get(name) {
+            Some(value) => value
+                .parse()
+                .map_err(|_| format!("--{name} {value:?} is no number").into()),
+            None => Ok(default),
+        }
+    };
+    let embedded = match &arguments.bootstrap {
+        Some(_) => None,
+        None => Some(kafka_broker::Broker::builder().start().await?),
+    };
+    let bootstrap = match (&arguments.bootstrap, &embedded) {
+        (Some(bootstrap), _) => bootstrap.clone(),
+        (None, Some(broker)) => broker.bootstrap_servers().to_owned(),
+        (None, None) => unreachable!("one of the two was made above"),
+    };
+    let client = Client::builder().bootstrap_servers(&bootstrap).build()?;
+    client.ready(Duration::from_secs(10)).await?;
+    let topic = arguments
+        .options
+        .get("topic")
+        .map_or("perf", String::as_str);
+    let partitions = if command == "latency" {
+        1
+    } else {
+        number("partitions", 4)?
+    };
+    let new = NewTopic::new(topic)
+        .partitions(i32::try_from(partitions)?)
+        .replication_factor(1);
+    // A topic that is there already will do.
+    let _there = client.admin().create_topics([new]).await?;
+    let bytes = number("bytes", 100)?;
+    if command == "latency" {
+        latency(
+            &client,
+            &bootstrap,
+            topic,
+            bytes,
+            number("records", 20_000)?,
+            number("rounds", 3)?,
+        )
+        .await?;
+    } else {
+        let batch_bytes = number("batch-bytes", 1 << 20)?;
+        produce(
+            &client,
+            topic,
+            bytes,
+            number("records", 3_000_000)?,
+            batch_bytes,
+        )
+        .await?;
+    }
+    client.close_within(Duration::from_secs(5)).await;
+    if let Some(broker) = embedded {
+        broker.stop().await?;
+    }
+    Ok(())
+}
+
+async fn latency(
+    client: &Client,
+    bootstrap: &str,
+    topic: &str,
+    bytes: usize,
+    records: usize,
+    rounds: usize,
+) -> Result<()> {
+    let address = bootstrap.split(',').next().unwrap_or_default().to_owned();
+    let value = vec![b'x'; bytes];
+    let producer = client.producer().linger(Duration::ZERO).build()?;
+    let handle = producer.topic(topic);
+    println!("{records} records of {bytes} bytes, one after another; microseconds");
+    println!("{:<8}{:>10}{:>10}{:>14}", "", "p50", "p99", "CPU/record");
+    for _ in 0..rounds {
+        let (address, name, plain) = (address.clone(), topic.to_owned(), value.clone());
+        let floor = move || floor::run(&address, &name, &plain, WARM_UP, records);
+        let (times, cpu) = tokio::task::spawn_blocking(floor).await??;
+        row("floor", times, cpu);
+        for _ in 0..WARM_UP {
+            handle.send(Record::of(&value)).await?;
+        }
+        let cpu = cpu_time();
+        let mut times = Vec::with_capacity(records);
+        for _ in 0..records {
+            let start = Instant::now();
+            handle.send(Record::of(&value)).await?;
+            times.push(start.elapsed());
+        }
+        row("client", times, cpu_time() - cpu);
+    }
+    producer.close_within(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+async fn produce(
+    client: &Client,
+    topic: &str,
+    bytes: usize,
+    records: usize,
+    batch_bytes: usize,
+) -> Result<()> {
+    let value = vec![b'x'; bytes];
+    let producer = client
+        .producer()
+        .batch_bytes(batch_bytes)
+        .request_bytes_max(batch_bytes.max(1 << 20))
+        .buffer_bytes(64 << 20)
+        .build()?;
+    let handle = producer.topic(topic);
+    for _ in 0..1000 {
+        let _awaited_by_flush = handle.enqueue(Record::of(&value)).await?;
+    }
+    producer.flush().await;
+    let (tickets, mut awaited) = tokio::sync::mpsc::channel::<Vec<kafka_client::Ticket>>(1024);
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let waiting = tokio::spawn(async move {
+        let mut acknowledged = 0_usize;
+        while let Some(tickets) = awaited.recv().await {
+            for ticket in tickets {
+                ticket.await?;
+                acknowledged += 1;
+            }
+        }
+        Ok::<_, kafka_client::Error>(acknowledged)
+    });
+    let mut collected = Vec::with_capacity(256);
+    for _ in 0..records {
+        collected.push(handle.enqueue(Record::of(&value)).await?);
+        if collected.len() == 256 {
+            tickets
+                .send(std::mem::replace(&mut collected, Vec::with_capacity(256)))
+                .await?;
+        }
+    }
+    tickets.send(collected).await?;
+    drop(tickets);
+    producer.flush().await;
+    let acknowledged = waiting.await??;
+    let (wall, cpu) = (
+        start.elapsed().as_secs_f64(),
+        (cpu_time() - cpu).as_secs_f64(),
+    );
+    if acknowledged != records {
+        return Err(format!("{acknowledged} of {records} records were acknowledged").into());
+    }
+    let millions = records as f64 / 1e6;
+    println!(
+        "{records} records of {bytes} bytes: {:.2} M records/s, {:.0} MB/s, {:.3} CPU s per million",
+        millions / wall,
+        millions * bytes as f64 / wall,
+        cpu / millions,
+    );
+    producer.close_within(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+const WARM_UP: usize = 500;
+
+fn row(name: &str, mut times: Vec<Duration>, cpu: Duration) {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6;
+    let per_record = cpu.as_secs_f64() * 1e6 / times.len() as f64;
+    println!(
+        "{name:<8}{:>10.1}{:>10.1}{per_record:>14.1}",
+        at(50),
+        at(99)
+    );
+}
+
+/// User plus system time of this process.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}

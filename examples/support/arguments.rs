@@ -1,0 +1,70 @@
+//! The command line that all examples share: `--bootstrap`, a few options with values, and words.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// What stood on the command line.
+#[derive(Debug, Default)]
+pub struct Arguments {
+    /// The value of `--bootstrap`, if it was given.
+    pub bootstrap: Option<String>,
+    /// The values of the other options, by name.
+    pub options: BTreeMap<String, String>,
+    /// The words that belong to no option.
+    pub words: Vec<String>,
+}
+
+impl Arguments {
+    /// Reads the command line. `options` names those that take a value, without dashes.
+    ///
+    /// # Errors
+    ///
+    /// The status to end with, after the usage was printed: 0 for `--help`, 2 for anything wrong.
+    pub fn parse(usage: &str, options: &[&str]) -> Result<Self, ExitCode> {
+        let mut arguments = Self::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            if word == "--help" || word == "-h" {
+                println!("{usage}");
+                return Err(ExitCode::SUCCESS);
+            }
+            let Some(name) = word.strip_prefix("--") else {
+                arguments.words.push(word);
+                continue;
+            };
+            let (name, value) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (name, None),
+            };
+            if name != "bootstrap" && !options.contains(&name) {
+                return Err(wrong(usage, &format!("unknown option --{name}")));
+            }
+            let Some(value) = value.or_else(|| words.next()) else {
+                return Err(wrong(usage, &format!("--{name} needs a value")));
+            };
+            if name == "bootstrap" {
+                arguments.bootstrap = Some(value);
+            } else {
+                arguments.options.insert(name.to_owned(), value);
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// The value of `--bootstrap`.
+    ///
+    /// # Errors
+    ///
+    /// The status to end with, after the usage was printed, if it was not given.
+    pub fn bootstrap(&self, usage: &str) -> Result<String, ExitCode> {
+        self.bootstrap
+            .clone()
+            .ok_or_else(|| wrong(usage, "--bootstrap is missing"))
+    }
+}
+
+/// Prints what is wrong and how it is right.
+pub fn wrong(usage: &str, what: &str) -> ExitCode {
+    eprintln!("error: {what}\n{usage}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,206 @@
+//! How a broker is asked for.
+
+use std::path::PathBuf;
+
+use crate::broker::Broker;
+use crate::config::broker::BrokerConfig;
+use crate::config::property::list;
+use crate::error::BrokerError;
+
+/// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
+/// [`start`](Self::start).
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens before start"]
+pub struct BrokerBuilder {
+    listen: Option<String>,
+    advertise: Option<String>,
+    data_dir: Option<PathBuf>,
+    worker_threads: usize,
+    properties: Vec<(String, String)>,
+}
+
+/// What a [`BrokerBuilder`] comes to, checked.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) config: BrokerConfig,
+    pub(crate) listen: String,
+    pub(crate) advertise: Option<(String, u16)>,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) worker_threads: usize,
+}
+
+impl BrokerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            listen: None,
+            advertise: None,
+            data_dir: None,
+            worker_threads: WORKER_THREADS,
+            properties: Vec::new(),
+        }
+    }
+
+    /// The number of the node, as `node.id`. Default 1.
+    pub fn node_id(self, node_id: i32) -> Self {
+        self.set("node.id", node_id.to_string())
+    }
+
+    /// The address to listen at, `HOST:PORT`; port 0 takes a free one. Default `127.0.0.1:0`.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
+    }
+
+    /// The address that clients are told, `HOST:PORT`. Default: where the broker listens.
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Where the data lies; made if it is not there. Default: a temporary directory that goes with
+    /// the broker.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// How many threads serve connections. Default 2.
+    pub fn worker_threads(mut self, threads: usize) -> Self {
+        self.worker_threads = threads;
+        self
+    }
+
+    /// Sets a property by Kafka's name, such as `num.partitions`. The last of several values holds.
+    /// A name that the broker does not know is an error at [`start`](Self::start).
+    pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the broker. It serves when this returns.
+    ///
+    /// The broker runs on threads of its own, so that it serves whatever the caller's runtime does;
+    /// paused time there is not paused here.
+    ///
+    /// *Cancel safety*: a start that is dropped starts nothing that stays.
+    ///
+    /// # Errors
+    ///
+    /// A property that is unknown or does not fit, an address that cannot be listened at, a data
+    /// directory that cannot be written, belongs to another broker or is in use.
+    pub async fn start(self) -> Result<Broker, BrokerError> {
+        Broker::start(self.plan()?).await
+    }
+
+    fn plan(self) -> Result<Plan, BrokerError> {
+        let invalid = |reason: String| BrokerError::Config { reason };
+        let pairs = self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let config = BrokerConfig::new(pairs).map_err(|error| invalid(error.to_string()))?;
+        let listener = |name: &str| match config.given(name) {
+            None => Ok(None),
+            Some(value) => plaintext(value).map(Some).ok_or_else(|| {
+                invalid(format!(
+                    "invalid value {value} for configuration {name}: must be one PLAINTEXT://HOST:PORT"
+                ))
+            }),
+        };
+        let listen = match self.listen {
+            Some(listen) => Some(listen),
+            None => listener("listeners")?,
+        };
+        let advertise = match self.advertise {
+            Some(advertise) => Some(advertise),
+            None => listener("advertised.listeners")?,
+        };
+        let advertise = match advertise {
+            None => None,
+            Some(address) => Some(host_and_port(&address).ok_or_else(|| {
+                invalid(format!("invalid address {address} to advertise: must be HOST:PORT"))
+            })?),
+        };
+        let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
+        if host_and_port(&listen).is_none() {
+            return Err(invalid(format!("invalid address {listen} to listen at: must be HOST:PORT")));
+        }
+        let data_dir = match (self.data_dir, config.given("log.dirs").or(config.given("log.dir"))) {
+            (Some(path), _) => Some(path),
+            (None, None) => None,
+            (None, Some(value)) => {
+                let mut paths = list(value);
+                let (path, more) = (paths.next(), paths.next());
+                let one = path.filter(|_| more.is_none());
+                let one = one.ok_or_else(|| {
+                    invalid(format!("invalid value {value} for configuration log.dirs: one directory"))
+                })?;
+                Some(PathBuf::from(one))
+            }
+        };
+        Ok(Plan { config, listen, advertise, data_dir, worker_threads: self.worker_threads.max(1) })
+    }
+}
+
+/// The address of the only listener.
+fn plaintext(value: &str) -> Option<String> {
+    let address = value.trim().strip_prefix("PLAINTEXT://")?;
+    // No host stands for all of this machine's addresses.
+    let address = match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => address.to_owned(),
+    };
+    host_and_port(&address)?;
+    Some(address)
+}
+
+/// The two parts of `HOST:PORT`; the host of an IPv6 address stands in brackets.
+pub(crate) fn host_and_port(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match bracketed {
+        Some(host) => host,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    if host.is_empty() {
+        return None;
+    }
+    Some((host.to_owned(), port.parse().ok()?))
+}
+
+const LISTEN: &str = "127.0.0.1:0";
+const WORKER_THREADS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        assert_eq!(host_and_port("a.b:9"), Some(("a.b".to_owned(), 9)));
+        assert_eq!(host_and_port("[::1]:9"), Some(("::1".to_owned(), 9)));
+        for bad in ["a", ":9", "a:", "a:65536", "::1:9", "a:b"] {
+            assert_eq!(host_and_port(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn properties_of_listeners_and_directories_are_heeded() {
+        let plan = BrokerBuilder::new()
+            .set("listeners", "PLAINTEXT://127.0.0.1:9092")
+            .set("advertised.listeners", "PLAINTEXT://kafka:9092")
+            .set("log.dirs", "/data")
+            .plan()
+            .unwrap();
+        assert_eq!(plan.listen, "127.0.0.1:9092");
+        assert_eq!(plan.advertise, Some(("kafka".to_owned(), 9092)));
+        assert_eq!(plan.data_dir, Some(PathBuf::from("/data")));
+        for (name, value) in [
+            ("listeners", "SSL://a:1"),
+            ("listeners", "PLAINTEXT://a:1,PLAINTEXT://b:2"),
+            ("log.dirs", "/a,/b"),
+            ("no.such.thing", "1"),
+        ] {
+            let error = BrokerBuilder::new().set(name, value).plan().unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

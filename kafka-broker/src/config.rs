@@ -1,0 +1,8 @@
+//! Knobs, with Kafka's names, defaults and limits. Knows neither files nor sockets.
+
+pub(crate) mod broker;
+pub(crate) mod broker_properties;
+pub(crate) mod error;
+pub(crate) mod property;
+pub(crate) mod topic;
+pub(crate) mod topic_properties;

@@ -1,0 +1,211 @@
+//! The configuration of a topic: its own settings over the broker's defaults.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::record::TimestampType;
+
+use crate::config::broker::BrokerConfig;
+use crate::config::error::ConfigError;
+use crate::config::property::{Property, list, nearest};
+use crate::config::topic_properties::{TOPIC_PROPERTIES, topic_property};
+
+/// A topic's own settings, by name; what is not here follows the broker.
+pub(crate) type Overrides = BTreeMap<String, String>;
+
+/// What holds for a topic.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TopicConfig {
+    /// `cleanup.policy` contains `compact`.
+    pub(crate) compact: bool,
+    /// `cleanup.policy` contains `delete`.
+    pub(crate) delete: bool,
+    /// `delete.retention.ms`.
+    pub(crate) delete_retention_ms: i64,
+    /// `file.delete.delay.ms`.
+    pub(crate) file_delete_delay_ms: i64,
+    /// `flush.messages`.
+    pub(crate) flush_messages: i64,
+    /// `flush.ms`.
+    pub(crate) flush_ms: i64,
+    /// `index.interval.bytes`.
+    pub(crate) index_interval_bytes: i32,
+    /// `max.message.bytes`.
+    pub(crate) message_max_bytes: i32,
+    /// `message.timestamp.after.max.ms`.
+    pub(crate) timestamp_after_max_ms: i64,
+    /// `message.timestamp.before.max.ms`.
+    pub(crate) timestamp_before_max_ms: i64,
+    /// `message.timestamp.type`.
+    pub(crate) timestamp_type: TimestampType,
+    /// `min.cleanable.dirty.ratio`.
+    pub(crate) min_cleanable_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub(crate) min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub(crate) max_compaction_lag_ms: i64,
+    /// `min.insync.replicas`.
+    pub(crate) min_insync_replicas: i32,
+    /// `retention.bytes`.
+    pub(crate) retention_bytes: i64,
+    /// `retention.ms`.
+    pub(crate) retention_ms: i64,
+    /// `segment.bytes`.
+    pub(crate) segment_bytes: i32,
+    /// `segment.index.bytes`.
+    pub(crate) segment_index_bytes: i32,
+    /// `segment.ms`.
+    pub(crate) segment_ms: i64,
+}
+
+impl TopicConfig {
+    /// Reads `overrides`, which were checked, over the defaults of `broker`.
+    pub(crate) fn new(broker: &BrokerConfig, overrides: &Overrides) -> Self {
+        let value = |name: &str| effective(broker, overrides, name).unwrap_or_default();
+        let long = |name: &str| value(name).trim().parse::<i64>().unwrap_or_default();
+        let int = |name: &str| i32::try_from(long(name)).unwrap_or(i32::MAX);
+        let policy = value("cleanup.policy");
+        Self {
+            compact: list(&policy).any(|word| word == "compact"),
+            delete: list(&policy).any(|word| word == "delete"),
+            delete_retention_ms: long("delete.retention.ms"),
+            file_delete_delay_ms: long("file.delete.delay.ms"),
+            flush_messages: long("flush.messages"),
+            flush_ms: long("flush.ms"),
+            index_interval_bytes: int("index.interval.bytes"),
+            message_max_bytes: int("max.message.bytes"),
+            timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
+            timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
+            timestamp_type: match value("message.timestamp.type").as_str() {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            min_cleanable_ratio: value("min.cleanable.dirty.ratio")
+                .trim()
+                .parse()
+                .unwrap_or_default(),
+            min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: long("max.compaction.lag.ms"),
+            min_insync_replicas: int("min.insync.replicas"),
+            retention_bytes: long("retention.bytes"),
+            retention_ms: long("retention.ms"),
+            segment_bytes: int("segment.bytes"),
+            segment_index_bytes: int("segment.index.bytes"),
+            segment_ms: long("segment.ms"),
+        }
+    }
+}
+
+/// Where the value of a topic's property comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Set on the topic.
+    Topic,
+    /// Set on the broker at its start.
+    Broker,
+    /// Set nowhere.
+    Default,
+}
+
+/// The value of a topic's property and where it comes from.
+pub(crate) fn value_and_source(
+    broker: &BrokerConfig,
+    overrides: &Overrides,
+    property: &Property,
+) -> (String, Source) {
+    if let Some(value) = overrides.get(property.name) {
+        return (value.clone(), Source::Topic);
+    }
+    match broker_default(broker, property) {
+        Some(value) => (value, Source::Broker),
+        None => (property.default.unwrap_or_default().to_owned(), Source::Default),
+    }
+}
+
+/// Tells whether a topic may be configured so.
+///
+/// # Errors
+///
+/// A name that no topic property has, or a value that does not fit.
+pub(crate) fn check_override(name: &str, value: &str) -> Result<&'static Property, ConfigError> {
+    let property = topic_property(name).ok_or_else(|| ConfigError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest(name, TOPIC_PROPERTIES.iter().map(|property| property.name)),
+    })?;
+    property.check(value).map_err(ConfigError::Value)?;
+    Ok(property)
+}
+
+fn effective(broker: &BrokerConfig, overrides: &Overrides, name: &str) -> Option<String> {
+    let property = topic_property(name)?;
+    Some(value_and_source(broker, overrides, property).0)
+}
+
+/// What the broker was started with for this property; two of them go by several names.
+fn broker_default(broker: &BrokerConfig, property: &Property) -> Option<String> {
+    let name = property.broker_name?;
+    if let Some(value) = broker.given(name) {
+        return Some(value.to_owned());
+    }
+    let in_ms = |name: &str, unit_ms: i64| {
+        let count = broker.given(name)?.parse::<i64>().ok()?;
+        Some(if count < 0 { count } else { count * unit_ms }.to_string())
+    };
+    match name {
+        "log.retention.ms" => in_ms("log.retention.minutes", 60_000)
+            .or_else(|| in_ms("log.retention.hours", 3_600_000)),
+        "log.roll.ms" => in_ms("log.roll.hours", 3_600_000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::broker_properties::broker_property;
+
+    fn broker(set: &[(&str, &str)]) -> BrokerConfig {
+        BrokerConfig::new(set.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn defaults_agree_with_those_of_the_broker() {
+        assert!(TOPIC_PROPERTIES.is_sorted_by_key(|property| property.name));
+        for property in TOPIC_PROPERTIES {
+            property.check(property.default.unwrap()).unwrap();
+            let of_broker = broker_property(property.broker_name.unwrap()).unwrap();
+            if let Some(default) = of_broker.default {
+                assert_eq!(Some(default), property.default, "{}", property.name);
+            }
+        }
+        let config = TopicConfig::new(&broker(&[]), &Overrides::new());
+        assert_eq!(config.retention_ms, 7 * 24 * 3_600_000);
+        assert!(config.delete && !config.compact);
+    }
+
+    #[test]
+    fn the_topic_goes_before_the_broker_and_ms_before_minutes_before_hours() {
+        let minutes = broker(&[("log.retention.hours", "1"), ("log.retention.minutes", "2")]);
+        let retention = |broker: &BrokerConfig, own: &Overrides| {
+            TopicConfig::new(broker, own).retention_ms
+        };
+        assert_eq!(retention(&minutes, &Overrides::new()), 120_000);
+        let own = Overrides::from([("retention.ms".to_owned(), "5".to_owned())]);
+        assert_eq!(retention(&minutes, &own), 5);
+        let forever = broker(&[("log.retention.hours", "-1")]);
+        assert_eq!(retention(&forever, &Overrides::new()), -1);
+        let property = topic_property("retention.ms").unwrap();
+        assert_eq!(value_and_source(&minutes, &own, property).1, Source::Topic);
+        assert_eq!(
+            value_and_source(&minutes, &Overrides::new(), property).1,
+            Source::Broker
+        );
+    }
+
+    #[test]
+    fn unknown_topic_properties_are_refused() {
+        assert!(check_override("retention.ms", "1000").is_ok());
+        assert!(check_override("retention.ms", "soon").is_err());
+        let error = check_override("retention.mss", "1").unwrap_err();
+        assert!(error.to_string().contains("did you mean retention.ms"), "{error}");
+    }
+}

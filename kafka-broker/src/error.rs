@@ -1,0 +1,83 @@
+//! Why a broker does not start or does not stop well.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::log::LogError;
+
+/// Why a broker does not start or does not stop well. The text names the address, file or property.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// A property is unknown, or its value does not fit.
+    Config {
+        /// What is wrong with which property.
+        reason: String,
+    },
+    /// The address cannot be listened at.
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no directory for temporary data.
+    TemporaryDirectory {
+        /// Why.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    DataDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: LogError,
+    },
+    /// The broker's own records in the data directory make no sense.
+    Records {
+        /// The directory.
+        path: PathBuf,
+        /// Which, and why.
+        reason: String,
+    },
+    /// The system gives no threads.
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// The broker has ended by itself.
+    Ended,
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { reason } => f.write_str(reason),
+            Self::Listen { address, .. } => write!(f, "cannot listen at {address}"),
+            Self::TemporaryDirectory { .. } => {
+                f.write_str("cannot make a directory for temporary data")
+            }
+            Self::DataDirectory { path, .. } => {
+                write!(f, "cannot use the data directory {}", path.display())
+            }
+            Self::Records { path, reason } => {
+                write!(f, "cannot read the broker's records in {}: {reason}", path.display())
+            }
+            Self::Runtime { .. } => f.write_str("cannot start the broker's threads"),
+            Self::Ended => f.write_str("the broker has ended by itself"),
+        }
+    }
+}
+
+impl std::error::Error for BrokerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. }
+            | Self::TemporaryDirectory { source }
+            | Self::Runtime { source } => Some(source),
+            Self::DataDirectory { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

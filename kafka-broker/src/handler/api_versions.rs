@@ -1,0 +1,73 @@
+//! ApiVersions, versions 0 to 5: what this broker serves. Every version from the future is answered in
+//! version 0 with UNSUPPORTED_VERSION and the list, so that the client can try again.
+//!
+//! Not here: features, of which none is supported; a client that names a cluster or node id (version
+//! 5) is not held to it.
+
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
+use crate::handler::call::{Call, Handler, Outcome};
+
+/// ApiVersions.
+#[derive(Debug)]
+pub(crate) struct ApiVersions;
+
+impl Handler for ApiVersions {
+    type Request = ApiVersionsRequest;
+
+    fn handle(call: &Call, request: ApiVersionsRequest) -> Outcome<ApiVersionsResponse> {
+        let mut response = ApiVersionsResponse::default();
+        response.error_code = check(call, &request).code();
+        response.api_keys = call
+            .node
+            .apis
+            .iter()
+            .map(|api| {
+                let mut row = ApiVersion::default();
+                row.api_key = api.key.code();
+                row.min_version = api.advertised.min;
+                row.max_version = api.advertised.max;
+                row
+            })
+            .collect();
+        Outcome::Ready(response)
+    }
+}
+
+fn check(call: &Call, request: &ApiVersionsRequest) -> ErrorCode {
+    if !call.node.serves(kafka_protocol::ApiKey::ApiVersions, call.version) {
+        return ErrorCode::UNSUPPORTED_VERSION;
+    }
+    let named = is_software(&request.client_software_name)
+        && is_software(&request.client_software_version);
+    if call.version >= 3 && !named {
+        return ErrorCode::INVALID_REQUEST;
+    }
+    ErrorCode::NONE
+}
+
+/// Whether a text is the name or the version of a program: letters and digits, and between them also
+/// dots and dashes.
+fn is_software(text: &str) -> bool {
+    let end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    end(text.bytes().next())
+        && end(text.bytes().last())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_words() {
+        for good in ["librdkafka", "1.2.3-rc1", "a"] {
+            assert!(is_software(good), "{good}");
+        }
+        for bad in ["", "-a", "a.", "a b", "a_b"] {
+            assert!(!is_software(bad), "{bad}");
+        }
+    }
+}

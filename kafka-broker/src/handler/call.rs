@@ -1,0 +1,124 @@
+//! What a handler is given and what it gives back.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kafka_protocol::EncodeError;
+use kafka_protocol::Request;
+
+use crate::state::node::Node;
+use crate::state::signal::Signal;
+use crate::state::time::Now;
+
+/// Handles one API.
+pub(crate) trait Handler {
+    /// What it answers.
+    type Request: Request;
+    /// Whether it may keep a thread waiting.
+    const WORK: Work = Work::Quick;
+
+    /// Answers one request.
+    fn handle(
+        call: &Call,
+        request: Self::Request,
+    ) -> Outcome<<Self::Request as Request>::Response>;
+}
+
+/// How long a handler keeps its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Memory and the page cache: it runs where the request was read.
+    Quick,
+    /// Creates, deletes or syncs files: it runs on a thread of its own.
+    Slow,
+}
+
+/// One request beside its body: who asks, when, and of whom.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The broker.
+    pub(crate) node: Arc<Node>,
+    /// The version of the request.
+    pub(crate) version: i16,
+    /// What the client calls itself; empty if it says nothing.
+    pub(crate) client_id: ByteString,
+    /// Where the client is, as Kafka writes it.
+    pub(crate) client_host: ByteString,
+    /// When the request was read.
+    pub(crate) now: Now,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Its address, as Kafka writes it: behind a slash.
+    pub(crate) host: ByteString,
+}
+
+impl Peer {
+    /// The peer at this address.
+    pub(crate) fn new(address: IpAddr) -> Self {
+        Self { host: format!("/{address}").into() }
+    }
+}
+
+/// What becomes of a request.
+pub(crate) enum Outcome<T> {
+    /// The answer.
+    Ready(T),
+    /// No answer at all: the client wants none.
+    Silent,
+    /// The connection ends, which is the only answer that the protocol has here.
+    Close(String),
+    /// The answer comes later.
+    Later(Box<dyn Later<T>>),
+}
+
+/// An answer that waits for something.
+///
+/// Whoever holds it polls once, and again whenever the signal was raised or the deadline is there.
+pub(crate) trait Later<T>: Send {
+    /// Raised when it is worth to poll again.
+    fn signal(&self) -> &Arc<Signal>;
+    /// When to poll again in any case.
+    fn deadline(&self) -> Option<Duration>;
+    /// The answer, once there is one.
+    fn poll(&mut self, now: Now) -> Option<T>;
+}
+
+/// What becomes of a request, with the answer as a frame.
+pub(crate) enum Reply {
+    /// The frame of the answer.
+    Ready(Vec<Bytes>),
+    /// No answer.
+    Silent,
+    /// The connection ends for this reason.
+    Close(String),
+    /// The answer comes later.
+    Later(Box<dyn Waiting>),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready(_) => "Ready",
+            Self::Silent => "Silent",
+            Self::Close(_) => "Close",
+            Self::Later(_) => "Later",
+        })
+    }
+}
+
+/// [`Later`] with the answer as a frame.
+pub(crate) trait Waiting: Send {
+    /// As [`Later::signal`].
+    fn signal(&self) -> &Arc<Signal>;
+    /// As [`Later::deadline`].
+    fn deadline(&self) -> Option<Duration>;
+    /// As [`Later::poll`].
+    fn poll(&mut self, now: Now) -> Option<Result<Vec<Bytes>, EncodeError>>;
+}

@@ -1,0 +1,24 @@
+//! The things that have a configuration, as requests name them.
+
+use kafka_protocol::ErrorCode;
+
+use crate::handler::call::Call;
+use crate::state::refusal::Refusal;
+
+/// A topic, by name.
+pub(crate) const TOPIC: i8 = 2;
+
+/// A broker, by the number of its node.
+pub(crate) const BROKER: i8 = 4;
+
+/// Refuses the name of another broker than this.
+pub(crate) fn check_broker_name(call: &Call, name: &str) -> Result<(), Refusal> {
+    let node_id = call.node.config.node_id;
+    if name.parse() == Ok(node_id) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorCode::INVALID_REQUEST,
+        format!("this is broker {node_id}, not {name}"),
+    ))
+}

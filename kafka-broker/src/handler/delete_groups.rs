@@ -1,0 +1,35 @@
+//! DeleteGroups, versions 0 to 3: groups without members go, and what they committed.
+
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+
+use crate::handler::call::{Call, Handler, Outcome};
+
+/// DeleteGroups.
+#[derive(Debug)]
+pub(crate) struct DeleteGroups;
+
+impl Handler for DeleteGroups {
+    type Request = DeleteGroupsRequest;
+
+    fn handle(call: &Call, request: DeleteGroupsRequest) -> Outcome<DeleteGroupsResponse> {
+        let mut response = DeleteGroupsResponse::default();
+        response.results = request
+            .groups_names
+            .into_iter()
+            .map(|id| {
+                let mut row = DeletableGroupResult::default();
+                let error = call.node.groups.delete(call.now, &id);
+                row.error_code = error.code();
+                row.error_message = match error {
+                    ErrorCode::NONE => None,
+                    error => error.meaning().map(Into::into),
+                };
+                row.group_id = id;
+                row
+            })
+            .collect();
+        Outcome::Ready(response)
+    }
+}

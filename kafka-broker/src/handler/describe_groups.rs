@@ -1,0 +1,55 @@
+//! DescribeGroups, versions 0 to 6: classic groups with their members and assignments.
+
+use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
+
+use crate::handler::call::{Call, Handler, Outcome};
+
+/// DescribeGroups.
+#[derive(Debug)]
+pub(crate) struct DescribeGroups;
+
+impl Handler for DescribeGroups {
+    type Request = DescribeGroupsRequest;
+
+    fn handle(call: &Call, request: DescribeGroupsRequest) -> Outcome<DescribeGroupsResponse> {
+        let mut response = DescribeGroupsResponse::default();
+        response.groups = request.groups.into_iter().map(|id| describe(call, id)).collect();
+        Outcome::Ready(response)
+    }
+}
+
+fn describe(call: &Call, id: ByteString) -> DescribedGroup {
+    let mut row = DescribedGroup::default();
+    row.group_state = "Dead".into();
+    if let Some(group) = call.node.groups.find(&id) {
+        let state = group.lock();
+        let group = &state.classic;
+        let stable = group.phase_name() == "Stable";
+        row.group_state = group.phase_name().into();
+        row.protocol_type = group.protocol_type();
+        if stable {
+            row.protocol_data = group.protocol();
+        }
+        for (member_id, member) in group.members() {
+            let mut entry = DescribedGroupMember::default();
+            entry.member_id = member_id.clone();
+            entry.group_instance_id = member.instance_id.clone();
+            entry.client_id = member.client_id.clone();
+            entry.client_host = member.client_host.clone();
+            // Before a generation is stable, nobody has an assignment to speak of.
+            if stable {
+                entry.member_metadata = member.metadata(&row.protocol_data);
+                entry.member_assignment = member.assignment.clone();
+            }
+            row.members.push(entry);
+        }
+    } else if call.version >= 6 {
+        row.error_code = ErrorCode::GROUP_ID_NOT_FOUND.code();
+        row.error_message = Some(format!("group {id} not found").into());
+    }
+    row.group_id = id;
+    row
+}

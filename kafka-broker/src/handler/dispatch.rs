@@ -1,0 +1,81 @@
+//! From the bytes of a request to its handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::RequestHeader;
+use kafka_protocol::wire::Reader;
+use kafka_protocol::{ApiKey, Message};
+
+use crate::handler::call::{Call, Peer, Reply, Work};
+use crate::handler::exchange::Refusal;
+use crate::handler::registry::{Entry, entry_of};
+use crate::state::node::Node;
+use crate::state::time::Now;
+
+/// A request that was understood as far as its header.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// To be run at once.
+    Quick(Prepared),
+    /// To be run where it may wait for the disk.
+    Slow(Prepared),
+}
+
+/// A request with its handler.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    entry: &'static Entry,
+    call: Call,
+    correlation_id: i32,
+    body: Reader,
+}
+
+impl Prepared {
+    /// Has the request answered.
+    pub(crate) fn run(self) -> Result<Reply, Refusal> {
+        (self.entry.run)(self.call, self.correlation_id, self.body)
+    }
+}
+
+/// Reads the header of a request and finds its handler.
+pub(crate) fn begin(
+    node: &Arc<Node>,
+    peer: &Peer,
+    now: Now,
+    request: Bytes,
+) -> Result<Task, Refusal> {
+    let (key, version) = key_and_version(&request);
+    let entry = entry_of(key).ok_or(Refusal::Key(key))?;
+    let mut body = Reader::new(request);
+    let served = node.serves(entry.key, version);
+    // The header of an ApiVersions from the future begins like one of today, and the answer to it
+    // must be one that every client can read.
+    let header_version = match entry.key {
+        ApiKey::ApiVersions if !served => 1,
+        _ if !served => return Err(Refusal::Version(entry.key, version)),
+        key => key.request_header_version(version),
+    };
+    let header = RequestHeader::decode(&mut body, header_version).map_err(Refusal::Header)?;
+    let call = Call {
+        node: Arc::clone(node),
+        version,
+        client_id: header.client_id.unwrap_or_default(),
+        client_host: peer.host.clone(),
+        now,
+    };
+    let prepared = Prepared { entry, call, correlation_id: header.correlation_id, body };
+    Ok(match entry.work {
+        Work::Quick => Task::Quick(prepared),
+        Work::Slow => Task::Slow(prepared),
+    })
+}
+
+/// The first four bytes of a header, whatever its version; what is missing is zero and fails later.
+fn key_and_version(request: &Bytes) -> (i16, i16) {
+    let at = |at: usize| {
+        let pair = request.get(at..at + 2).and_then(|pair| pair.try_into().ok());
+        i16::from_be_bytes(pair.unwrap_or_default())
+    };
+    (at(0), at(2))
+}

@@ -1,0 +1,112 @@
+//! IncrementalAlterConfigs, versions 0 and 1: single settings of topics are set, taken back, or have
+//! words added to or taken from their lists.
+//!
+//! Not here: settings of the broker, which are fixed at its start.
+
+use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+
+use crate::config::property::{Kind, list};
+use crate::config::topic::{Overrides, check_override, value_and_source};
+use crate::config::topic_properties::topic_property;
+use crate::handler::alter_configs::alter_topic;
+use crate::handler::call::{Call, Handler, Outcome, Work};
+use crate::handler::config_resource::TOPIC;
+use crate::state::refusal::Refusal;
+
+/// IncrementalAlterConfigs.
+#[derive(Debug)]
+pub(crate) struct IncrementalAlterConfigs;
+
+impl Handler for IncrementalAlterConfigs {
+    type Request = IncrementalAlterConfigsRequest;
+    const WORK: Work = Work::Slow;
+
+    fn handle(
+        call: &Call,
+        request: IncrementalAlterConfigsRequest,
+    ) -> Outcome<IncrementalAlterConfigsResponse> {
+        let mut response = IncrementalAlterConfigsResponse::default();
+        for resource in request.resources {
+            let mut row = AlterConfigsResourceResponse::default();
+            let is_topic = resource.resource_type == TOPIC;
+            let name = &resource.resource_name;
+            let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
+                resource.configs.iter().try_for_each(|change| apply(call, overrides, change))
+            });
+            if let Err(refusal) = done {
+                row.error_code = refusal.code().code();
+                row.error_message = Some(refusal.to_string().into());
+            }
+            row.resource_type = resource.resource_type;
+            row.resource_name = resource.resource_name;
+            response.responses.push(row);
+        }
+        Outcome::Ready(response)
+    }
+}
+
+fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Result<(), Refusal> {
+    let refused = |message: String| Refusal::new(ErrorCode::INVALID_CONFIG, message);
+    let name: &str = &change.name;
+    if change.config_operation == DELETE {
+        let property = topic_property(name);
+        property.ok_or_else(|| refused(format!("unknown configuration {name}")))?;
+        overrides.remove(name);
+        return Ok(());
+    }
+    let Some(value) = &change.value else {
+        return Err(refused(format!("null value not supported for configuration {name}")));
+    };
+    let value = match change.config_operation {
+        SET => value.to_string(),
+        operation @ (APPEND | SUBTRACT) => {
+            let property = topic_property(name).filter(|property| property.kind == Kind::List);
+            let property =
+                property.ok_or_else(|| refused(format!("configuration {name} is not a list")))?;
+            let old = value_and_source(&call.node.config, overrides, property).0;
+            combine(&old, value, operation == APPEND)
+        }
+        operation => {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_REQUEST,
+                format!("there is no operation {operation} on a configuration"),
+            ));
+        }
+    };
+    let property = check_override(name, &value).map_err(|error| refused(error.to_string()))?;
+    overrides.insert(property.name.to_owned(), value);
+    Ok(())
+}
+
+/// The words of `old` with those of `change` put behind them, or taken out.
+fn combine(old: &str, change: &ByteString, append: bool) -> String {
+    let mut words: Vec<&str> = list(old).collect();
+    for word in list(change) {
+        words.retain(|known| *known != word);
+        if append {
+            words.push(word);
+        }
+    }
+    words.join(",")
+}
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_grow_and_shrink_by_words() {
+        assert_eq!(combine("delete", &"compact".into(), true), "delete,compact");
+        assert_eq!(combine("delete,compact", &"delete".into(), false), "compact");
+        assert_eq!(combine("compact", &"compact".into(), true), "compact");
+    }
+}

@@ -1,0 +1,153 @@
+//! JoinGroup, versions 0 to 9: a client becomes a member of a classic group, or joins the next
+//! generation. The answer waits for the others.
+//!
+//! Not here: a classic member in a group of the new consumer protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
+use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
+
+use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::state::classic_group::answer::{Answer, JoinAnswer, JoinRequest};
+use crate::state::groups::Parked;
+use crate::state::signal::Signal;
+use crate::state::time::Now;
+
+/// JoinGroup.
+#[derive(Debug)]
+pub(crate) struct JoinGroup;
+
+impl Handler for JoinGroup {
+    type Request = JoinGroupRequest;
+
+    fn handle(call: &Call, request: JoinGroupRequest) -> Outcome<JoinGroupResponse> {
+        let version = call.version;
+        let refuse = |error: ErrorCode| {
+            let answer = JoinAnswer::refused(error, request.member_id.clone());
+            Outcome::Ready(response(version, answer))
+        };
+        let config = &call.node.config;
+        if request.group_id.is_empty() {
+            return refuse(ErrorCode::INVALID_GROUP_ID);
+        }
+        let allowed = config.session_timeout_min_ms..=config.session_timeout_max_ms;
+        if !allowed.contains(&request.session_timeout_ms) {
+            return refuse(ErrorCode::INVALID_SESSION_TIMEOUT);
+        }
+        let group = match call.node.groups.find(&request.group_id) {
+            Some(group) => group,
+            None if !request.member_id.is_empty() => return refuse(ErrorCode::UNKNOWN_MEMBER_ID),
+            None => call.node.groups.find_or_create(call.now, &request.group_id),
+        };
+        let join = read(call, request);
+        let parked = call.node.groups.park(call.now, &group, |state, ticket| {
+            state.classic.handle_join(call.now, ticket, join);
+        });
+        Outcome::Later(Box::new(Joining { parked, version }))
+    }
+}
+
+fn read(call: &Call, request: JoinGroupRequest) -> JoinRequest {
+    let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    let session_timeout = millis(request.session_timeout_ms);
+    let name = request.group_instance_id.as_ref().unwrap_or(&call.client_id);
+    JoinRequest {
+        fresh_member_id: fresh_member_id(name, call.node.random()),
+        member_id: request.member_id,
+        instance_id: request.group_instance_id,
+        client_id: call.client_id.clone(),
+        client_host: call.client_host.clone(),
+        session_timeout,
+        rebalance_timeout: match call.version {
+            0 => session_timeout,
+            _ => millis(request.rebalance_timeout_ms),
+        },
+        protocol_type: request.protocol_type,
+        protocols: request
+            .protocols
+            .into_iter()
+            .map(|protocol| (protocol.name, protocol.metadata))
+            .collect(),
+        must_know_id: call.version >= 4,
+        may_skip_assignment: call.version >= 9,
+    }
+}
+
+/// A name with a random UUID behind it, in hex with dashes.
+fn fresh_member_id(name: &str, random: [u8; 16]) -> ByteString {
+    let mut id = String::with_capacity(name.len() + 37);
+    id.push_str(name);
+    id.push('-');
+    for (at, byte) in random.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            id.push('-');
+        }
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id.into()
+}
+
+fn response(version: i16, answer: JoinAnswer) -> JoinGroupResponse {
+    let mut response = JoinGroupResponse::default();
+    response.error_code = answer.error.code();
+    response.generation_id = answer.generation;
+    response.protocol_type = answer.protocol_type;
+    // Only from version 7 on is there a way to say that there is none.
+    response.protocol_name = match version {
+        ..7 => Some(answer.protocol.unwrap_or_default()),
+        _ => answer.protocol,
+    };
+    response.leader = answer.leader;
+    response.skip_assignment = answer.skip_assignment;
+    response.member_id = answer.member_id;
+    response.members = answer
+        .members
+        .into_iter()
+        .map(|member| {
+            let mut row = JoinGroupResponseMember::default();
+            row.member_id = member.member_id;
+            row.group_instance_id = member.instance_id;
+            row.metadata = member.metadata;
+            row
+        })
+        .collect();
+    response
+}
+
+/// A join that waits for the generation to be complete.
+struct Joining {
+    parked: Arc<Parked>,
+    version: i16,
+}
+
+impl Later<JoinGroupResponse> for Joining {
+    fn signal(&self) -> &Arc<Signal> {
+        &self.parked.signal
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
+
+    fn poll(&mut self, _: Now) -> Option<JoinGroupResponse> {
+        match self.parked.take()? {
+            Answer::Join(answer) => Some(response(self.version, answer)),
+            Answer::Sync(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn member_ids_carry_a_uuid() {
+        let random = std::array::from_fn(|at| at as u8 * 0x11);
+        assert_eq!(fresh_member_id("c", random), "c-00112233-4455-6677-8899-aabbccddeeff");
+    }
+}

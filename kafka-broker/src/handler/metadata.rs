@@ -1,0 +1,127 @@
+//! Metadata, versions 0 to 13: the brokers and the topics; a topic that is named and not there is
+//! created if broker and client allow.
+//!
+//! Not here: authorized operations, which are never known without an authorizer.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+use kafka_protocol::{ErrorCode, Uuid};
+
+use crate::config::topic::Overrides;
+use crate::handler::call::{Call, Handler, Outcome, Work};
+use crate::state::partition::Partition;
+use crate::state::topic_name::check_topic_name;
+use crate::state::topics::{NewTopic, Topic, TopicTable};
+
+/// Metadata.
+#[derive(Debug)]
+pub(crate) struct Metadata;
+
+impl Handler for Metadata {
+    type Request = MetadataRequest;
+    const WORK: Work = Work::Slow;
+
+    fn handle(call: &Call, request: MetadataRequest) -> Outcome<MetadataResponse> {
+        let config = &call.node.config;
+        let endpoint = call.node.endpoint();
+        let mut broker = MetadataResponseBroker::default();
+        broker.node_id = config.node_id;
+        broker.host = endpoint.host.clone();
+        broker.port = i32::from(endpoint.port);
+        broker.rack = config.rack.as_deref().map(Into::into);
+
+        let mut response = MetadataResponse::default();
+        response.brokers = vec![broker];
+        response.cluster_id = Some(call.node.cluster_id.clone());
+        response.controller_id = config.node_id;
+        response.topics = topics(call, request);
+        Outcome::Ready(response)
+    }
+}
+
+fn topics(call: &Call, request: MetadataRequest) -> Vec<MetadataResponseTopic> {
+    let table = call.node.topics().table();
+    let all = |table: &TopicTable| table.iter().map(|topic| describe(call, topic)).collect();
+    // In version 0 an empty list stands for all.
+    let Some(wanted) = request.topics.filter(|topics| call.version > 0 || !topics.is_empty())
+    else {
+        return all(&table);
+    };
+    let allowed = call.version < 4 || request.allow_auto_topic_creation;
+    let create = allowed && call.node.config.auto_create_topics;
+    wanted.into_iter().map(|topic| find(call, &table, topic, create)).collect()
+}
+
+fn find(
+    call: &Call,
+    table: &TopicTable,
+    wanted: MetadataRequestTopic,
+    create: bool,
+) -> MetadataResponseTopic {
+    let found = match &wanted.name {
+        // From version 12 on a topic may go by its id alone.
+        None if wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
+        None => table.by_id(wanted.topic_id).cloned().ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+        Some(_) if !wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
+        Some(name) => match table.by_name(name) {
+            Some(topic) => Ok(Arc::clone(topic)),
+            None if check_topic_name(name).is_err() => Err(ErrorCode::INVALID_TOPIC_EXCEPTION),
+            None if create => auto_create(call, name),
+            None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        },
+    };
+    match found {
+        Ok(topic) => describe(call, &topic),
+        Err(error) => {
+            let mut row = MetadataResponseTopic::default();
+            row.error_code = error.code();
+            row.topic_id = wanted.topic_id;
+            row.name = match wanted.name {
+                // Before version 12 there is no way to say that there is no name.
+                None if call.version < 12 => Some(ByteString::new()),
+                name => name,
+            };
+            row
+        }
+    }
+}
+
+fn auto_create(call: &Call, name: &ByteString) -> Result<Arc<Topic>, ErrorCode> {
+    let topic = NewTopic {
+        name: name.clone(),
+        id: Uuid(call.node.random()),
+        partitions: call.node.config.partitions,
+        overrides: Overrides::new(),
+    };
+    call.node.catalog().create_topic(call.now, topic).map_err(|refusal| {
+        tracing::warn!(topic = %name, "cannot create the topic: {refusal}");
+        refusal.code()
+    })
+}
+
+fn describe(call: &Call, topic: &Topic) -> MetadataResponseTopic {
+    let mut row = MetadataResponseTopic::default();
+    row.name = Some(topic.name.clone());
+    row.topic_id = topic.id;
+    row.is_internal = topic.is_internal;
+    row.partitions =
+        topic.partitions.iter().map(|partition| describe_partition(call, partition)).collect();
+    row
+}
+
+fn describe_partition(call: &Call, partition: &Partition) -> MetadataResponsePartition {
+    let node_id = call.node.config.node_id;
+    let mut row = MetadataResponsePartition::default();
+    row.partition_index = partition.index;
+    row.leader_id = node_id;
+    row.leader_epoch = partition.leader_epoch;
+    row.replica_nodes = vec![node_id];
+    row.isr_nodes = vec![node_id];
+    row
+}

@@ -1,0 +1,202 @@
+//! Produce, versions 3 to 13: batches to the end of partitions, which go by topic id from version 13
+//! on.
+//!
+//! There is one replica, so that `acks` of 1 and of all are the same unless a topic asks for more
+//! replicas in sync than there are. Not here: transactional batches, since there are no
+//! transactions.
+
+use bytes::Bytes;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::record::{BatchHeader, Compression};
+use kafka_protocol::ErrorCode;
+
+use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::error_code::code_of;
+use crate::handler::produce_keys::check_keys;
+use crate::handler::topic_ref::find_topic;
+use crate::log::{AppendInfo, AppendOrigin};
+use crate::state::topics::{Topic, TopicTable};
+
+/// Produce.
+#[derive(Debug)]
+pub(crate) struct Produce;
+
+impl Handler for Produce {
+    type Request = ProduceRequest;
+
+    fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
+        let table = call.node.topics().table();
+        let acks = request.acks;
+        let refused = refuse_all(&request);
+        let mut response = ProduceResponse::default();
+        let mut failed = None;
+        for topic in request.topic_data {
+            let row = produce_topic(call, &table, topic, acks, refused.as_ref());
+            failed = failed.or_else(|| first_failure(&row));
+            response.responses.push(row);
+        }
+        if acks != 0 {
+            return Outcome::Ready(response);
+        }
+        // Who wants no answer has no other way to learn of a failure.
+        match failed {
+            Some(failure) => Outcome::Close(failure),
+            None => Outcome::Silent,
+        }
+    }
+}
+
+/// Why a batch is not appended.
+#[derive(Clone, Debug)]
+struct Failure {
+    code: ErrorCode,
+    message: String,
+    /// The record that is to blame, if it is one of them.
+    record: Option<i32>,
+}
+
+impl Failure {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), record: None }
+    }
+}
+
+fn refuse_all(request: &ProduceRequest) -> Option<Failure> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(Failure::new(
+            ErrorCode::INVALID_REQUIRED_ACKS,
+            format!("acks must be -1, 0 or 1, not {}", request.acks),
+        ));
+    }
+    if request.transactional_id.is_some() {
+        return Some(Failure::new(
+            ErrorCode::INVALID_TXN_STATE,
+            "this broker has no transactions",
+        ));
+    }
+    None
+}
+
+fn produce_topic(
+    call: &Call,
+    table: &TopicTable,
+    request: TopicProduceData,
+    acks: i16,
+    refused: Option<&Failure>,
+) -> TopicProduceResponse {
+    let topic = find_topic(table, call.version >= 13, &request.name, request.topic_id);
+    let mut row = TopicProduceResponse::default();
+    for partition in request.partition_data {
+        let index = partition.index;
+        let result = match (&topic, refused) {
+            (_, Some(refusal)) => Err(refusal.clone()),
+            (Err(code), None) => Err(Failure::new(*code, "no such topic")),
+            (Ok(topic), None) => produce(call, topic, partition, acks),
+        };
+        row.partition_responses.push(answer(index, result));
+    }
+    row.name = request.name;
+    row.topic_id = request.topic_id;
+    row
+}
+
+fn produce(
+    call: &Call,
+    topic: &Topic,
+    request: PartitionProduceData,
+    acks: i16,
+) -> Result<AppendInfo, Failure> {
+    let Some(partition) = topic.partition(request.index) else {
+        return Err(Failure::new(
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            format!("topic {} has no partition {}", topic.name, request.index),
+        ));
+    };
+    if topic.is_internal {
+        return Err(Failure::new(
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+            format!("topic {} is written by the broker alone", topic.name),
+        ));
+    }
+    if acks == -1 && topic.config.min_insync_replicas > 1 {
+        return Err(Failure::new(
+            ErrorCode::NOT_ENOUGH_REPLICAS,
+            format!("{} replicas in sync are wanted, there is 1", topic.config.min_insync_replicas),
+        ));
+    }
+    let records = request.records.unwrap_or_default();
+    check_batch(call, topic, &records)?;
+    partition.append(&records, AppendOrigin::Client, call.now.unix_ms).map_err(|error| {
+        let code = code_of(&error);
+        if code == ErrorCode::KAFKA_STORAGE_ERROR {
+            tracing::error!(topic = %topic.name, partition = partition.index, "append: {error}");
+        }
+        Failure::new(code, error.to_string())
+    })
+}
+
+/// What depends on the version of the request or on what is not in the batch's head.
+fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failure> {
+    let invalid = |message: &str| Err(Failure::new(ErrorCode::INVALID_RECORD, message));
+    if records.is_empty() {
+        return invalid("there is no batch");
+    }
+    // A head that cannot be read is the log's to refuse.
+    let Ok(header) = BatchHeader::decode(records) else { return Ok(()) };
+    if header.attributes.compression() == Some(Compression::Zstd) && call.version < 7 {
+        return Err(Failure::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            "zstd needs version 7 of Produce",
+        ));
+    }
+    if header.attributes.is_transactional() {
+        return Err(Failure::new(
+            ErrorCode::INVALID_TXN_STATE,
+            "this broker has no transactions",
+        ));
+    }
+    if topic.config.compact {
+        return check_keys(records).map_err(|error| Failure {
+            code: error.code(),
+            message: error.to_string(),
+            record: error.record(),
+        });
+    }
+    Ok(())
+}
+
+fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceResponse {
+    let mut row = PartitionProduceResponse::default();
+    row.index = index;
+    match result {
+        Ok(info) => {
+            row.base_offset = info.base_offset;
+            row.log_append_time_ms = info.log_append_time_ms;
+            row.log_start_offset = info.log_start_offset;
+        }
+        Err(failure) => {
+            row.error_code = failure.code.code();
+            if let Some(record) = failure.record {
+                let mut error = BatchIndexAndErrorMessage::default();
+                error.batch_index = record;
+                error.batch_index_error_message = Some(failure.message.as_str().into());
+                row.record_errors.push(error);
+            }
+            row.error_message = Some(failure.message.into());
+            row.base_offset = -1;
+            row.log_append_time_ms = -1;
+            row.log_start_offset = -1;
+        }
+    }
+    row
+}
+
+fn first_failure(row: &TopicProduceResponse) -> Option<String> {
+    let failed = row.partition_responses.iter().find(|partition| partition.error_code != 0)?;
+    let message = failed.error_message.clone().unwrap_or_default();
+    Some(format!("{}-{}: {message}", row.name, failed.index))
+}

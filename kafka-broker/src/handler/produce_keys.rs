@@ -1,0 +1,66 @@
+//! Whether every record of a batch has a key, as compacted topics demand: the one thing that takes a
+//! look at the records themselves.
+
+use std::fmt;
+
+use bytes::Bytes;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
+use kafka_protocol::record::{Batch, RecordError};
+
+/// What is wrong with the keys.
+#[derive(Debug)]
+pub(crate) enum KeyError {
+    /// The record of this number has none.
+    Missing(i32),
+    /// The records cannot be read.
+    Unreadable(RecordError),
+}
+
+impl KeyError {
+    /// Kafka's code.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Missing(_) => ErrorCode::INVALID_RECORD,
+            Self::Unreadable(_) => ErrorCode::CORRUPT_MESSAGE,
+        }
+    }
+
+    /// The record that is to blame.
+    pub(crate) fn record(&self) -> Option<i32> {
+        match self {
+            Self::Missing(record) => Some(*record),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(record) => {
+                write!(f, "record {record} has no key, which a compacted topic demands")
+            }
+            Self::Unreadable(error) => write!(f, "unreadable records: {error}"),
+        }
+    }
+}
+
+/// Refuses a batch with a record without a key.
+pub(crate) fn check_keys(records: &Bytes) -> Result<(), KeyError> {
+    // Bytes that are no sound batch are the log's to refuse.
+    let Ok(batch) = Batch::decode(records.clone()) else { return Ok(()) };
+    if batch.verify_crc().is_err() {
+        return Ok(());
+    }
+    let mut buffer = Vec::new();
+    let records = batch
+        .records(&mut Decompressor::new(), &mut buffer, DECOMPRESSED_MAX)
+        .map_err(KeyError::Unreadable)?;
+    for (at, record) in (0..).zip(records) {
+        if record.map_err(KeyError::Unreadable)?.key.is_none() {
+            return Err(KeyError::Missing(at));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! The disk of the operating system.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::log::disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
+use crate::log::error::DiskError;
+
+/// The file system that the process sees.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+impl Disk for OsDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(mode != OpenMode::Existing)
+            .truncate(mode == OpenMode::Replace)
+            .open(path)
+            .map_err(|error| DiskError::new("open", path, error))?;
+        Ok(Arc::new(OsFile {
+            file,
+            path: path.to_owned(),
+        }))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<DirEntry>, DiskError> {
+        let failed = |error| DiskError::new("list", dir, error);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().into_string() {
+                let is_dir = entry.file_type().map_err(failed)?.is_dir();
+                entries.push(DirEntry { name, is_dir });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        std::fs::create_dir_all(dir).map_err(|error| DiskError::new("create directory", dir, error))
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, DiskError> {
+        path.try_exists()
+            .map_err(|error| DiskError::new("look for", path, error))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        std::fs::rename(from, to).map_err(|error| DiskError::new("rename", from, error))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
+        absent_is_fine(std::fs::remove_file(path))
+            .map_err(|error| DiskError::new("remove", path, error))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        absent_is_fine(std::fs::remove_dir_all(dir))
+            .map_err(|error| DiskError::new("remove directory", dir, error))
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|error| DiskError::new("sync directory", dir, error))
+    }
+
+    // Where a directory cannot be opened, the system keeps names durable by itself.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _dir: &Path) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {
+        let failed = |error| DiskError::new("lock", path, error);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(DiskLock::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[derive(Debug)]
+struct OsFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl OsFile {
+    fn failed(&self, operation: &'static str) -> impl FnOnce(io::Error) -> DiskError + '_ {
+        move |error| DiskError::new(operation, &self.path, error)
+    }
+}
+
+impl DiskFile for OsFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> Result<u64, DiskError> {
+        let metadata = self.file.metadata().map_err(self.failed("measure"))?;
+        Ok(metadata.len())
+    }
+
+    fn read_at(&self, position: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        positional::read(&self.file, position, len).map_err(self.failed("read"))
+    }
+
+    fn write_at(&self, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        positional::write(&self.file, position, bytes).map_err(self.failed("write"))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        self.file.set_len(len).map_err(self.failed("truncate"))
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        self.file.sync_data().map_err(self.failed("sync"))
+    }
+}
+
+/// Reading and writing at a position, which every system names differently.
+#[cfg(unix)]
+mod positional {
+    use std::fs::File;
+    use std::io;
+    use std::os::unix::fs::FileExt;
+
+    use rustix::buffer::spare_capacity;
+    use rustix::io::Errno;
+
+    /// Reads into memory that nobody has filled with zeroes before: that would add a third to the
+    /// cost of a large read.
+    pub(super) fn read(file: &File, position: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = position + bytes.len() as u64;
+            match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+
+    pub(super) fn write(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, position)
+    }
+}
+
+#[cfg(windows)]
+mod positional {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::fs::FileExt;
+
+    pub(super) fn read(file: &File, position: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            let Some(rest) = bytes.get_mut(filled..) else {
+                break;
+            };
+            match file.seek_read(rest, position + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    pub(super) fn write(file: &File, mut position: u64, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match file.seek_write(bytes, position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    bytes = bytes.get(written..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! One connection: frames in, answers out, strictly in the order of the requests.
+//!
+//! Requests may be pipelined. A request that must wait holds up those behind it, as in Kafka, while
+//! the connection reads a little ahead to notice that the client has gone. Knows no API.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::frame;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+
+use crate::handler::call::{Peer, Reply, Waiting};
+use crate::handler::dispatch::{Task, begin};
+use crate::handler::exchange::Refusal;
+use crate::server::clock::Clock;
+use crate::server::output::Output;
+use crate::state::node::Node;
+
+/// What every connection of a broker has in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
+    pub(crate) clock: Clock,
+    pub(crate) request_max_bytes: usize,
+    pub(crate) idle_max: Duration,
+}
+
+/// Serves one client until it goes, errs, is silent for too long, or the broker stops.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let mut connection = Connection {
+        peer: Peer::new(address.ip()),
+        shared,
+        stream,
+        input: BytesMut::new(),
+        output: Output::default(),
+        stop,
+    };
+    let end = connection.run().await;
+    match end {
+        End::Closed | End::Stopping => tracing::debug!(%address, "connection closed"),
+        End::Idle => tracing::debug!(%address, "idle connection closed"),
+        End::Io(error) => tracing::debug!(%address, %error, "connection lost"),
+        End::Refused(refusal) => {
+            tracing::warn!(%address, "closing the connection: {refusal}");
+        }
+        End::Asked(reason) => tracing::info!(%address, "closing the connection: {reason}"),
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    Closed,
+    Stopping,
+    Idle,
+    Io(io::Error),
+    /// What came in cannot be served.
+    Refused(Refusal),
+    /// The protocol has no other way to tell the client.
+    Asked(String),
+}
+
+struct Connection<S> {
+    peer: Peer,
+    shared: Arc<Shared>,
+    stream: S,
+    input: BytesMut,
+    output: Output,
+    stop: watch::Receiver<bool>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.turn().await {
+                return end;
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), End> {
+        let split = frame::split(&mut self.input, self.shared.request_max_bytes);
+        let Some(request) = split.map_err(|error| End::Refused(Refusal::Frame(error)))? else {
+            self.flush().await?;
+            return self.fill().await;
+        };
+        let reply = self.answer(request).await?;
+        let answer = match reply {
+            Reply::Ready(answer) => answer,
+            Reply::Silent => return Ok(()),
+            Reply::Close(reason) => {
+                self.flush().await?;
+                return Err(End::Asked(reason));
+            }
+            Reply::Later(waiting) => self.wait(waiting).await?,
+        };
+        self.output.push(answer);
+        if self.output.is_heavy() {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, request: Bytes) -> Result<Reply, End> {
+        let now = self.shared.clock.now();
+        match begin(&self.shared.node, &self.peer, now, request).map_err(End::Refused)? {
+            Task::Quick(task) => task.run().map_err(End::Refused),
+            Task::Slow(task) => {
+                // What was answered before must not wait for the disk.
+                self.flush().await?;
+                match tokio::task::spawn_blocking(move || task.run()).await {
+                    Ok(reply) => reply.map_err(End::Refused),
+                    Err(error) => Err(End::Io(io::Error::other(error))),
+                }
+            }
+        }
+    }
+
+    /// Waits for an answer that depends on others.
+    async fn wait(&mut self, mut waiting: Box<dyn Waiting>) -> Result<Vec<Bytes>, End> {
+        self.flush().await?;
+        let signal = Arc::clone(waiting.signal());
+        loop {
+            let now = self.shared.clock.now();
+            if let Some(answer) = waiting.poll(now) {
+                return answer.map_err(|error| End::Refused(Refusal::Encode(error)));
+            }
+            let deadline = waiting.deadline().map(|at| self.shared.clock.at(at));
+            let until = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = signal.raised() => {}
+                () = until => {}
+                end = read_ahead(&mut self.stream, &mut self.input) => return Err(end),
+                _ = self.stop.wait_for(|stop| *stop) => return Err(End::Stopping),
+            }
+        }
+    }
+
+    /// Reads what there is; waits until there is something.
+    async fn fill(&mut self) -> Result<(), End> {
+        if self.input.is_empty() {
+            // An idle connection holds no buffer to speak of.
+            self.input = BytesMut::with_capacity(READ_MIN);
+        } else if self.input.capacity() - self.input.len() < READ_MIN {
+            // Room grows with what has come, whatever length the client claims.
+            let grown = self.input.len().clamp(READ_GROWN, READ_MAX);
+            self.input.reserve(grown);
+        }
+        let read = timeout(self.shared.idle_max, self.stream.read_buf(&mut self.input));
+        tokio::select! {
+            read = read => match read {
+                Err(_) => Err(End::Idle),
+                Ok(Err(error)) => Err(End::Io(error)),
+                Ok(Ok(0)) => Err(End::Closed),
+                Ok(Ok(_)) => Ok(()),
+            },
+            _ = self.stop.wait_for(|stop| *stop) => Err(End::Stopping),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        let flushed = self.output.flush(&mut self.stream, self.shared.idle_max).await;
+        flushed.map_err(End::Io)
+    }
+}
+
+/// Reads what the client sends while it waits for an answer, up to a limit; ends with the
+/// connection only.
+async fn read_ahead(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> End {
+    while input.len() < AHEAD_MAX {
+        match stream.read_buf(input).await {
+            Err(error) => return End::Io(error),
+            Ok(0) => return End::Closed,
+            Ok(_) => {}
+        }
+    }
+    std::future::pending().await
+}
+
+/// Room for the first read of a request.
+const READ_MIN: usize = 4 * 1024;
+
+/// Room for the second read of a request, and the least step of growth.
+const READ_GROWN: usize = 64 * 1024;
+
+/// The largest step of growth.
+const READ_MAX: usize = 4 * 1024 * 1024;
+
+/// How much is read of the requests behind one that waits.
+const AHEAD_MAX: usize = 64 * 1024;

@@ -1,0 +1,558 @@
+//! What the broker has: topics, their partitions and settings, and how far producer ids are given
+//! out, all of it kept in the metadata log.
+//!
+//! One change at a time, and each in the order that survives a crash: first the record, durable, then
+//! the files, then the table that everyone sees. For a deletion the table comes first.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytestring::ByteString;
+use kafka_protocol::{ErrorCode, Uuid};
+
+use crate::config::broker::BrokerConfig;
+use crate::config::topic::{Overrides, TopicConfig};
+use crate::log::{
+    Log, LogConfig, LogDir, LogError, LogStart, PartitionCheckpoint, TopicPartition,
+};
+use crate::state::metadata_image::{
+    MetadataImage, TopicImage, config_record, epoch_record, partition_record, producer_ids_record,
+    remove_topic_record, topic_records,
+};
+use crate::state::metadata_record::MetadataRecord;
+use crate::state::partition::{Partition, PartitionError};
+use crate::state::record_log::{self, ReadError};
+use crate::state::refusal::Refusal;
+use crate::state::time::Now;
+use crate::state::topic_name::OFFSETS_TOPIC;
+use crate::state::topics::{NewTopic, Topic, Topics, log_config};
+
+/// What the broker has.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    config: Arc<BrokerConfig>,
+    dir: LogDir,
+    metadata: Partition,
+    /// The table that everyone sees.
+    pub(crate) topics: Topics,
+    /// Held by whoever changes something.
+    changes: Mutex<ProducerIds>,
+    random: fn() -> [u8; 16],
+}
+
+/// Producer ids that were set aside in the metadata log, and are given out from memory.
+#[derive(Debug)]
+struct ProducerIds {
+    next: i64,
+    end: i64,
+}
+
+/// Why what the broker has could not be read.
+#[derive(Debug)]
+pub(crate) enum CatalogError {
+    /// A log refuses.
+    Log(LogError),
+    /// The metadata log makes no sense.
+    Metadata(ReadError),
+}
+
+impl From<LogError> for CatalogError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl Catalog {
+    /// Reads what lies in a directory, or begins anew if it is empty.
+    pub(crate) fn open(
+        config: Arc<BrokerConfig>,
+        dir: LogDir,
+        random: fn() -> [u8; 16],
+        now: Now,
+    ) -> Result<Self, CatalogError> {
+        let name = TopicPartition::new(METADATA_TOPIC, 0)?;
+        dir.create_partition(&name, METADATA_ID)?;
+        let log = Log::open_in(&dir, &name, own_log(), now.unix_ms)?;
+        let metadata = Partition::new(METADATA_TOPIC.into(), METADATA_ID, 0, 0, log);
+        let image = read_image(&metadata).map_err(CatalogError::Metadata)?;
+        let next = image.next_producer_id;
+        let catalog = Self {
+            config,
+            dir,
+            metadata,
+            topics: Topics::default(),
+            changes: Mutex::new(ProducerIds { next, end: next }),
+            random,
+        };
+        catalog.load(image, now)?;
+        Ok(catalog)
+    }
+
+    /// The cluster that the directory belongs to.
+    pub(crate) fn cluster_id(&self) -> &str {
+        self.dir.cluster_id()
+    }
+
+    /// Tells whether a topic could be made.
+    pub(crate) fn check_new_topic(&self, topic: &NewTopic) -> Result<(), Refusal> {
+        self.topics.table().check_new(&topic.name)?;
+        if topic.partitions > PARTITIONS_MAX {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_PARTITIONS,
+                format!("{} partitions are more than {PARTITIONS_MAX}", topic.partitions),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes a topic.
+    pub(crate) fn create_topic(&self, now: Now, topic: NewTopic) -> Result<Arc<Topic>, Refusal> {
+        let changes = self.lock();
+        self.check_new_topic(&topic)?;
+        self.create(&changes, now, topic)
+    }
+
+    /// The topic of this name, made if there is none.
+    pub(crate) fn ensure_topic(
+        &self,
+        now: Now,
+        name: &str,
+        plan: impl FnOnce(Uuid) -> NewTopic,
+    ) -> Result<Arc<Topic>, Refusal> {
+        if let Some(topic) = self.topics.table().by_name(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let changes = self.lock();
+        // Another may have been quicker.
+        if let Some(topic) = self.topics.table().by_name(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let topic = plan(Uuid((self.random)()));
+        self.check_new_topic(&topic)?;
+        self.create(&changes, now, topic)
+    }
+
+    /// Deletes a topic and all its records.
+    pub(crate) fn delete_topic(&self, now: Now, id: Uuid) -> Result<Arc<Topic>, Refusal> {
+        let _changes = self.lock();
+        let topic = self.topics.table().by_id(id).cloned().ok_or_else(|| {
+            Refusal::new(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {id}"))
+        })?;
+        if topic.is_internal {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_TOPIC_EXCEPTION,
+                format!("topic {} belongs to the broker", topic.name),
+            ));
+        }
+        self.record(now, vec![remove_topic_record(id)])?;
+        self.topics.change(|table| table.remove(id));
+        for partition in &topic.partitions {
+            drop(partition.take_log());
+            let name = log_name(&topic.name, partition.index)?;
+            // What stays behind is swept up at the next start.
+            if let Err(error) = self.dir.delete_partition(&name, Uuid((self.random)())) {
+                tracing::error!(%name, "cannot delete: {}", chain(&error));
+            }
+        }
+        Ok(topic)
+    }
+
+    /// Lets a topic grow to this many partitions.
+    pub(crate) fn add_partitions(&self, now: Now, id: Uuid, total: i32) -> Result<(), Refusal> {
+        let _changes = self.lock();
+        let topic = self.topics.table().by_id(id).cloned().ok_or_else(|| {
+            Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "the topic is gone")
+        })?;
+        if total > PARTITIONS_MAX {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_PARTITIONS,
+                format!("{total} partitions are more than {PARTITIONS_MAX}"),
+            ));
+        }
+        let first = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let node_id = self.config.node_id;
+        let records = (first..total).map(|index| partition_record(id, index, node_id)).collect();
+        self.record(now, records)?;
+        let mut partitions = topic.partitions.clone();
+        for index in first..total {
+            partitions.push(self.begin_partition(now, &topic.name, id, index, &topic.config)?);
+        }
+        self.replace(&topic, topic.overrides.clone(), partitions);
+        Ok(())
+    }
+
+    /// Changes the settings of a topic.
+    pub(crate) fn configure_topic(
+        &self,
+        now: Now,
+        name: &str,
+        change: impl FnOnce(&mut Overrides) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let _changes = self.lock();
+        let topic = self.topics.table().by_name(name).cloned().ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                format!("topic {name} does not exist"),
+            )
+        })?;
+        let mut overrides = topic.overrides.clone();
+        change(&mut overrides)?;
+        let removed = topic.overrides.keys().filter(|key| !overrides.contains_key(*key));
+        let removed = removed.map(|key| config_record(&topic.name, key, None));
+        let set = overrides
+            .iter()
+            .filter(|(key, value)| topic.overrides.get(*key) != Some(value))
+            .map(|(key, value)| config_record(&topic.name, key, Some(value)));
+        let records: Vec<_> = removed.chain(set).collect();
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.record(now, records)?;
+        let topic = self.replace(&topic, overrides, topic.partitions.clone());
+        let config = log_config(&self.config, &topic.config);
+        for partition in &topic.partitions {
+            if let Err(error) = partition.set_config(config.clone()) {
+                tracing::error!(topic = name, "cannot configure: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A producer id that nobody had before.
+    pub(crate) fn next_producer_id(&self, now: Now) -> Result<i64, Refusal> {
+        let mut ids = self.lock();
+        if ids.next >= ids.end {
+            let end = ids.next + PRODUCER_ID_BLOCK;
+            self.record(now, vec![producer_ids_record(self.config.node_id, end)])?;
+            ids.end = end;
+        }
+        let id = ids.next;
+        ids.next += 1;
+        Ok(id)
+    }
+
+    /// Lets go of what is too old or too much, makes durable what is due, removes what was deleted,
+    /// and writes down how far all is durable.
+    pub(crate) fn keep_house(&self, now: Now) {
+        for partition in self.partitions() {
+            let name = format!("{}-{}", partition.topic, partition.index);
+            let done = partition
+                .apply_retention(now.unix_ms)
+                .map(|removed| {
+                    if removed > 0 {
+                        tracing::info!(partition = name, segments = removed, "retention");
+                    }
+                })
+                .and_then(|()| partition.flush_due(now.unix_ms));
+            match done {
+                Ok(()) | Err(PartitionError::Gone) => {}
+                Err(error) => tracing::error!(partition = name, "cannot keep house: {error}"),
+            }
+        }
+        self.checkpoint();
+        self.sweep();
+    }
+
+    /// Makes durable what is due by `flush.ms`.
+    pub(crate) fn flush_due(&self, now: Now) {
+        for partition in self.partitions() {
+            if let Err(PartitionError::Log(error)) = partition.flush_due(now.unix_ms) {
+                let (topic, index) = (&partition.topic, partition.index);
+                tracing::error!(partition = %format!("{topic}-{index}"), "flush: {}", chain(&error));
+            }
+        }
+    }
+
+    /// Removes the files of what was deleted.
+    pub(crate) fn sweep(&self) {
+        if let Err(error) = self.dir.remove_deleted() {
+            tracing::error!("cannot remove deleted partitions: {}", chain(&error));
+        }
+    }
+
+    /// Closes all logs and leaves word that all is in order.
+    pub(crate) fn close(self, now: Now) -> Result<(), LogError> {
+        let mut checkpoints = Vec::new();
+        let partitions = self.partitions();
+        let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
+        for partition in all {
+            let Some(log) = partition.take_log() else { continue };
+            let closed = log.close(now.unix_ms)?;
+            checkpoints.push(PartitionCheckpoint {
+                name: TopicPartition::new(partition.topic.to_string(), partition.index)?,
+                recovery_point: closed.log_end_offset,
+                log_start_offset: closed.log_start_offset,
+                high_watermark: closed.log_end_offset,
+            });
+        }
+        self.dir.close(&checkpoints, -1)
+    }
+
+    fn checkpoint(&self) {
+        let partitions = self.partitions();
+        let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
+        let lines = all.filter_map(|partition| {
+            let (recovery_point, log_start_offset) = partition.checkpoint().ok()?;
+            Some(PartitionCheckpoint {
+                name: TopicPartition::new(partition.topic.to_string(), partition.index).ok()?,
+                recovery_point,
+                log_start_offset,
+                high_watermark: partition.marks().ok()?.high_watermark,
+            })
+        });
+        if let Err(error) = self.dir.write_checkpoints(&lines.collect::<Vec<_>>()) {
+            tracing::error!("cannot write checkpoints: {}", chain(&error));
+        }
+    }
+
+    fn partitions(&self) -> Vec<Arc<Partition>> {
+        let table = self.topics.table();
+        table.iter().flat_map(|topic| topic.partitions.iter().cloned()).collect()
+    }
+
+    /// Opens the logs of all topics of the image.
+    fn load(&self, image: MetadataImage, now: Now) -> Result<(), CatalogError> {
+        // Records may be lost that a reader has seen: a new epoch lets it find out.
+        let epochs = if self.dir.was_clean() { 0 } else { 1 };
+        if epochs > 0 && !image.topics.is_empty() {
+            let node_id = self.config.node_id;
+            let records = image.topics.iter().flat_map(|(id, topic)| {
+                topic.partitions.keys().map(|index| epoch_record(*id, *index, node_id))
+            });
+            self.append(now, records.collect()).map_err(into_log_error)?;
+        }
+        let mut found: BTreeMap<_, _> = self
+            .dir
+            .partitions()?
+            .into_iter()
+            .map(|found| (found.name, found.topic_id))
+            .collect();
+        found.remove(&TopicPartition::new(METADATA_TOPIC, 0)?);
+        let mut topics = Vec::with_capacity(image.topics.len());
+        for (id, topic) in &image.topics {
+            let overrides = image.topic_config(&topic.name);
+            let partitions = self.load_topic(*id, topic, &overrides, epochs, &mut found, now)?;
+            let name = topic.name.clone();
+            topics.push(Topic::new(&self.config, name, *id, overrides, partitions));
+        }
+        for name in found.keys() {
+            tracing::warn!(%name, "partition of a topic that does not exist: its directory is left");
+        }
+        self.topics.change(|table| {
+            topics.into_iter().for_each(|topic| table.insert(Arc::new(topic)));
+        });
+        Ok(())
+    }
+
+    fn load_topic(
+        &self,
+        id: Uuid,
+        topic: &TopicImage,
+        overrides: &Overrides,
+        epochs: i32,
+        found: &mut BTreeMap<TopicPartition, Option<Uuid>>,
+        now: Now,
+    ) -> Result<Vec<Arc<Partition>>, CatalogError> {
+        let config = TopicConfig::new(&self.config, overrides);
+        let config = self.topic_log(&topic.name, &config);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (index, epoch) in &topic.partitions {
+            let name = TopicPartition::new(topic.name.to_string(), *index)?;
+            if found.remove(&name).flatten() != Some(id) {
+                self.make_room(&name, id)?;
+            }
+            let log = Log::open_in(&self.dir, &name, config.clone(), now.unix_ms)?;
+            if let Some(cut) = log.cut() {
+                tracing::warn!(
+                    partition = %name,
+                    "the log ended in {} bytes that are no records, from byte {} of {}: {}",
+                    cut.bytes,
+                    cut.position,
+                    cut.path.display(),
+                    cut.reason
+                );
+            }
+            let epoch = epoch + epochs;
+            let partition = Partition::new(topic.name.clone(), id, *index, epoch, log);
+            partitions.push(Arc::new(partition));
+        }
+        Ok(partitions)
+    }
+
+    fn create(
+        &self,
+        _changes: &MutexGuard<'_, ProducerIds>,
+        now: Now,
+        new: NewTopic,
+    ) -> Result<Arc<Topic>, Refusal> {
+        let node_id = self.config.node_id;
+        let records = topic_records(&new.name, new.id, new.partitions, &new.overrides, node_id);
+        self.record(now, records)?;
+        let config = TopicConfig::new(&self.config, &new.overrides);
+        let made: Result<Vec<_>, _> = (0..new.partitions)
+            .map(|index| self.begin_partition(now, &new.name, new.id, index, &config))
+            .collect();
+        let partitions = made.inspect_err(|_| {
+            // A topic without its files is none.
+            let _ = self.record(now, vec![remove_topic_record(new.id)]);
+        })?;
+        let topic =
+            Arc::new(Topic::new(&self.config, new.name, new.id, new.overrides, partitions));
+        self.topics.change(|table| table.insert(Arc::clone(&topic)));
+        tracing::info!(topic = %topic.name, partitions = topic.partitions.len(), "topic created");
+        Ok(topic)
+    }
+
+    /// Makes the files of a new partition.
+    fn begin_partition(
+        &self,
+        now: Now,
+        topic: &ByteString,
+        id: Uuid,
+        index: i32,
+        config: &TopicConfig,
+    ) -> Result<Arc<Partition>, Refusal> {
+        let name = log_name(topic, index)?;
+        let open = || {
+            let dir = self.make_room(&name, id)?;
+            // What the checkpoints of the last run say of this name is about another topic.
+            let start = LogStart {
+                recovery_point: Some(0),
+                log_start_offset: 0,
+                clean_shutdown: true,
+                health: self.dir.health().clone(),
+                tail_budget: self.dir.tail_budget().clone(),
+            };
+            let config = self.topic_log(topic, config);
+            Log::open(Arc::clone(self.dir.disk()), &dir, config, start, now.unix_ms)
+        };
+        let log = open().map_err(|error| storage_refusal(&error))?;
+        Ok(Arc::new(Partition::new(topic.clone(), id, index, 0, log)))
+    }
+
+    /// Makes the directory of a partition; one of an older topic of that name is moved out of the way.
+    fn make_room(&self, name: &TopicPartition, id: Uuid) -> Result<std::path::PathBuf, LogError> {
+        match self.dir.create_partition(name, id) {
+            Err(LogError::Mismatch { .. }) => {
+                self.dir.delete_partition(name, Uuid((self.random)()))?;
+                self.dir.create_partition(name, id)
+            }
+            made => made,
+        }
+    }
+
+    fn topic_log(&self, topic: &str, config: &TopicConfig) -> LogConfig {
+        let mut log = log_config(&self.config, config);
+        if topic == OFFSETS_TOPIC {
+            log.max_message_bytes = log.max_message_bytes.max(OWN_BATCH_MAX);
+        }
+        log
+    }
+
+    /// Puts a changed topic in the place of the old one.
+    fn replace(
+        &self,
+        old: &Topic,
+        overrides: Overrides,
+        partitions: Vec<Arc<Partition>>,
+    ) -> Arc<Topic> {
+        let name = old.name.clone();
+        let topic = Arc::new(Topic::new(&self.config, name, old.id, overrides, partitions));
+        self.topics.change(|table| table.insert(Arc::clone(&topic)));
+        topic
+    }
+
+    /// Writes records down, durably.
+    fn record(&self, now: Now, records: Vec<MetadataRecord>) -> Result<(), Refusal> {
+        self.append(now, records).map_err(|error| {
+            tracing::error!("cannot write the metadata log: {error}");
+            Refusal::new(
+                ErrorCode::KAFKA_STORAGE_ERROR,
+                format!("cannot write the metadata log: {error}"),
+            )
+        })
+    }
+
+    fn append(&self, now: Now, records: Vec<MetadataRecord>) -> Result<(), PartitionError> {
+        let encode = |record: &MetadataRecord| match record.encode() {
+            Ok(value) => Ok((None, Some(value))),
+            Err(error) => {
+                let reason = error.to_string();
+                Err(PartitionError::Log(LogError::InvalidRecord { reason }))
+            }
+        };
+        let pairs: Vec<_> = records.iter().map(encode).collect::<Result<_, _>>()?;
+        record_log::append(&self.metadata, pairs, now.unix_ms)?;
+        self.metadata.flush(now.unix_ms)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ProducerIds> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn read_image(metadata: &Partition) -> Result<MetadataImage, ReadError> {
+    let mut image = MetadataImage::default();
+    record_log::read_all(metadata, |(_, value)| {
+        match MetadataRecord::decode(value.unwrap_or_default()) {
+            Ok(record) => image.apply(record),
+            Err(error) => tracing::error!("a record of the metadata log is passed over: {error}"),
+        }
+    })?;
+    Ok(image)
+}
+
+fn log_name(topic: &str, index: i32) -> Result<TopicPartition, Refusal> {
+    TopicPartition::new(topic, index).map_err(|error| storage_refusal(&error))
+}
+
+fn storage_refusal(error: &LogError) -> Refusal {
+    tracing::error!("storage: {}", chain(error));
+    Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, chain(error))
+}
+
+fn into_log_error(error: PartitionError) -> CatalogError {
+    match error {
+        PartitionError::Log(error) => CatalogError::Log(error),
+        PartitionError::Gone => {
+            let cause = "the metadata log is closed".to_owned();
+            CatalogError::Log(LogError::Offline { cause })
+        }
+    }
+}
+
+/// How the broker's own records are kept: all of them.
+fn own_log() -> LogConfig {
+    LogConfig {
+        delete: false,
+        retention_ms: -1,
+        max_message_bytes: OWN_BATCH_MAX,
+        ..LogConfig::default()
+    }
+}
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// The id that this topic has in every cluster.
+const METADATA_ID: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// How many producer ids are set aside at once.
+const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// The most partitions of a topic: a larger number is a slip, and would cost as many files.
+const PARTITIONS_MAX: i32 = 100_000;
+
+/// The largest batch of the broker's own topics: the state of a large group is one record.
+const OWN_BATCH_MAX: usize = 64 << 20;

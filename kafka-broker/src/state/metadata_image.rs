@@ -1,0 +1,187 @@
+//! What the metadata log says, record by record: topics, their partitions and settings, and how far
+//! producer ids are given out. Knows no log.
+
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
+use kafka_protocol::Uuid;
+use kafka_protocol::messages::{
+    ConfigRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RemoveTopicRecord,
+    TopicRecord,
+};
+
+use crate::config::topic::Overrides;
+use crate::state::metadata_record::MetadataRecord;
+
+/// The sum of all metadata records so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct MetadataImage {
+    /// The topics by id.
+    pub(crate) topics: BTreeMap<Uuid, TopicImage>,
+    /// Settings of topics by name: they are written beside the topic, before or after it.
+    configs: BTreeMap<ByteString, Overrides>,
+    /// The first producer id that nobody was given yet.
+    pub(crate) next_producer_id: i64,
+}
+
+/// A topic of the image.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TopicImage {
+    pub(crate) name: ByteString,
+    /// Leader epochs by partition.
+    pub(crate) partitions: BTreeMap<i32, i32>,
+}
+
+impl MetadataImage {
+    /// Takes in the next record.
+    pub(crate) fn apply(&mut self, record: MetadataRecord) {
+        match record {
+            MetadataRecord::Topic(record) => {
+                let topic = TopicImage { name: record.name, partitions: BTreeMap::new() };
+                self.topics.insert(record.topic_id, topic);
+            }
+            MetadataRecord::Partition(record) => {
+                if let Some(topic) = self.topics.get_mut(&record.topic_id) {
+                    topic.partitions.insert(record.partition_id, record.leader_epoch);
+                }
+            }
+            MetadataRecord::PartitionChange(record) => {
+                if record.leader == SAME_LEADER {
+                    return;
+                }
+                let topic = self.topics.get_mut(&record.topic_id);
+                let epoch = topic.and_then(|topic| topic.partitions.get_mut(&record.partition_id));
+                if let Some(epoch) = epoch {
+                    *epoch += 1;
+                }
+            }
+            MetadataRecord::Config(record) => self.apply_config(record),
+            MetadataRecord::RemoveTopic(record) => {
+                if let Some(topic) = self.topics.remove(&record.topic_id) {
+                    self.configs.remove(&topic.name);
+                }
+            }
+            MetadataRecord::ProducerIds(record) => {
+                self.next_producer_id = self.next_producer_id.max(record.next_producer_id);
+            }
+            MetadataRecord::Other(_) => {}
+        }
+    }
+
+    /// The settings of a topic.
+    pub(crate) fn topic_config(&self, name: &str) -> Overrides {
+        self.configs.get(name).cloned().unwrap_or_default()
+    }
+
+    fn apply_config(&mut self, record: ConfigRecord) {
+        if record.resource_type != TOPIC_RESOURCE {
+            return;
+        }
+        let overrides = self.configs.entry(record.resource_name).or_default();
+        match record.value {
+            Some(value) => overrides.insert(record.name.to_string(), value.to_string()),
+            None => overrides.remove(record.name.as_ref() as &str),
+        };
+    }
+}
+
+/// The records that make a topic.
+pub(crate) fn topic_records(
+    name: &ByteString,
+    id: Uuid,
+    partitions: i32,
+    configs: &Overrides,
+    node_id: i32,
+) -> Vec<MetadataRecord> {
+    let mut topic = TopicRecord::default();
+    topic.name = name.clone();
+    topic.topic_id = id;
+    let mut records = vec![MetadataRecord::Topic(topic)];
+    let configs = configs.iter().map(|(key, value)| config_record(name, key, Some(value)));
+    records.extend(configs);
+    records.extend((0..partitions).map(|index| partition_record(id, index, node_id)));
+    records
+}
+
+/// The record that makes a partition whose only replica is this node.
+pub(crate) fn partition_record(id: Uuid, index: i32, node_id: i32) -> MetadataRecord {
+    let mut record = PartitionRecord::default();
+    record.partition_id = index;
+    record.topic_id = id;
+    record.replicas = vec![node_id];
+    record.isr = vec![node_id];
+    record.leader = node_id;
+    MetadataRecord::Partition(record)
+}
+
+/// The record that begins a new leader epoch of a partition, with the leader as it was.
+pub(crate) fn epoch_record(id: Uuid, index: i32, node_id: i32) -> MetadataRecord {
+    let mut record = PartitionChangeRecord::default();
+    record.partition_id = index;
+    record.topic_id = id;
+    record.leader = node_id;
+    MetadataRecord::PartitionChange(record)
+}
+
+/// The record that sets a topic's property, or takes it back.
+pub(crate) fn config_record(topic: &ByteString, key: &str, value: Option<&str>) -> MetadataRecord {
+    let mut record = ConfigRecord::default();
+    record.resource_type = TOPIC_RESOURCE;
+    record.resource_name = topic.clone();
+    record.name = key.into();
+    record.value = value.map(Into::into);
+    MetadataRecord::Config(record)
+}
+
+/// The record that removes a topic.
+pub(crate) fn remove_topic_record(id: Uuid) -> MetadataRecord {
+    let mut record = RemoveTopicRecord::default();
+    record.topic_id = id;
+    MetadataRecord::RemoveTopic(record)
+}
+
+/// The record that says that producer ids below `next` are taken.
+pub(crate) fn producer_ids_record(node_id: i32, next: i64) -> MetadataRecord {
+    let mut record = ProducerIdsRecord::default();
+    record.broker_id = node_id;
+    record.next_producer_id = next;
+    MetadataRecord::ProducerIds(record)
+}
+
+const TOPIC_RESOURCE: i8 = 2;
+
+/// What stands for the leader in a change that leaves it, and its epoch, alone.
+const SAME_LEADER: i32 = -2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_make_topics_change_them_and_take_them_away() {
+        let mut image = MetadataImage::default();
+        let id = Uuid([7; 16]);
+        let configs = Overrides::from([("retention.ms".to_owned(), "5".to_owned())]);
+        let name = ByteString::from("t");
+        let mut records = topic_records(&name, id, 2, &configs, 1);
+        records.push(partition_record(id, 2, 1));
+        records.push(epoch_record(id, 1, 1));
+        records.push(producer_ids_record(1, 2000));
+        for record in records {
+            // As it comes back from the log.
+            let decoded = MetadataRecord::decode(record.encode().unwrap()).unwrap();
+            assert_eq!(decoded, record);
+            image.apply(decoded);
+        }
+        let topic = &image.topics[&id];
+        assert_eq!(topic.name, "t");
+        assert_eq!(topic.partitions, BTreeMap::from([(0, 0), (1, 1), (2, 0)]));
+        assert_eq!(image.topic_config("t"), configs);
+        assert_eq!(image.next_producer_id, 2000);
+
+        image.apply(config_record(&name, "retention.ms", None));
+        assert_eq!(image.topic_config("t"), Overrides::new());
+        image.apply(remove_topic_record(id));
+        assert!(image.topics.is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! The broker as its handlers see it.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytestring::ByteString;
+use kafka_protocol::{ApiKey, Uuid, VersionRange};
+
+use crate::config::broker::BrokerConfig;
+use crate::config::topic::Overrides;
+use crate::state::catalog::Catalog;
+use crate::state::classic_group::Limits;
+use crate::state::coordinator_hash::partition_for;
+use crate::state::group_record::{GroupRecord, KeyValue};
+use crate::state::groups::{GroupStore, Groups};
+use crate::state::record_log::{self, ReadError};
+use crate::state::refusal::Refusal;
+use crate::state::time::Now;
+use crate::state::topic_name::OFFSETS_TOPIC;
+use crate::state::topics::{NewTopic, Topic, Topics};
+
+/// The state of one broker.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// How it is configured.
+    pub(crate) config: Arc<BrokerConfig>,
+    /// The cluster that it is.
+    pub(crate) cluster_id: ByteString,
+    /// What it serves.
+    pub(crate) apis: Vec<ServedApi>,
+    /// Consumers, their generations and offsets.
+    pub(crate) groups: Groups,
+    catalog: Arc<Catalog>,
+    endpoint: OnceLock<Endpoint>,
+    random: Random,
+}
+
+/// An API that is served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServedApi {
+    /// Which.
+    pub(crate) key: ApiKey,
+    /// The versions that are answered.
+    pub(crate) served: VersionRange,
+    /// The versions that clients are told of.
+    pub(crate) advertised: VersionRange,
+}
+
+/// Where clients find a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// A name or an address.
+    pub(crate) host: ByteString,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+/// A source of randomness, from above.
+#[derive(Clone, Copy)]
+struct Random(fn() -> [u8; 16]);
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+impl Node {
+    /// A broker with all that the catalog knows; groups are as they were saved.
+    pub(crate) fn new(
+        config: Arc<BrokerConfig>,
+        catalog: Arc<Catalog>,
+        apis: Vec<ServedApi>,
+        random: fn() -> [u8; 16],
+        now: Now,
+    ) -> Result<Self, ReadError> {
+        let limits = Limits {
+            initial_rebalance_delay: config.initial_rebalance_delay,
+            size_max: config.group_size_max,
+        };
+        let store = OffsetsTopic { config: Arc::clone(&config), catalog: Arc::clone(&catalog) };
+        let node = Self {
+            cluster_id: catalog.cluster_id().into(),
+            apis,
+            groups: Groups::new(limits, Arc::new(store)),
+            config,
+            catalog,
+            endpoint: OnceLock::new(),
+            random: Random(random),
+        };
+        node.restore_groups(now)?;
+        Ok(node)
+    }
+
+    /// The table of topics and who changes it.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The topics.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.catalog.topics
+    }
+
+    /// Whether an API is answered in this version.
+    pub(crate) fn serves(&self, key: ApiKey, version: i16) -> bool {
+        self.apis.iter().any(|api| api.key == key && api.served.contains(version))
+    }
+
+    /// Says where clients find this broker, once it listens.
+    pub(crate) fn set_endpoint(&self, endpoint: Endpoint) {
+        // Said once, before anyone is served.
+        let _ = self.endpoint.set(endpoint);
+    }
+
+    /// Where clients find this broker.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.endpoint.get_or_init(|| Endpoint { host: ByteString::new(), port: 0 })
+    }
+
+    /// Sixteen bytes that nobody could guess.
+    pub(crate) fn random(&self) -> [u8; 16] {
+        (self.random.0)()
+    }
+
+    /// Makes sure that there is a topic to keep groups in.
+    pub(crate) fn ensure_offsets_topic(&self, now: Now) -> Result<(), Refusal> {
+        ensure_offsets_topic(&self.config, &self.catalog, now).map(drop)
+    }
+
+    /// Deletes a topic, its records, and what was committed for it.
+    pub(crate) fn delete_topic(&self, now: Now, id: Uuid) -> Result<(), Refusal> {
+        let topic = self.catalog.delete_topic(now, id)?;
+        self.groups.handle_topic_deleted(now, &topic.name);
+        Ok(())
+    }
+
+    fn restore_groups(&self, now: Now) -> Result<(), ReadError> {
+        let table = self.topics().table();
+        let Some(topic) = table.by_name(OFFSETS_TOPIC) else { return Ok(()) };
+        for partition in &topic.partitions {
+            record_log::read_all(partition, |(key, value)| {
+                match GroupRecord::decode(key.unwrap_or_default(), value) {
+                    Ok(record) => self.groups.restore(now, record),
+                    Err(error) => {
+                        tracing::error!("a record of {OFFSETS_TOPIC} is passed over: {error}");
+                    }
+                }
+            })?;
+        }
+        self.groups.handle_restored(now);
+        Ok(())
+    }
+}
+
+/// The topic that groups are saved in.
+#[derive(Debug)]
+struct OffsetsTopic {
+    config: Arc<BrokerConfig>,
+    catalog: Arc<Catalog>,
+}
+
+impl GroupStore for OffsetsTopic {
+    fn save(&self, now: Now, group: &str, records: Vec<KeyValue>) -> bool {
+        let saved = ensure_offsets_topic(&self.config, &self.catalog, now)
+            .map_err(|error| error.to_string())
+            .and_then(|topic| {
+                let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+                let partition = topic.partition(partition_for(group, count));
+                let partition = partition.ok_or_else(|| format!("{OFFSETS_TOPIC} is empty"))?;
+                let records = records.into_iter().map(|(key, value)| (Some(key), value));
+                record_log::append(partition, records, now.unix_ms)
+                    .map_err(|error| error.to_string())
+            });
+        if let Err(error) = &saved {
+            tracing::error!(group, "cannot save the group: {error}");
+        }
+        saved.is_ok()
+    }
+}
+
+fn ensure_offsets_topic(
+    config: &BrokerConfig,
+    catalog: &Catalog,
+    now: Now,
+) -> Result<Arc<Topic>, Refusal> {
+    catalog.ensure_topic(now, OFFSETS_TOPIC, |id| NewTopic {
+        name: OFFSETS_TOPIC.into(),
+        id,
+        partitions: config.offsets_partitions,
+        overrides: Overrides::from([
+            ("cleanup.policy".to_owned(), "compact".to_owned()),
+            ("compression.type".to_owned(), "producer".to_owned()),
+            ("segment.bytes".to_owned(), config.offsets_segment_bytes.to_string()),
+        ]),
+    })
+}

@@ -1,0 +1,317 @@
+//! One partition that this broker leads: its log behind a lock, and who waits for more of it.
+//!
+//! There is one replica, so that everything appended is committed: the high watermark is the end of
+//! the log. Knows no requests.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+
+use bytestring::ByteString;
+use kafka_protocol::Uuid;
+
+use crate::log::{
+    AbortedTransaction, AppendInfo, AppendOrigin, EpochEnd, FetchData, FlushJob, Log, LogConfig,
+    LogError, TimestampedOffset,
+};
+
+/// A partition.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    /// The name of its topic.
+    pub(crate) topic: ByteString,
+    /// The id of its topic.
+    pub(crate) topic_id: Uuid,
+    /// Its number in the topic.
+    pub(crate) index: i32,
+    /// How often it got a leader, beginning with 0.
+    pub(crate) leader_epoch: i32,
+    /// `None` once the partition is gone from this broker.
+    log: RwLock<Option<Log>>,
+    watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+}
+
+/// Someone who waits for news of partitions.
+pub(crate) trait Watcher: fmt::Debug + Send + Sync {
+    /// Batches of this many bytes were appended.
+    fn handle_append(&self, bytes: usize);
+
+    /// Something else has changed: look again.
+    fn handle_change(&self);
+}
+
+/// Where a partition begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The first offset that readers may see.
+    pub(crate) log_start_offset: i64,
+    /// The offset behind the last record that all replicas have.
+    pub(crate) high_watermark: i64,
+    /// Up to where a reader of committed records may read.
+    pub(crate) last_stable_offset: i64,
+}
+
+/// How to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadRequest {
+    /// From where.
+    pub(crate) offset: i64,
+    /// How much.
+    pub(crate) max_bytes: usize,
+    /// Whether the first batch is given however large it is.
+    pub(crate) at_least_one: bool,
+    /// Whether to stop before transactions that are open.
+    pub(crate) committed: bool,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Batches, perhaps still on the disk.
+    pub(crate) data: FetchData,
+    /// Where the partition began and ended.
+    pub(crate) marks: Marks,
+    /// For a reader of committed records, the transactions that it must skip.
+    pub(crate) aborted: Option<Vec<AbortedTransaction>>,
+}
+
+/// Why a partition refuses.
+#[derive(Debug)]
+pub(crate) enum PartitionError {
+    /// It was deleted, or the broker stops.
+    Gone,
+    /// Its log refuses.
+    Log(LogError),
+}
+
+impl From<LogError> for PartitionError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl fmt::Display for PartitionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the partition is gone"),
+            Self::Log(error) => {
+                error.fmt(f)?;
+                let mut cause = std::error::Error::source(error);
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Partition {
+    /// The partition over this log.
+    pub(crate) fn new(
+        topic: ByteString,
+        topic_id: Uuid,
+        index: i32,
+        leader_epoch: i32,
+        log: Log,
+    ) -> Self {
+        let log = RwLock::new(Some(log));
+        Self { topic, topic_id, index, leader_epoch, log, watchers: Mutex::default() }
+    }
+
+    /// Appends batches and wakes who waits for them.
+    pub(crate) fn append(
+        &self,
+        batches: &[u8],
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, PartitionError> {
+        let info = self.write(|log| log.append(batches, origin, self.leader_epoch, now_ms))?;
+        if !info.is_duplicate {
+            self.tell(|watcher| watcher.handle_append(batches.len()));
+        }
+        Ok(info)
+    }
+
+    /// Looks for batches.
+    pub(crate) fn read(&self, request: ReadRequest) -> Result<Found, PartitionError> {
+        self.with(|log| {
+            let marks = marks(log);
+            let end = if request.committed {
+                marks.last_stable_offset
+            } else {
+                marks.high_watermark
+            };
+            let ReadRequest { offset, max_bytes, at_least_one, .. } = request;
+            let data = log.read(offset, max_bytes, end, at_least_one)?;
+            let aborted = if request.committed {
+                Some(log.aborted_transactions(offset, data.next_offset)?)
+            } else {
+                None
+            };
+            Ok(Found { data, marks, aborted })
+        })
+    }
+
+    /// Where the partition begins and ends now.
+    pub(crate) fn marks(&self) -> Result<Marks, PartitionError> {
+        self.with(|log| Ok(marks(log)))
+    }
+
+    /// The epoch of the leader that appended the record at this offset.
+    pub(crate) fn epoch_at(&self, offset: i64) -> Result<Option<i32>, PartitionError> {
+        self.with(|log| Ok(log.epoch_at(offset)))
+    }
+
+    /// The epoch of the last record.
+    pub(crate) fn latest_epoch(&self) -> Result<i32, PartitionError> {
+        self.with(|log| Ok(log.latest_epoch()))
+    }
+
+    /// Where an epoch ended; that of the leader ends where the log does, even before its first record.
+    pub(crate) fn epoch_end_offset(&self, epoch: i32) -> Result<EpochEnd, PartitionError> {
+        self.with(|log| {
+            if epoch == self.leader_epoch {
+                return Ok(EpochEnd { epoch, end_offset: log.log_end_offset() });
+            }
+            Ok(log.epoch_end_offset(epoch))
+        })
+    }
+
+    /// The first record at or after a time.
+    pub(crate) fn offset_for_timestamp(
+        &self,
+        timestamp: i64,
+    ) -> Result<Option<TimestampedOffset>, PartitionError> {
+        self.with(|log| log.offset_for_timestamp(timestamp))
+    }
+
+    /// The record with the highest timestamp.
+    pub(crate) fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, PartitionError> {
+        self.with(Log::max_timestamp)
+    }
+
+    /// How many bytes the log has.
+    pub(crate) fn size(&self) -> Result<u64, PartitionError> {
+        self.with(|log| Ok(log.size()))
+    }
+
+    /// Lets readers see nothing below `offset`. Gives the first offset that they see.
+    pub(crate) fn delete_records_before(&self, offset: i64) -> Result<i64, PartitionError> {
+        let start = self.write(|log| {
+            log.delete_records_before(offset)?;
+            Ok(log.log_start_offset())
+        })?;
+        self.tell(|watcher| watcher.handle_change());
+        Ok(start)
+    }
+
+    /// Keeps the log in another way from now on.
+    pub(crate) fn set_config(&self, config: LogConfig) -> Result<(), PartitionError> {
+        self.write(|log| {
+            log.set_config(config);
+            Ok(())
+        })
+    }
+
+    /// Lets go of what is too old or too much. Gives how many segments went.
+    pub(crate) fn apply_retention(&self, now_ms: i64) -> Result<usize, PartitionError> {
+        self.write(|log| {
+            let high_watermark = log.log_end_offset();
+            let removed = log.apply_retention(high_watermark, now_ms)?;
+            log.forget_idle(high_watermark, now_ms);
+            Ok(removed)
+        })
+    }
+
+    /// Makes durable what is due: closed segments always, the rest by `flush.ms`. Waits for the disk
+    /// without the lock.
+    pub(crate) fn flush_due(&self, now_ms: i64) -> Result<(), PartitionError> {
+        let job = self.with(|log| {
+            if log.is_flush_due(now_ms) {
+                log.begin_flush().map(Some)
+            } else if log.has_unflushed_closed() {
+                log.begin_flush_closed().map(Some)
+            } else {
+                Ok(None)
+            }
+        })?;
+        job.map_or(Ok(()), |job| self.run(&job, now_ms))
+    }
+
+    /// Makes all durable. Waits for the disk without the lock.
+    pub(crate) fn flush(&self, now_ms: i64) -> Result<(), PartitionError> {
+        let job = self.with(Log::begin_flush)?;
+        self.run(&job, now_ms)
+    }
+
+    /// Up to where the log is durable, and where it begins: what the checkpoints say of it.
+    pub(crate) fn checkpoint(&self) -> Result<(i64, i64), PartitionError> {
+        self.with(|log| Ok((log.recovery_point(), log.log_start_offset())))
+    }
+
+    /// Takes the log out; whoever asks for something later is told that it is gone.
+    pub(crate) fn take_log(&self) -> Option<Log> {
+        let log = self.log.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.tell(|watcher| watcher.handle_change());
+        log
+    }
+
+    /// From now on the watcher is told of this partition, as long as it lives.
+    pub(crate) fn watch(&self, watcher: &Arc<dyn Watcher>) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.push(Arc::downgrade(watcher));
+    }
+
+    /// The watcher wants to hear no more.
+    pub(crate) fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
+        let leaving = Arc::downgrade(watcher);
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|one| !one.ptr_eq(&leaving));
+    }
+
+    fn run(&self, job: &FlushJob, now_ms: i64) -> Result<(), PartitionError> {
+        let result = job.run();
+        self.write(|log| log.finish_flush(job, result, now_ms))
+    }
+
+    fn tell(&self, news: impl Fn(&dyn Watcher)) {
+        let watchers: Vec<_> = {
+            let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+            watchers.iter().filter_map(Weak::upgrade).collect()
+        };
+        for watcher in watchers {
+            news(watcher.as_ref());
+        }
+    }
+
+    fn with<T>(
+        &self,
+        ask: impl FnOnce(&Log) -> Result<T, LogError>,
+    ) -> Result<T, PartitionError> {
+        let guard: RwLockReadGuard<'_, _> = self.log.read().map_err(|_| panicked())?;
+        Ok(ask(guard.as_ref().ok_or(PartitionError::Gone)?)?)
+    }
+
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Log) -> Result<T, LogError>,
+    ) -> Result<T, PartitionError> {
+        let mut guard = self.log.write().map_err(|_| panicked())?;
+        Ok(change(guard.as_mut().ok_or(PartitionError::Gone)?)?)
+    }
+}
+
+fn marks(log: &Log) -> Marks {
+    let high_watermark = log.log_end_offset();
+    Marks {
+        log_start_offset: log.log_start_offset(),
+        high_watermark,
+        last_stable_offset: log.last_stable_offset(high_watermark),
+    }
+}
+
+/// A panic inside the log may have left it half-way: it must not be used any more.
+fn panicked() -> PartitionError {
+    LogError::Offline { cause: "a panic in the log".to_owned() }.into()
+}

@@ -1,0 +1,74 @@
+//! The runtime behind the blocking faces: one thread, shared by all that belongs to a client.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A runtime with one thread. Cheap to clone; with the last clone its thread ends, without blocking whoever drops
+/// it.
+#[derive(Clone, Debug)]
+pub(crate) struct Runtime(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    pub(crate) fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("kafka-client")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "the client's thread cannot be started")
+                    .with_source(error)
+            })?;
+        Ok(Self(Arc::new(Owned(Some(runtime)))))
+    }
+
+    /// Runs `future` on the caller's thread until it ends.
+    ///
+    /// # Errors
+    ///
+    /// From inside async code, where blocking would stop a runtime.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Result<F::Output> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "a blocking call inside async code: use the async client there",
+            ));
+        }
+        match &self.0.0 {
+            Some(runtime) => Ok(runtime.block_on(future)),
+            None => Err(Error::new(ErrorKind::Closed, "the client is closed")),
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // The other way to end a runtime waits for it, and panics inside async code.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocking_works_on_a_thread() {
+        let runtime = Runtime::new().unwrap();
+        assert_eq!(runtime.block_on(async { 1 }).unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn blocking_inside_async_code_is_an_error_and_dropping_there_is_none() {
+        let runtime = Runtime::new().unwrap();
+        let error = runtime.block_on(async {}).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        drop(runtime);
+    }
+}

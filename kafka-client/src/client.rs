@@ -1,0 +1,137 @@
+//! The shared handle: one cluster, its connections, and the roles made from it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::admin::Admin;
+use crate::config::client::ClientConfig;
+use crate::driver::clock;
+use crate::driver::cluster_task::ClusterHandle;
+use crate::error::{Error, ErrorKind, Result};
+use crate::producer::ProducerBuilder;
+
+/// A client of one cluster. Cheap to clone; producers, consumers and admin handles made from it share its
+/// connections and its picture of the cluster.
+///
+/// Building one does no I/O. The first call that needs the cluster opens connections, from inside a tokio
+/// runtime; outside one use [`blocking`](crate::blocking). With the last handle everything ends, without
+/// blocking; [`close_within`](Self::close_within) waits for it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    cluster: ClusterHandle,
+}
+
+impl Client {
+    /// A client to be configured.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A producer to be configured.
+    #[must_use]
+    pub fn producer(&self) -> ProducerBuilder {
+        ProducerBuilder::new(self.cluster.clone())
+    }
+
+    /// The operator's face.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.cluster.clone())
+    }
+
+    /// Waits until the cluster answers, for those who want to fail early.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Timeout`] with what kept us from it, after `timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting and nothing else.
+    pub async fn ready(&self, timeout: Duration) -> Result<()> {
+        let deadline = clock::now() + timeout;
+        let mut views = self.cluster.watch();
+        self.cluster.start()?;
+        let known = views.wait_for(|view| view.generation > 0);
+        match clock::before(deadline, known).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) => Err(Error::new(ErrorKind::Closed, "the client is closed")),
+            None => Err(self.cluster.timeout("the cluster did not answer in time")),
+        }
+    }
+
+    /// Ends all connections and tasks, and with them whatever producers and consumers of this client do. Returns
+    /// how many tasks did not end within `timeout` and were aborted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the rest to end by itself.
+    pub async fn close_within(&self, timeout: Duration) -> usize {
+        self.cluster.close(clock::now() + timeout).await
+    }
+}
+
+/// Configures a [`Client`]; the settings and their defaults are those of [`ClientConfig`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    config: ClientConfig,
+}
+
+impl ClientBuilder {
+    /// Where to meet the cluster (`bootstrap.servers`): `HOST:PORT`, several separated by commas. One that
+    /// answers is enough.
+    pub fn bootstrap_servers(mut self, servers: impl fmt::Display) -> Self {
+        let servers = servers.to_string();
+        let servers = servers
+            .split(',')
+            .map(str::trim)
+            .filter(|server| !server.is_empty());
+        self.config.bootstrap_servers = servers.map(str::to_owned).collect();
+        self
+    }
+
+    /// The name under which brokers log the client (`client.id`).
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.config.client_id = client_id.into();
+        self
+    }
+
+    /// How long one request may take (`request.timeout.ms`).
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.config.request_timeout = timeout;
+        self
+    }
+
+    /// How long a call may take with all its attempts (`default.api.timeout.ms`).
+    pub fn api_timeout(mut self, timeout: Duration) -> Self {
+        self.config.api_timeout = timeout;
+        self
+    }
+
+    /// How long opening a connection may take, its handshake included
+    /// (`socket.connection.setup.timeout.ms`).
+    pub fn connection_setup_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connection_setup_timeout = timeout;
+        self
+    }
+
+    /// How old the picture of the cluster may become (`metadata.max.age.ms`).
+    pub fn metadata_max_age(mut self, age: Duration) -> Self {
+        self.config.metadata_max_age = age;
+        self
+    }
+
+    /// Checks the settings. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the property.
+    pub fn build(self) -> Result<Client> {
+        self.config.validate()?;
+        Ok(Client {
+            cluster: ClusterHandle::new(self.config),
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! Turns the machines: sockets, tasks, timers. The only folder that names tokio.
+//!
+//! A request goes from its caller straight into the outbox of a connection and, if nothing is queued
+//! there, onto the socket in the same call. Its answer is completed by the connection's reader. So a
+//! request costs at most one hop between tasks each way.
+
+pub(crate) mod broker_pool;
+pub(crate) mod budget;
+pub(crate) mod clock;
+pub(crate) mod cluster_task;
+pub(crate) mod connection_task;
+pub(crate) mod delivery;
+pub(crate) mod producer_task;
+pub(crate) mod tasks;
+pub(crate) mod transport;

@@ -1,0 +1,192 @@
+//! A connection per broker and purpose, opened when it is first needed.
+//!
+//! Group traffic and fetches have connections of their own: an answer that the broker holds back (a join
+//! that waits for others, a fetch that waits for data) must not delay a heartbeat or a produce request.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::config::client::{ClientConfig, split_address};
+use crate::driver::clock;
+use crate::driver::connection_task::{Connection, ConnectionSettings};
+use crate::driver::tasks::Tasks;
+use crate::driver::transport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::machine::backoff::Backoff;
+use crate::machine::time::Instant;
+
+/// Whom a connection leads to, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    /// An entry of the bootstrap list, by its position.
+    Bootstrap(usize),
+    /// A broker, for metadata, produce and admin requests.
+    Node(i32),
+    /// A broker, for the traffic of groups.
+    Group(i32),
+    /// A broker, for fetches.
+    Fetch(i32),
+}
+
+/// All connections of a client.
+#[derive(Debug)]
+pub(crate) struct BrokerPool {
+    config: Arc<ClientConfig>,
+    settings: ConnectionSettings,
+    tasks: Arc<Tasks>,
+    slots: Mutex<BTreeMap<Peer, Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    address: String,
+    state: SlotState,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    /// Not connected; no attempt before the instant.
+    Idle {
+        not_before: Instant,
+    },
+    /// One attempt for all who wait.
+    Connecting(watch::Receiver<Option<Result<Connection>>>),
+    Connected(Connection),
+}
+
+impl BrokerPool {
+    pub(crate) fn new(config: Arc<ClientConfig>, tasks: Arc<Tasks>) -> Self {
+        let settings = ConnectionSettings {
+            client_id: config.client_id.as_str().into(),
+            response_bytes_max: config.response_bytes_max,
+        };
+        Self {
+            config,
+            settings,
+            tasks,
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The connection to `peer`, if there is a live one now.
+    pub(crate) fn connected(&self, peer: Peer) -> Option<Connection> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        match &slots.get(&peer)?.state {
+            SlotState::Connected(connection) if !connection.is_dead() => Some(connection.clone()),
+            _ => None,
+        }
+    }
+
+    /// The connection to `peer` at `address`, opened if need be. Callers share one attempt, which goes on if
+    /// they stop waiting. After a failure the next attempt waits (`reconnect.backoff.ms`).
+    ///
+    /// # Errors
+    ///
+    /// Why the attempt failed, or [`ErrorKind::Timeout`] if `deadline` passes first.
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        peer: Peer,
+        address: &str,
+        deadline: Instant,
+    ) -> Result<Connection> {
+        let mut attempt = match self.attempt(peer, address)? {
+            Attempt::Connected(connection) => return Ok(connection),
+            Attempt::Under(attempt) => attempt,
+        };
+        let ended = clock::before(deadline, attempt.wait_for(Option::is_some)).await;
+        match ended {
+            Some(Ok(outcome)) => outcome.clone().unwrap_or_else(|| {
+                Err(Error::new(
+                    ErrorKind::Internal,
+                    "an attempt to connect ended without outcome",
+                ))
+            }),
+            Some(Err(_)) => Err(Error::new(ErrorKind::Closed, "the client was closed")),
+            None => {
+                Err(Error::new(ErrorKind::Timeout, "not connected in time").with_broker(address))
+            }
+        }
+    }
+
+    /// The live connection, or the attempt that is under way (started here if there is none).
+    fn attempt(self: &Arc<Self>, peer: Peer, address: &str) -> Result<Attempt> {
+        let now = clock::now();
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(peer).or_insert_with(|| self.slot(address));
+        if slot.address != address {
+            // The broker moved: what leads to its old address is of no use.
+            if let SlotState::Connected(connection) = &slot.state {
+                connection.fail(&Error::new(
+                    ErrorKind::Disconnected,
+                    "the broker has a new address",
+                ));
+            }
+            *slot = self.slot(address);
+        }
+        let not_before = match &slot.state {
+            SlotState::Connected(connection) if !connection.is_dead() => {
+                return Ok(Attempt::Connected(connection.clone()));
+            }
+            SlotState::Connecting(attempt) => return Ok(Attempt::Under(attempt.clone())),
+            SlotState::Connected(_) => now + slot.backoff.next_wait(clock::random()),
+            SlotState::Idle { not_before } => *not_before,
+        };
+        let (done, attempt) = watch::channel(None);
+        let (pool, address) = (Arc::clone(self), address.to_owned());
+        self.tasks.spawn(async move {
+            clock::sleep_until(not_before).await;
+            let outcome = pool.open(&address).await;
+            pool.settle(peer, &address, &outcome);
+            done.send_replace(Some(outcome));
+        })?;
+        slot.state = SlotState::Connecting(attempt.clone());
+        Ok(Attempt::Under(attempt))
+    }
+
+    fn slot(&self, address: &str) -> Slot {
+        Slot {
+            address: address.to_owned(),
+            state: SlotState::Idle {
+                not_before: Instant::ZERO,
+            },
+            backoff: Backoff::new(
+                self.config.reconnect_backoff,
+                self.config.reconnect_backoff_max,
+            ),
+        }
+    }
+
+    async fn open(&self, address: &str) -> Result<Connection> {
+        let deadline = clock::now() + self.config.connection_setup_timeout;
+        let (host, port) = split_address(address)?;
+        let transport = transport::connect(host, port, deadline).await?;
+        let (address, settings) = (address.to_owned(), self.settings.clone());
+        Connection::start(transport, address, settings, &self.tasks, deadline).await
+    }
+
+    fn settle(&self, peer: Peer, address: &str, outcome: &Result<Connection>) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.get_mut(&peer).filter(|slot| slot.address == address) else {
+            return;
+        };
+        slot.state = match outcome {
+            Ok(connection) => {
+                slot.backoff.reset();
+                SlotState::Connected(connection.clone())
+            }
+            Err(error) => {
+                tracing::debug!(%error, ?peer, "cannot connect");
+                let not_before = clock::now() + slot.backoff.next_wait(clock::random());
+                SlotState::Idle { not_before }
+            }
+        };
+    }
+}
+
+enum Attempt {
+    Connected(Connection),
+    Under(watch::Receiver<Option<Result<Connection>>>),
+}

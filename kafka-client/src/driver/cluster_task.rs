@@ -1,0 +1,493 @@
+//! Keeps the picture of the cluster fresh and sends requests to whom they belong.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse};
+use kafka_protocol::request::{Message, Request};
+use tokio::sync::{Notify, watch};
+
+use crate::config::client::ClientConfig;
+use crate::driver::broker_pool::{BrokerPool, Peer};
+use crate::driver::clock;
+use crate::driver::connection_task::Connection;
+use crate::driver::tasks::{AbortOnDrop, Tasks, closed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::machine::backoff::Backoff;
+use crate::machine::cluster::{Cluster, ClusterView, Topic};
+use crate::machine::time::{Duration, Instant};
+
+/// Whom a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Any broker.
+    Any,
+    /// The broker that takes admin requests.
+    Controller,
+    /// This broker.
+    Node(i32),
+    /// This broker, over the connection for group traffic.
+    Group(i32),
+    /// This broker, over the connection for fetches.
+    Fetch(i32),
+}
+
+/// The cluster as a client sees and reaches it. Cheap to clone; with the last clone everything ends.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterHandle {
+    shared: Arc<Shared>,
+    tasks: Arc<Tasks>,
+    _guard: Arc<AbortOnDrop>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<ClientConfig>,
+    pool: Arc<BrokerPool>,
+    machine: Mutex<Cluster>,
+    view: watch::Sender<Arc<ClusterView>>,
+    /// Why the last attempt to get metadata failed; `None` once one succeeded.
+    last_failure: Mutex<Option<Error>>,
+    wake: Notify,
+    started: Mutex<bool>,
+    coordinators: Mutex<BTreeMap<String, i32>>,
+}
+
+impl ClusterHandle {
+    /// Does no I/O: the first call that needs the cluster starts its task.
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        let config = Arc::new(config);
+        let tasks = Arc::new(Tasks::new());
+        let machine = Cluster::new(
+            clock::now(),
+            config.metadata_max_age,
+            config.retry_backoff,
+            config.retry_backoff_max,
+        );
+        let shared = Arc::new(Shared {
+            pool: Arc::new(BrokerPool::new(Arc::clone(&config), Arc::clone(&tasks))),
+            config,
+            view: watch::Sender::new(Arc::clone(machine.view())),
+            machine: Mutex::new(machine),
+            last_failure: Mutex::new(None),
+            wake: Notify::new(),
+            started: Mutex::new(false),
+            coordinators: Mutex::default(),
+        });
+        Self {
+            shared,
+            _guard: Arc::new(AbortOnDrop(Arc::clone(&tasks))),
+            tasks,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.shared.config
+    }
+
+    /// The deadline of a call that starts now (`default.api.timeout.ms`).
+    pub(crate) fn api_deadline(&self) -> Instant {
+        clock::now() + self.shared.config.api_timeout
+    }
+
+    /// What is believed of the cluster now.
+    pub(crate) fn view(&self) -> Arc<ClusterView> {
+        Arc::clone(&self.shared.view.borrow())
+    }
+
+    /// Sees every change of the view.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<ClusterView>> {
+        self.shared.view.subscribe()
+    }
+
+    /// Something showed that the view may be old.
+    pub(crate) fn request_refresh(&self) {
+        lock(&self.shared.machine).handle_refresh_wanted(clock::now());
+        self.shared.wake.notify_one();
+    }
+
+    /// Keeps these topics in the view from now on.
+    pub(crate) fn keep_topics<'a>(&self, names: impl IntoIterator<Item = &'a ByteString>) {
+        let now = clock::now();
+        let mut machine = lock(&self.shared.machine);
+        for name in names {
+            machine.handle_interest(now, name);
+        }
+        drop(machine);
+        self.shared.wake.notify_one();
+    }
+
+    /// Waits until a topic is known, with its partitions. A topic that the cluster does not know is asked
+    /// for again for a while, since it may just be in the making.
+    ///
+    /// # Errors
+    ///
+    /// The broker's code if the topic cannot be had; what kept us from the cluster if `deadline` passes.
+    pub(crate) async fn topic(&self, name: &ByteString, deadline: Instant) -> Result<Arc<Topic>> {
+        self.start()?;
+        let patience = (clock::now() + UNKNOWN_TOPIC_PATIENCE).min(deadline);
+        let mut views = self.watch();
+        self.keep_topics([name]);
+        loop {
+            let known = views.borrow_and_update().topic(name).cloned();
+            let mut look_again = deadline;
+            if let Some(topic) = known {
+                match topic.error {
+                    None if !topic.partitions.is_empty() => return Ok(topic),
+                    Some(code) if !code.is_retriable() || clock::now() >= patience => {
+                        return Err(Error::broker(code, None).with_topic(&**name));
+                    }
+                    _ => {
+                        self.request_refresh();
+                        look_again = patience;
+                    }
+                }
+            }
+            if clock::before(look_again, views.changed()).await.is_none()
+                && clock::now() >= deadline
+            {
+                return Err(self.timeout("no metadata in time").with_topic(&**name));
+            }
+        }
+    }
+
+    /// A connection to the target, opened if need be, tried until `deadline` for a target of many.
+    ///
+    /// # Errors
+    ///
+    /// Why the last attempt failed.
+    pub(crate) async fn connection(&self, target: Target, deadline: Instant) -> Result<Connection> {
+        self.start()?;
+        let node = match target {
+            Target::Any => return self.any_connection(deadline).await,
+            Target::Controller => self.controller(deadline).await?,
+            Target::Node(node) | Target::Group(node) | Target::Fetch(node) => node,
+        };
+        let peer = match target {
+            Target::Group(_) => Peer::Group(node),
+            Target::Fetch(_) => Peer::Fetch(node),
+            _ => Peer::Node(node),
+        };
+        let Some(address) = self.shared.address_of(node) else {
+            self.request_refresh();
+            return Err(Error::broker(
+                ErrorCode::BROKER_NOT_AVAILABLE,
+                Some(&format!("broker {node} is not in the metadata")),
+            ));
+        };
+        let connected = self.shared.pool.connect(peer, &address, deadline).await;
+        if connected.is_err() {
+            self.request_refresh();
+        }
+        connected
+    }
+
+    /// The live connection to a broker for metadata, produce and admin requests, if there is one now.
+    pub(crate) fn connected(&self, node: i32) -> Option<Connection> {
+        self.shared.pool.connected(Peer::Node(node))
+    }
+
+    /// Sends one request in the highest common version, made by `build` for that version, and waits for the
+    /// answer. Nothing is retried. The request's own time is `request.timeout.ms`, or what is left until
+    /// `deadline`. Dropping the future leaves a sent request in flight.
+    ///
+    /// # Errors
+    ///
+    /// No connection, no common version, no answer in time, an unreadable answer. Error codes inside the
+    /// answer are the caller's business.
+    pub(crate) async fn call<R: Request>(
+        &self,
+        target: Target,
+        deadline: Instant,
+        build: impl FnOnce(i16) -> R,
+    ) -> Result<(R::Response, i16)> {
+        let connection = self.connection(target, deadline).await?;
+        let version = connection.versions().choose(R::KEY, R::VERSIONS)?;
+        let limit = (clock::now() + self.shared.config.request_timeout).min(deadline);
+        let request = build(version);
+        let answer = connection.call(&request, version, limit).await;
+        answer.map(|response| (response, version)).map_err(|error| {
+            if error.is_retriable() {
+                self.request_refresh();
+            }
+            error.with_api(R::KEY)
+        })
+    }
+
+    /// The node id of a group's coordinator; asked for until `deadline`, then remembered.
+    ///
+    /// # Errors
+    ///
+    /// The broker's code if it is no passing one; what kept us from finding it otherwise.
+    pub(crate) async fn coordinator_of_group(&self, group: &str, deadline: Instant) -> Result<i32> {
+        let mut backoff = self.backoff();
+        loop {
+            if let Some(node) = lock(&self.shared.coordinators).get(group) {
+                return Ok(*node);
+            }
+            let error = match self.find_coordinator(group, deadline).await {
+                Ok(node) => {
+                    lock(&self.shared.coordinators).insert(group.to_owned(), node);
+                    return Ok(node);
+                }
+                Err(error) => error.with_group(group),
+            };
+            self.pause(&mut backoff, error, deadline).await?;
+        }
+    }
+
+    /// The coordinator turned out to be another one: look again the next time.
+    pub(crate) fn forget_coordinator(&self, group: &str) {
+        lock(&self.shared.coordinators).remove(group);
+    }
+
+    /// Waits before the next attempt after a passing error.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if it is no passing one or there is no time for another attempt.
+    pub(crate) async fn pause(
+        &self,
+        backoff: &mut Backoff,
+        error: Error,
+        deadline: Instant,
+    ) -> Result<()> {
+        let until = clock::now() + backoff.next_wait(clock::random());
+        if !error.is_retriable() || until >= deadline {
+            return Err(error);
+        }
+        tracing::debug!(%error, "trying again");
+        clock::sleep_until(until).await;
+        Ok(())
+    }
+
+    /// The backoff between attempts of one call.
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(
+            self.shared.config.retry_backoff,
+            self.shared.config.retry_backoff_max,
+        )
+    }
+
+    /// Ends everything: connections, tasks. Says how many tasks did not end until `deadline`.
+    pub(crate) async fn close(&self, deadline: Instant) -> usize {
+        self.tasks.close(deadline).await
+    }
+
+    /// Why the last attempt to reach the cluster failed, if it did.
+    pub(crate) fn last_failure(&self) -> Option<Error> {
+        lock(&self.shared.last_failure).clone()
+    }
+
+    /// A timeout that tells what kept us from the cluster, if something did.
+    pub(crate) fn timeout(&self, detail: &'static str) -> Error {
+        let error = Error::new(ErrorKind::Timeout, detail);
+        match self.last_failure() {
+            Some(failure) => error.with_source(failure),
+            None => error,
+        }
+    }
+
+    async fn find_coordinator(&self, group: &str, deadline: Instant) -> Result<i32> {
+        let (response, version) = self
+            .call(Target::Any, deadline, |version| {
+                let mut request = FindCoordinatorRequest::default();
+                if version >= 4 {
+                    request.coordinator_keys.push(group.into());
+                } else {
+                    request.key = group.into();
+                }
+                request
+            })
+            .await?;
+        let (code, message, node) = match response.coordinators.first() {
+            Some(found) if version >= 4 => (
+                found.error_code,
+                found.error_message.as_deref(),
+                found.node_id,
+            ),
+            _ => (
+                response.error_code,
+                response.error_message.as_deref(),
+                response.node_id,
+            ),
+        };
+        Error::check(code, message)?;
+        if self.shared.address_of(node).is_none() {
+            self.request_refresh();
+            let unknown = Some("the coordinator is not in the metadata yet");
+            return Err(Error::broker(ErrorCode::COORDINATOR_NOT_AVAILABLE, unknown));
+        }
+        Ok(node)
+    }
+
+    async fn controller(&self, deadline: Instant) -> Result<i32> {
+        let mut views = self.watch();
+        loop {
+            let view = Arc::clone(&views.borrow_and_update());
+            // In KRaft any broker takes admin requests and passes them on.
+            if let Some(node) = view
+                .controller
+                .or_else(|| view.brokers.keys().next().copied())
+            {
+                return Ok(node);
+            }
+            self.request_refresh();
+            if clock::before(deadline, views.changed()).await.is_none() {
+                return Err(self.timeout("no broker is known in time"));
+            }
+        }
+    }
+
+    async fn any_connection(&self, deadline: Instant) -> Result<Connection> {
+        let mut backoff = self.backoff();
+        loop {
+            let error = match self.shared.any_connection(deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            self.pause(&mut backoff, error, deadline).await?;
+        }
+    }
+
+    /// Starts the task that keeps the view fresh, once.
+    ///
+    /// # Errors
+    ///
+    /// Outside a tokio runtime, or when the client is closed.
+    pub(crate) fn start(&self) -> Result<()> {
+        let mut started = lock(&self.shared.started);
+        if !*started {
+            let shared = Arc::clone(&self.shared);
+            let mut closing = self.tasks.closing();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = shared.keep_fresh() => {}
+                    () = closed(&mut closing) => {}
+                }
+            })?;
+            *started = true;
+        }
+        if self.tasks.is_closing() {
+            return Err(Error::new(ErrorKind::Closed, "the client is closed"));
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    async fn keep_fresh(&self) {
+        loop {
+            let (topics, deadline) = {
+                let mut machine = lock(&self.machine);
+                (machine.poll_refresh(clock::now()), machine.poll_deadline())
+            };
+            let Some(topics) = topics else {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = clock::sleep_until_some(deadline) => {}
+                }
+                continue;
+            };
+            match self.ask(&topics).await {
+                Ok(response) => {
+                    let view = {
+                        let mut machine = lock(&self.machine);
+                        machine.handle_response(clock::now(), &response);
+                        Arc::clone(machine.view())
+                    };
+                    *lock(&self.last_failure) = None;
+                    self.view.send_replace(view);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "no metadata");
+                    *lock(&self.last_failure) = Some(error);
+                    lock(&self.machine).handle_failure(clock::now(), clock::random());
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, topics: &[ByteString]) -> Result<MetadataResponse> {
+        let deadline = clock::now() + self.config.request_timeout;
+        let connection = self.any_connection(deadline).await?;
+        let version = connection
+            .versions()
+            .choose(MetadataRequest::KEY, MetadataRequest::VERSIONS)?;
+        let mut request = MetadataRequest::default();
+        request.allow_auto_topic_creation = true;
+        // Version 0 knows no empty list: there it means all topics, which does no harm.
+        request.topics = Some(
+            topics
+                .iter()
+                .map(|name| {
+                    let mut topic = MetadataRequestTopic::default();
+                    topic.name = Some(name.clone());
+                    topic
+                })
+                .collect(),
+        );
+        let response = connection.call(&request, version, deadline).await?;
+        if response.brokers.is_empty() {
+            return Err(Error::new(ErrorKind::Protocol, "metadata without a broker")
+                .with_broker(connection.address()));
+        }
+        Error::check(response.error_code, None)?;
+        Ok(response)
+    }
+
+    /// A connection to whomever answers: one that is open, else a known broker, else the bootstrap list,
+    /// each from a random start on.
+    async fn any_connection(&self, deadline: Instant) -> Result<Connection> {
+        let view = Arc::clone(&self.view.borrow());
+        let nodes = rotated(view.brokers.keys().map(|node| Peer::Node(*node)).collect());
+        let bootstrap = (0..self.config.bootstrap_servers.len())
+            .map(Peer::Bootstrap)
+            .collect();
+        let peers: Vec<_> = nodes.into_iter().chain(rotated(bootstrap)).collect();
+        if let Some(open) = peers.iter().find_map(|peer| self.pool.connected(*peer)) {
+            return Ok(open);
+        }
+        let mut last = Error::new(ErrorKind::Connect, "no broker is known");
+        for peer in peers {
+            let address = match peer {
+                Peer::Bootstrap(at) => self.config.bootstrap_servers.get(at).cloned(),
+                Peer::Node(node) | Peer::Group(node) | Peer::Fetch(node) => self.address_of(node),
+            };
+            let Some(address) = address else { continue };
+            match self.pool.connect(peer, &address, deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn address_of(&self, node: i32) -> Option<String> {
+        let view = self.view.borrow();
+        let broker = view.brokers.get(&node)?;
+        Some(if broker.host.contains(':') {
+            format!("[{}]:{}", broker.host, broker.port)
+        } else {
+            format!("{}:{}", broker.host, broker.port)
+        })
+    }
+}
+
+/// How long a topic that the cluster says it does not know is asked for again.
+const UNKNOWN_TOPIC_PATIENCE: Duration = Duration::from_secs(5);
+
+fn rotated(mut peers: Vec<Peer>) -> Vec<Peer> {
+    if !peers.is_empty() {
+        let middle = clock::random() as usize % peers.len();
+        peers.rotate_left(middle);
+    }
+    peers
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,1019 @@
+//! Moves batches from the partitions' queues to their leaders and tells their fate.
+//!
+//! One step, [`Core::turn`], does everything and never waits: who finds something to do runs it, be it the
+//! producer's task at the end of a linger, the reader of a connection with an answer in its hand, or the
+//! caller of a send without linger. Only one at a time; the others leave a note that it is to be run again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kafka_protocol::compression::{Compression, Compressor};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+use kafka_protocol::request::{Message as _, Request as _};
+use kafka_protocol::{ErrorCode, Uuid};
+use tokio::sync::Notify;
+
+use crate::config::producer::{Acks, ProducerConfig};
+use crate::driver::budget::Budget;
+use crate::driver::clock;
+use crate::driver::cluster_task::{ClusterHandle, Target};
+use crate::driver::connection_task::{Connection, Reply, decode};
+use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
+use crate::driver::tasks::{Tasks, closed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::machine::backoff::Backoff;
+use crate::machine::cluster::{ClusterView, Topic};
+use crate::machine::producer::partition_queue::{
+    Appended, Batch, Begun, Content, Limits, PartitionQueue,
+};
+use crate::machine::time::{Duration, Instant};
+use crate::record::Record;
+
+type Queue = PartitionQueue<Arc<BatchCompletion>>;
+type QueuedBatch = Batch<Arc<BatchCompletion>>;
+
+/// What the handles of a producer and its task share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) cluster: ClusterHandle,
+    pub(crate) config: ProducerConfig,
+    pub(crate) budget: Budget,
+    pub(crate) tasks: Arc<Tasks>,
+    limits: Limits,
+    topics: Mutex<BTreeMap<ByteString, Arc<TopicState>>>,
+    /// Partitions that have something to send.
+    active: Mutex<Vec<Arc<PartitionState>>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    turn: Mutex<Turn>,
+    turn_again: AtomicBool,
+    /// Somebody waits for room: batches leave without lingering.
+    hurry: AtomicBool,
+    /// Sequences have a hole: the producer needs a new identity.
+    identity_is_stale: AtomicBool,
+    wake: Notify,
+    /// When the task will look again by itself, in microseconds since the start.
+    task_wakes_at: AtomicU64,
+    started: Mutex<bool>,
+}
+
+/// What only the one who runs a turn may touch.
+#[derive(Debug)]
+struct Turn {
+    identity: Identity,
+    nodes: BTreeMap<i32, Node>,
+    compressor: Option<Compressor>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    in_flight: Arc<AtomicUsize>,
+    connecting: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Identity {
+    /// The producer needs none.
+    Unused,
+    /// None yet, or the old one is of no use: a new one is asked for once nothing is in flight.
+    Wanted,
+    /// Asked for.
+    Coming,
+    /// Assigned by the cluster.
+    Known { producer_id: i64, epoch: i16 },
+}
+
+/// A topic that is produced to.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    pub(crate) name: ByteString,
+    /// Where keyless records go now, packed.
+    pub(crate) sticky: AtomicU64,
+    table: OnceLock<PartitionTable>,
+}
+
+/// The partitions of a topic by index. Tables only grow: a topic with more partitions gets a longer one, linked
+/// behind, so that a send reads the table without a lock.
+#[derive(Debug)]
+pub(crate) struct PartitionTable {
+    partitions: Box<[Arc<PartitionState>]>,
+    longer: OnceLock<Box<Self>>,
+}
+
+/// A partition that is produced to.
+#[derive(Debug)]
+pub(crate) struct PartitionState {
+    topic: Arc<TopicState>,
+    pub(crate) index: i32,
+    queue: Mutex<Queue>,
+    is_active: AtomicBool,
+    backoff: Mutex<Backoff>,
+}
+
+impl TopicState {
+    /// The partitions, once they are known.
+    pub(crate) fn partitions(&self) -> Option<&[Arc<PartitionState>]> {
+        let mut table = self.table.get()?;
+        while let Some(longer) = table.longer.get() {
+            table = longer;
+        }
+        Some(&table.partitions)
+    }
+}
+
+impl PartitionState {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+}
+
+impl Core {
+    /// Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// If the codec is not built in.
+    pub(crate) fn new(cluster: ClusterHandle, config: ProducerConfig) -> Result<Arc<Self>> {
+        let compressor = match config.compression {
+            Compression::None => None,
+            codec => Some(Compressor::new(codec).map_err(|error| {
+                Error::new(ErrorKind::Config, "compression.type").with_source(error)
+            })?),
+        };
+        let limits = Limits {
+            batch_bytes: config.batch_bytes,
+            batch_bytes_max: config.request_bytes_max
+                - REQUEST_OVERHEAD.min(config.request_bytes_max / 2),
+            linger: config.linger,
+            delivery_timeout: config.delivery_timeout,
+            in_flight_max: config.in_flight_max,
+            idempotent: config.idempotence,
+        };
+        let identity = if config.idempotence {
+            Identity::Wanted
+        } else {
+            Identity::Unused
+        };
+        Ok(Arc::new(Self {
+            budget: Budget::new(config.buffer_bytes),
+            tasks: Arc::new(Tasks::new()),
+            limits,
+            topics: Mutex::default(),
+            active: Mutex::default(),
+            buffers: Mutex::default(),
+            turn: Mutex::new(Turn {
+                identity,
+                nodes: BTreeMap::new(),
+                compressor,
+            }),
+            turn_again: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
+            identity_is_stale: AtomicBool::new(false),
+            wake: Notify::new(),
+            task_wakes_at: AtomicU64::new(u64::MAX),
+            started: Mutex::new(false),
+            cluster,
+            config,
+        }))
+    }
+
+    /// The state of a topic, made if it is new. No I/O.
+    pub(crate) fn topic(&self, name: &str) -> Arc<TopicState> {
+        let mut topics = lock(&self.topics);
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
+        }
+        let name = ByteString::from(name);
+        let topic = Arc::new(TopicState {
+            name: name.clone(),
+            sticky: AtomicU64::new(u64::from(clock::random()) << 32),
+            table: OnceLock::new(),
+        });
+        topics.insert(name, Arc::clone(&topic));
+        topic
+    }
+
+    /// Waits until the partitions of a topic are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClusterHandle::topic`].
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        topic: &Arc<TopicState>,
+        deadline: Instant,
+    ) -> Result<()> {
+        self.start()?;
+        let known = self.cluster.topic(&topic.name, deadline).await?;
+        self.extend(topic, &known);
+        Ok(())
+    }
+
+    /// Starts the producer's task, once.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
+        let mut started = lock(&self.started);
+        if !*started {
+            let core = Arc::clone(self);
+            let mut closing = self.tasks.closing();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = core.run() => {}
+                    () = closed(&mut closing) => {}
+                }
+            })?;
+            *started = true;
+        }
+        if self.tasks.is_closing() {
+            return Err(Error::new(ErrorKind::Closed, "the producer is closed"));
+        }
+        Ok(())
+    }
+
+    /// Encodes a record into its partition's open batch and sees to it that the batch leaves in time.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        partition: &Arc<PartitionState>,
+        record: &Record<'_>,
+    ) -> Appended<Arc<BatchCompletion>> {
+        let timestamp_ms = record.timestamp_ms.unwrap_or_else(clock::wall_clock_ms);
+        let appended = self.append_under(&mut partition.queue(), partition, timestamp_ms, record);
+        self.follow_up(partition, &appended);
+        appended
+    }
+
+    /// Encodes records under one lock, as long as they `stay` with this partition; each is added to the ticket.
+    /// Stops at the first that does not go in, and leaves it in `records`.
+    pub(crate) fn append_all<'a>(
+        self: &Arc<Self>,
+        partition: &Arc<PartitionState>,
+        records: &mut std::iter::Peekable<impl Iterator<Item = Record<'a>>>,
+        stays: impl Fn(&Record<'a>) -> bool,
+        ticket: &mut BulkTicket,
+    ) -> Option<Appended<Arc<BatchCompletion>>> {
+        let now_ms = clock::wall_clock_ms();
+        let (mut any_opened, mut any_worth_sending) = (false, false);
+        let mut queue = partition.queue();
+        let mut stopped = None;
+        while let Some(record) = records.peek().filter(|record| stays(record)) {
+            let timestamp_ms = record.timestamp_ms.unwrap_or(now_ms);
+            match self.append_under(&mut queue, partition, timestamp_ms, record) {
+                Appended::In {
+                    completion,
+                    opened,
+                    worth_sending,
+                    ..
+                } => {
+                    ticket.add(&completion);
+                    any_opened |= opened;
+                    any_worth_sending |= worth_sending;
+                    records.next();
+                }
+                other => {
+                    stopped = Some(other);
+                    break;
+                }
+            }
+        }
+        drop(queue);
+        self.noticed(partition, any_opened, any_worth_sending);
+        if matches!(stopped, Some(Appended::Full)) {
+            self.make_room();
+        }
+        stopped
+    }
+
+    fn append_under(
+        &self,
+        queue: &mut Queue,
+        partition: &PartitionState,
+        timestamp_ms: i64,
+        record: &Record<'_>,
+    ) -> Appended<Arc<BatchCompletion>> {
+        let reserve = |bytes| self.budget.try_take(bytes);
+        let begin = || Begun {
+            created: clock::now(),
+            builder: BatchBuilder::new(self.buffer(), BatchOptions::new()),
+            completion: Arc::new(BatchCompletion::new(partition.index)),
+        };
+        queue.append(timestamp_ms, record, reserve, begin)
+    }
+
+    fn follow_up(
+        self: &Arc<Self>,
+        partition: &Arc<PartitionState>,
+        appended: &Appended<Arc<BatchCompletion>>,
+    ) {
+        match appended {
+            Appended::In {
+                opened,
+                worth_sending,
+                ..
+            } => {
+                self.noticed(partition, *opened, *worth_sending);
+            }
+            Appended::Full => self.make_room(),
+            Appended::TooLarge(_) => {}
+        }
+    }
+
+    fn noticed(
+        self: &Arc<Self>,
+        partition: &Arc<PartitionState>,
+        opened: bool,
+        worth_sending: bool,
+    ) {
+        if !opened && !worth_sending {
+            return;
+        }
+        if opened {
+            self.activate(partition);
+            if self.config.linger.is_zero() {
+                // Nobody is to be waited for: the caller itself seals and writes.
+                return self.turn();
+            }
+        }
+        if worth_sending || self.task_sleeps_past(self.config.linger) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn activate(&self, partition: &Arc<PartitionState>) {
+        if !partition.is_active.swap(true, Ordering::AcqRel) {
+            lock(&self.active).push(Arc::clone(partition));
+        }
+    }
+
+    fn make_room(&self) {
+        self.hurry.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    fn task_sleeps_past(&self, linger: Duration) -> bool {
+        let due = (clock::now() + linger).since_start().as_micros();
+        u128::from(self.task_wakes_at.load(Ordering::Acquire)) > due
+    }
+
+    /// Closes all open batches and waits until everything that was handed over before has met its fate.
+    pub(crate) async fn flush(self: &Arc<Self>) {
+        let partitions: Vec<_> = {
+            let topics = lock(&self.topics);
+            let tables = topics.values().filter_map(|topic| topic.partitions());
+            tables.flatten().cloned().collect()
+        };
+        let mut pending = Vec::new();
+        for partition in partitions {
+            pending.extend(partition.queue().flush());
+        }
+        self.turn();
+        for completion in pending {
+            completion.settled().await;
+        }
+    }
+
+    /// Fails everything that is not in flight, as the producer gives up.
+    pub(crate) fn abandon(&self, error: &Error) -> usize {
+        let mut abandoned = 0;
+        let active = std::mem::take(&mut *lock(&self.active));
+        for partition in active {
+            let batches = {
+                let mut queue = partition.queue();
+                partition.is_active.store(false, Ordering::Release);
+                queue.poll_abandoned()
+            };
+            for batch in batches {
+                abandoned += batch.record_count as usize;
+                self.fail(&partition, batch, error.clone());
+            }
+        }
+        abandoned
+    }
+
+    /// The producer's task: a turn whenever somebody calls, a linger ends, or the cluster changes.
+    async fn run(self: Arc<Self>) {
+        let mut views = self.cluster.watch();
+        loop {
+            self.turn();
+            let deadline = self.next_deadline();
+            let wakes_at = deadline.map_or(u64::MAX, |at| {
+                u64::try_from(at.since_start().as_micros()).unwrap_or(u64::MAX)
+            });
+            self.task_wakes_at.store(wakes_at, Ordering::Release);
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = clock::sleep_until_some(deadline) => {}
+                changed = views.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.learn(&views.borrow_and_update().clone());
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let active = lock(&self.active);
+        active
+            .iter()
+            .filter_map(|partition| partition.queue().poll_deadline())
+            .min()
+    }
+
+    /// Takes over new partitions of topics that are in use.
+    fn learn(&self, view: &ClusterView) {
+        let topics: Vec<_> = lock(&self.topics).values().cloned().collect();
+        for topic in topics {
+            if let Some(known) = view.topic(&topic.name) {
+                self.extend(&topic, known);
+            }
+        }
+    }
+
+    fn extend(&self, topic: &Arc<TopicState>, known: &Topic) {
+        // Partitions are numbered from 0 on without holes; a description with holes is not believed.
+        let count = known
+            .partitions
+            .iter()
+            .enumerate()
+            .take_while(|(at, partition)| usize::try_from(partition.index) == Ok(*at));
+        let count = count.count();
+        let have = topic.partitions().map_or(0, <[_]>::len);
+        if count <= have {
+            return;
+        }
+        let mut partitions: Vec<_> = topic.partitions().unwrap_or_default().to_vec();
+        partitions.extend((have..count).map(|index| {
+            Arc::new(PartitionState {
+                topic: Arc::clone(topic),
+                index: i32::try_from(index).unwrap_or(i32::MAX),
+                queue: Mutex::new(PartitionQueue::new(self.limits)),
+                is_active: AtomicBool::new(false),
+                backoff: Mutex::new(self.cluster.backoff()),
+            })
+        }));
+        let table = PartitionTable {
+            partitions: partitions.into(),
+            longer: OnceLock::new(),
+        };
+        // Whoever is second finds the same partitions already there.
+        let Some(first) = topic.table.get() else {
+            let _raced = topic.table.set(table);
+            return;
+        };
+        let mut last = first;
+        while let Some(longer) = last.longer.get() {
+            last = longer;
+        }
+        let _raced = last.longer.set(Box::new(table));
+    }
+
+    /// Does all there is to do now. Never waits.
+    pub(crate) fn turn(self: &Arc<Self>) {
+        self.turn_again.store(true, Ordering::Release);
+        while self.turn_again.load(Ordering::Acquire) {
+            // Who holds the lock looks at the note again after letting go of it.
+            let Ok(mut turn) = self.turn.try_lock() else {
+                return;
+            };
+            self.turn_again.store(false, Ordering::Release);
+            self.turn_once(&mut turn);
+        }
+    }
+
+    fn turn_once(self: &Arc<Self>, turn: &mut Turn) {
+        let now = clock::now();
+        let active = lock(&self.active).clone();
+        if active.is_empty() {
+            return;
+        }
+        for partition in &active {
+            let expired = partition.queue().poll_expired(now);
+            for batch in expired {
+                self.expire(partition, batch);
+            }
+        }
+        if self.identity_is_stale.swap(false, Ordering::AcqRel)
+            && matches!(turn.identity, Identity::Known { .. })
+        {
+            turn.identity = Identity::Wanted;
+        }
+        if self.has_identity(turn) {
+            let hurry = self.hurry.swap(false, Ordering::AcqRel);
+            let view = self.cluster.view();
+            while self.send_round(turn, &view, &active, now, hurry) {}
+        }
+        self.retire(&active);
+    }
+
+    /// Takes partitions without anything to send off the list.
+    fn retire(&self, looked_at: &[Arc<PartitionState>]) {
+        let mut active = lock(&self.active);
+        for partition in looked_at {
+            let queue = partition.queue();
+            if queue.is_idle() {
+                // Under the queue's lock: whoever opens a batch afterwards activates it again.
+                partition.is_active.store(false, Ordering::Release);
+                drop(queue);
+                active.retain(|other| !Arc::ptr_eq(other, partition));
+            }
+        }
+    }
+
+    /// One batch of every partition that may send, a request per leader. Whether anything was sent.
+    fn send_round(
+        self: &Arc<Self>,
+        turn: &mut Turn,
+        view: &ClusterView,
+        active: &[Arc<PartitionState>],
+        now: Instant,
+        hurry: bool,
+    ) -> bool {
+        let mut requests: BTreeMap<i32, (Connection, Outgoing)> = BTreeMap::new();
+        let mut sent = false;
+        for partition in active {
+            let Some(leader) = view.leader(&partition.topic.name, partition.index) else {
+                if !partition.queue().is_idle() {
+                    self.cluster.request_refresh();
+                }
+                continue;
+            };
+            let node = turn.nodes.entry(leader).or_default();
+            if node.in_flight.load(Ordering::Acquire) >= self.config.in_flight_max {
+                continue;
+            }
+            if !requests.contains_key(&leader) {
+                match self.cluster.connected(leader) {
+                    Some(connection) => requests.insert(leader, (connection, Outgoing::default())),
+                    None => {
+                        self.connect(leader, &node.connecting);
+                        continue;
+                    }
+                };
+            }
+            let Some((_, outgoing)) = requests.get_mut(&leader) else {
+                continue;
+            };
+            let Some(mut batch) = partition.queue().poll_batch(now, hurry) else {
+                continue;
+            };
+            let bytes = self.seal(turn, &mut batch);
+            let room = self.config.request_bytes_max.saturating_sub(outgoing.bytes);
+            if !outgoing.parts.is_empty() && bytes.len() > room {
+                // The request is full: it goes, and the next one begins with this batch.
+                if let Some((connection, full)) = requests.remove(&leader) {
+                    self.send(turn, leader, &connection, full);
+                    requests.insert(leader, (connection, Outgoing::default()));
+                    sent = true;
+                }
+            }
+            if let Some((_, outgoing)) = requests.get_mut(&leader) {
+                let topic_id = view
+                    .topic(&partition.topic.name)
+                    .map_or(Uuid::ZERO, |topic| topic.id);
+                outgoing.add(partition, batch, bytes, topic_id);
+            }
+        }
+        for (leader, (connection, outgoing)) in requests {
+            if !outgoing.parts.is_empty() {
+                self.send(turn, leader, &connection, outgoing);
+                sent = true;
+            }
+        }
+        sent
+    }
+
+    /// Gives the batch its producer, its compression and its checksum, once; then it never changes again.
+    fn seal(&self, turn: &mut Turn, batch: &mut QueuedBatch) -> Bytes {
+        let content = std::mem::replace(&mut batch.content, Content::Sealed(Bytes::new()));
+        let bytes = match content {
+            Content::Sealed(bytes) => bytes,
+            Content::Unsealed(builder) => {
+                let stamp = match (turn.identity, batch.base_sequence) {
+                    (Identity::Known { producer_id, epoch }, Some(base_sequence)) => {
+                        ProducerStamp {
+                            producer_id,
+                            producer_epoch: epoch,
+                            base_sequence,
+                        }
+                    }
+                    _ => ProducerStamp::NONE,
+                };
+                Bytes::from(self.sealed(turn.compressor.as_mut(), builder, stamp))
+            }
+        };
+        batch.content = Content::Sealed(bytes.clone());
+        bytes
+    }
+
+    fn sealed(
+        &self,
+        compressor: Option<&mut Compressor>,
+        builder: BatchBuilder,
+        stamp: ProducerStamp,
+    ) -> Vec<u8> {
+        let Some(compressor) = compressor else {
+            return builder.seal(stamp);
+        };
+        let mut output = self.buffer();
+        match builder.seal_compressed(stamp, compressor, &mut output) {
+            Ok(()) => {
+                self.recycle(builder.into_buffer());
+                output
+            }
+            Err(error) => {
+                // Uncompressed is always right, only larger.
+                tracing::warn!(%error, "a batch could not be compressed and goes as it is");
+                self.recycle(output);
+                builder.seal(stamp)
+            }
+        }
+    }
+
+    fn buffer(&self) -> Vec<u8> {
+        lock(&self.buffers).pop().unwrap_or_default()
+    }
+
+    fn recycle(&self, buffer: Vec<u8>) {
+        let mut buffers = lock(&self.buffers);
+        if buffers.len() < BUFFERS_KEPT {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Whether batches can be sealed: the producer needs no identity, or has one. A new one is asked for when
+    /// none is in flight under the old one.
+    fn has_identity(self: &Arc<Self>, turn: &mut Turn) -> bool {
+        match turn.identity {
+            Identity::Unused | Identity::Known { .. } => true,
+            Identity::Coming => false,
+            Identity::Wanted => {
+                if turn
+                    .nodes
+                    .values()
+                    .all(|node| node.in_flight.load(Ordering::Acquire) == 0)
+                {
+                    turn.identity = Identity::Coming;
+                    let core = Arc::clone(self);
+                    let asked = self.tasks.spawn(async move { core.ask_identity().await });
+                    if asked.is_err() {
+                        turn.identity = Identity::Wanted;
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    async fn ask_identity(self: Arc<Self>) {
+        let mut backoff = self.cluster.backoff();
+        loop {
+            let deadline = self.cluster.api_deadline();
+            let answer = self.cluster.call(Target::Any, deadline, |_| {
+                let mut request = InitProducerIdRequest::default();
+                request.transactional_id = None;
+                request.transaction_timeout_ms = i32::MAX;
+                request
+            });
+            let checked = answer.await.and_then(|(response, _)| {
+                Error::check(response.error_code, None)?;
+                Ok(response)
+            });
+            match checked {
+                Ok(response) => {
+                    self.take_identity(response.producer_id, response.producer_epoch);
+                    return self.turn();
+                }
+                Err(error) if error.is_retriable() => {
+                    tracing::debug!(%error, "no producer id yet");
+                    clock::sleep_until(clock::now() + backoff.next_wait(clock::random())).await;
+                    // Batches whose time is over must not wait for an identity.
+                    self.turn();
+                }
+                Err(error) => {
+                    lock(&self.turn).identity = Identity::Wanted;
+                    self.abandon(&error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_identity(&self, producer_id: i64, epoch: i16) {
+        let mut turn = lock(&self.turn);
+        let all: Vec<_> = {
+            let topics = lock(&self.topics);
+            let tables = topics.values().filter_map(|topic| topic.partitions());
+            tables.flatten().cloned().collect()
+        };
+        for partition in all {
+            let given_up = partition.queue().handle_new_identity();
+            for batch in given_up {
+                let error = Error::new(
+                    ErrorKind::Timeout,
+                    "sent without a clear answer; it may be written, and was not sent again \
+                     because the producer had to take a new identity",
+                );
+                self.fail(&partition, batch, error);
+            }
+        }
+        turn.identity = Identity::Known { producer_id, epoch };
+        tracing::debug!(producer_id, epoch, "producer id assigned");
+    }
+
+    fn connect(self: &Arc<Self>, node: i32, connecting: &Arc<AtomicBool>) {
+        if connecting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (core, flag) = (Arc::clone(self), Arc::clone(connecting));
+        let spawned = self.tasks.spawn(async move {
+            let deadline = core.cluster.api_deadline();
+            if let Err(error) = core.cluster.connection(Target::Node(node), deadline).await {
+                tracing::debug!(%error, node, "no connection to a leader");
+                let pause = core.cluster.config().retry_backoff;
+                clock::sleep_until(clock::now() + pause).await;
+            }
+            flag.store(false, Ordering::Release);
+            core.turn();
+        });
+        if spawned.is_err() {
+            connecting.store(false, Ordering::Release);
+        }
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        turn: &mut Turn,
+        leader: i32,
+        connection: &Connection,
+        mut outgoing: Outgoing,
+    ) {
+        let version = match connection
+            .versions()
+            .choose(ProduceRequest::KEY, ProduceRequest::VERSIONS)
+        {
+            Ok(version) if outgoing.all_have_ids() => version,
+            Ok(version) => version.min(NEWEST_WITH_NAMES),
+            Err(error) => {
+                for part in outgoing.parts {
+                    self.settle(&part.partition, part.batch, Outcome::Failed(error.clone()));
+                }
+                return;
+            }
+        };
+        let request = outgoing.request(&self.config, self.cluster.config().request_timeout);
+        if self.config.acks == Acks::None {
+            let sent = connection.submit_unanswered(&request, version);
+            for part in outgoing.parts {
+                let outcome = match &sent {
+                    Ok(()) => Outcome::Delivered(UNKNOWN_PLACE),
+                    Err(error) => Outcome::Failed(error.clone()),
+                };
+                self.settle(&part.partition, part.batch, outcome);
+            }
+            return;
+        }
+        let node = turn.nodes.entry(leader).or_default();
+        let in_flight = Arc::clone(&node.in_flight);
+        in_flight.fetch_add(1, Ordering::AcqRel);
+        let parts = Arc::new(Mutex::new(Some(outgoing.parts)));
+        let (core, answered, counted) =
+            (Arc::clone(self), Arc::clone(&parts), Arc::clone(&in_flight));
+        let deadline = clock::now() + self.cluster.config().request_timeout;
+        let completion = Box::new(move |reply: Result<Reply>| {
+            let parts = lock(&answered).take();
+            core.answer(parts.unwrap_or_default(), reply);
+            // Last, since a new identity is taken only when nothing is in flight.
+            counted.fetch_sub(1, Ordering::AcqRel);
+            core.turn();
+        });
+        if let Err(error) = connection.submit(&request, version, deadline, completion) {
+            for part in lock(&parts).take().into_iter().flatten() {
+                self.settle(&part.partition, part.batch, Outcome::Failed(error.clone()));
+            }
+            in_flight.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn answer(&self, parts: Vec<Part>, reply: Result<Reply>) {
+        let response = reply.and_then(decode::<ProduceResponse>);
+        for part in parts {
+            let outcome = match &response {
+                Ok(response) => part.outcome(response),
+                Err(error) => Outcome::Failed(error.clone()),
+            };
+            self.settle(&part.partition, part.batch, outcome);
+        }
+    }
+
+    /// Decides what an outcome means for its batch: done, once more, or failed.
+    fn settle(&self, partition: &Arc<PartitionState>, batch: QueuedBatch, outcome: Outcome) {
+        let error = match outcome {
+            Outcome::Delivered(delivered) => {
+                partition.queue().handle_done(&batch);
+                lock(&partition.backoff).reset();
+                return self.finish(batch, Ok(delivered));
+            }
+            Outcome::Failed(error) => error,
+        };
+        let code = error.broker_code();
+        let too_early = code == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
+            && partition.queue().waits_for_an_earlier_one(&batch);
+        if too_early || error.is_retriable() {
+            tracing::debug!(%error, topic = &*partition.topic.name, partition = partition.index, "sending again");
+            self.cluster.request_refresh();
+            let pause = lock(&partition.backoff).next_wait(clock::random());
+            partition.queue().handle_retry(clock::now(), batch, pause);
+            self.activate(partition);
+            // A turn may be under way that has looked at this partition already; the task looks again.
+            self.wake.notify_one();
+            return;
+        }
+        partition.queue().handle_done(&batch);
+        if batch.base_sequence.is_some() {
+            self.want_new_identity();
+        }
+        self.fail(partition, batch, error);
+    }
+
+    /// The sequences have a hole now: what follows would be refused.
+    fn want_new_identity(&self) {
+        self.identity_is_stale.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    fn expire(&self, partition: &Arc<PartitionState>, batch: QueuedBatch) {
+        let mut error = Error::new(
+            ErrorKind::Timeout,
+            if batch.attempts > 0 {
+                "not acknowledged within delivery.timeout.ms; it may be written all the same"
+            } else {
+                "not sent within delivery.timeout.ms; it is not written"
+            },
+        );
+        if let Some(failure) = self.cluster.last_failure() {
+            error = error.with_source(failure);
+        }
+        if batch.base_sequence.is_some() {
+            self.want_new_identity();
+        }
+        self.fail(partition, batch, error);
+    }
+
+    fn fail(&self, partition: &PartitionState, batch: QueuedBatch, error: Error) {
+        let error = error.with_partition(&*partition.topic.name, partition.index);
+        self.finish(batch, Err(error));
+    }
+
+    fn finish(&self, batch: QueuedBatch, fate: Result<Delivered>) {
+        batch.completion.complete(fate);
+        let buffer = match batch.content {
+            // Only if nobody else holds the bytes any more, such as an outbox that was given up.
+            Content::Sealed(bytes) => bytes.try_into_mut().ok().map(Vec::from),
+            Content::Unsealed(builder) => Some(builder.into_buffer()),
+        };
+        if let Some(buffer) = buffer {
+            self.recycle(buffer);
+        }
+        self.budget.give(batch.reserved);
+    }
+}
+
+/// Bytes of a request beside its batches, generously.
+const REQUEST_OVERHEAD: usize = 1 << 10;
+
+/// The newest version of Produce that names topics by name.
+const NEWEST_WITH_NAMES: i16 = 12;
+
+/// Buffers kept for the batches to come.
+const BUFFERS_KEPT: usize = 32;
+
+/// The fate of a batch whose broker does not say where it put it.
+const UNKNOWN_PLACE: Delivered = Delivered {
+    base_offset: -1,
+    append_time_ms: -1,
+};
+
+enum Outcome {
+    Delivered(Delivered),
+    Failed(Error),
+}
+
+/// Batches that share a request.
+#[derive(Default)]
+struct Outgoing {
+    parts: Vec<Part>,
+    bytes: usize,
+}
+
+struct Part {
+    partition: Arc<PartitionState>,
+    batch: QueuedBatch,
+    bytes: Bytes,
+    topic_id: Uuid,
+}
+
+impl Outgoing {
+    fn add(
+        &mut self,
+        partition: &Arc<PartitionState>,
+        batch: QueuedBatch,
+        bytes: Bytes,
+        topic_id: Uuid,
+    ) {
+        self.bytes += bytes.len();
+        self.parts.push(Part {
+            partition: Arc::clone(partition),
+            batch,
+            bytes,
+            topic_id,
+        });
+    }
+
+    fn all_have_ids(&self) -> bool {
+        self.parts.iter().all(|part| !part.topic_id.is_zero())
+    }
+
+    fn request(&mut self, config: &ProducerConfig, timeout: Duration) -> ProduceRequest {
+        let mut topics: Vec<TopicProduceData> = Vec::new();
+        for part in &mut self.parts {
+            let name = &part.partition.topic.name;
+            let mut data = PartitionProduceData::default();
+            data.index = part.partition.index;
+            data.records = Some(std::mem::take(&mut part.bytes));
+            match topics.last_mut() {
+                Some(topic) if topic.name == *name => topic.partition_data.push(data),
+                _ => {
+                    let mut topic = TopicProduceData::default();
+                    topic.name = name.clone();
+                    topic.topic_id = part.topic_id;
+                    topic.partition_data.push(data);
+                    topics.push(topic);
+                }
+            }
+        }
+        let mut request = ProduceRequest::default();
+        request.transactional_id = None;
+        request.acks = config.acks.code();
+        request.timeout_ms = clock::millis(timeout);
+        request.topic_data = topics;
+        request
+    }
+}
+
+impl Part {
+    fn outcome(&self, response: &ProduceResponse) -> Outcome {
+        let of_this = |topic: &&TopicProduceResponse| {
+            if topic.topic_id.is_zero() {
+                topic.name == self.partition.topic.name
+            } else {
+                topic.topic_id == self.topic_id
+            }
+        };
+        let answer = response.responses.iter().filter(of_this).find_map(|topic| {
+            let mut answers = topic.partition_responses.iter();
+            answers.find(|answer| answer.index == self.partition.index)
+        });
+        match answer {
+            Some(answer) => outcome_of(answer),
+            None => Outcome::Failed(Error::new(
+                ErrorKind::Protocol,
+                "the response leaves the partition out",
+            )),
+        }
+    }
+}
+
+fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
+    match ErrorCode::from(answer.error_code) {
+        ErrorCode::NONE => Outcome::Delivered(Delivered {
+            base_offset: answer.base_offset,
+            append_time_ms: answer.log_append_time_ms,
+        }),
+        // Written by an earlier attempt, too long ago for the broker to remember where.
+        ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Outcome::Delivered(UNKNOWN_PLACE),
+        code => {
+            let mut message = answer
+                .error_message
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned();
+            for record in &answer.record_errors {
+                let detail = record
+                    .batch_index_error_message
+                    .as_deref()
+                    .unwrap_or_default();
+                message.push_str(&format!("; record {}: {detail}", record.batch_index));
+            }
+            Outcome::Failed(Error::broker(code, Some(&message)))
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

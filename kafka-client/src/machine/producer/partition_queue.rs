@@ -1,0 +1,573 @@
+//! One partition's records on their way: the open batch, those that wait, the order of those that return.
+//!
+//! Knows neither leader nor connection. Records are encoded here, on the caller's thread, straight into the
+//! buffer of the open batch; `C` is what the owner completes when a batch's fate is known.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use kafka_protocol::record::{BatchBuilder, BatchHeader, record_len};
+
+use crate::machine::time::{Duration, Instant, earlier};
+use crate::record::Record;
+
+/// The bounds of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From here on a batch is worth sending (`batch.size`).
+    pub batch_bytes: usize,
+    /// No batch grows beyond this (`max.request.size`, less the request's own fields).
+    pub batch_bytes_max: usize,
+    /// How long an open batch waits for more (`linger.ms`).
+    pub linger: Duration,
+    /// How long a batch may take in all (`delivery.timeout.ms`).
+    pub delivery_timeout: Duration,
+    /// How many batches may be in flight.
+    pub in_flight_max: usize,
+    /// Whether batches carry sequence numbers.
+    pub idempotent: bool,
+}
+
+/// The queue of one partition.
+#[derive(Debug)]
+pub struct PartitionQueue<C> {
+    limits: Limits,
+    open: Option<Open<C>>,
+    /// Waiting to be sent, in order. Those that came back for another attempt stand in front.
+    waiting: VecDeque<Batch<C>>,
+    /// What is in flight, in order: ordinal and completion.
+    in_flight: VecDeque<(u64, C)>,
+    next_ordinal: u64,
+    next_sequence: i32,
+    /// No batch leaves before: the pause after a failure.
+    not_before: Instant,
+}
+
+#[derive(Debug)]
+struct Open<C> {
+    builder: BatchBuilder,
+    created: Instant,
+    completion: C,
+    /// Bytes of the producer's budget that are held for it.
+    reserved: usize,
+}
+
+/// What a new batch begins with.
+#[derive(Debug)]
+pub struct Begun<C> {
+    /// Now.
+    pub created: Instant,
+    /// An empty batch, in a buffer from the pool.
+    pub builder: BatchBuilder,
+    /// To be told of the batch's fate.
+    pub completion: C,
+}
+
+/// A batch that takes no more records.
+#[derive(Debug)]
+pub struct Batch<C> {
+    /// The records.
+    pub content: Content,
+    /// To be told of the batch's fate.
+    pub completion: C,
+    /// How many records it has.
+    pub record_count: u32,
+    /// The sequence of the first record, once one was given.
+    pub base_sequence: Option<i32>,
+    /// How often it was sent. A batch that was sent may be written, whatever was heard of it.
+    pub attempts: u32,
+    /// Bytes of the producer's budget that are held for it.
+    pub reserved: usize,
+    created: Instant,
+    ordinal: u64,
+}
+
+/// The records of a batch.
+#[derive(Debug)]
+pub enum Content {
+    /// Still without checksum, compression and producer.
+    Unsealed(BatchBuilder),
+    /// As they go over the wire.
+    Sealed(bytes::Bytes),
+}
+
+/// What became of a record that was to be appended.
+#[derive(Debug)]
+pub enum Appended<C> {
+    /// It stands in a batch.
+    In {
+        /// The batch's completion.
+        completion: C,
+        /// The record's place in the batch.
+        index: u32,
+        /// Whether it is the first record since the queue was empty or the batch before was closed.
+        opened: bool,
+        /// Whether the batch became worth sending by it.
+        worth_sending: bool,
+    },
+    /// The budget is used up: try again when something was sent.
+    Full,
+    /// It is larger than a batch may be: this many bytes at most.
+    TooLarge(usize),
+}
+
+impl<C: Clone> PartitionQueue<C> {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            open: None,
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_ordinal: 0,
+            next_sequence: 0,
+            not_before: Instant::ZERO,
+        }
+    }
+
+    /// Encodes a record into the open batch. `reserve` takes bytes from the producer's budget, or says that
+    /// there are none; `begin` gives what a new batch needs, so that the clock is read once per batch only.
+    pub fn append(
+        &mut self,
+        timestamp_ms: i64,
+        record: &Record<'_>,
+        mut reserve: impl FnMut(usize) -> bool,
+        begin: impl FnOnce() -> Begun<C>,
+    ) -> Appended<C> {
+        let headers = record.headers.iter().copied();
+        // The longest that the deltas of time and offset can be.
+        let len = record_len(
+            i64::MIN,
+            i32::MAX,
+            record.key,
+            record.value,
+            headers.clone(),
+        );
+        if BatchHeader::LEN.saturating_add(len) > self.limits.batch_bytes_max {
+            return Appended::TooLarge(self.limits.batch_bytes_max);
+        }
+        if let Some(open) = &self.open
+            && open.builder.len() + len > self.limits.batch_bytes_max
+        {
+            self.close_open();
+        }
+        let opened = self.open.is_none();
+        let open = match &mut self.open {
+            Some(open) => {
+                let after = open.builder.len() + len;
+                if after > open.reserved {
+                    // Doubling keeps reservations rare.
+                    let more = (after - open.reserved).max(open.reserved);
+                    let more = more.min(self.limits.batch_bytes_max - open.reserved);
+                    if !reserve(more) {
+                        return Appended::Full;
+                    }
+                    open.reserved += more;
+                }
+                open
+            }
+            closed => {
+                let reserved = (BatchHeader::LEN + len).max(self.limits.batch_bytes);
+                if !reserve(reserved) {
+                    return Appended::Full;
+                }
+                let Begun {
+                    created,
+                    builder,
+                    completion,
+                } = begin();
+                closed.insert(Open {
+                    builder,
+                    created,
+                    completion,
+                    reserved,
+                })
+            }
+        };
+        let before = open.builder.len();
+        let index = open.builder.count();
+        let appended = open
+            .builder
+            .append(timestamp_ms, record.key, record.value, headers);
+        if appended.is_err() {
+            // The length was checked above against the same bound.
+            return Appended::TooLarge(self.limits.batch_bytes_max);
+        }
+        let worth = |len| len >= self.limits.batch_bytes;
+        Appended::In {
+            completion: open.completion.clone(),
+            index,
+            opened,
+            worth_sending: worth(open.builder.len()) && !worth(before),
+        }
+    }
+
+    /// The next batch to send, if one may leave now: a closed one, or the open one if it is large enough, has
+    /// lingered long enough, or `hurry` is set. Batches that return from a failure go one by one, so that none
+    /// overtakes another.
+    pub fn poll_batch(&mut self, now: Instant, hurry: bool) -> Option<Batch<C>> {
+        if self.in_flight.len() >= self.limits.in_flight_max || now < self.not_before {
+            return None;
+        }
+        match self.waiting.front() {
+            Some(front) if front.attempts > 0 && !self.in_flight.is_empty() => return None,
+            Some(_) => {}
+            None => {
+                let open = self.open.as_ref()?;
+                let ready = hurry
+                    || open.builder.len() >= self.limits.batch_bytes
+                    || now >= open.created + self.limits.linger;
+                if !ready {
+                    return None;
+                }
+                self.close_open();
+            }
+        }
+        let mut batch = self.waiting.pop_front()?;
+        batch.attempts += 1;
+        if self.limits.idempotent && batch.base_sequence.is_none() {
+            batch.base_sequence = Some(self.next_sequence);
+            self.next_sequence = sequence_after(self.next_sequence, batch.record_count);
+        }
+        self.in_flight
+            .push_back((batch.ordinal, batch.completion.clone()));
+        Some(batch)
+    }
+
+    /// The batch's fate is known: it left the queue for good.
+    pub fn handle_done(&mut self, batch: &Batch<C>) {
+        self.in_flight
+            .retain(|(ordinal, _)| *ordinal != batch.ordinal);
+    }
+
+    /// The batch has to be sent again, not before the pause is over.
+    pub fn handle_retry(&mut self, now: Instant, batch: Batch<C>, pause: Duration) {
+        self.in_flight
+            .retain(|(ordinal, _)| *ordinal != batch.ordinal);
+        self.not_before = now + pause;
+        let at = self
+            .waiting
+            .partition_point(|other| other.ordinal < batch.ordinal);
+        self.waiting.insert(at, batch);
+    }
+
+    /// Whether an earlier batch than this one is still on its way: then this one may have failed only for
+    /// coming too soon.
+    #[must_use]
+    pub fn waits_for_an_earlier_one(&self, batch: &Batch<C>) -> bool {
+        let earlier = |ordinal: u64| ordinal < batch.ordinal;
+        self.waiting.iter().any(|other| earlier(other.ordinal))
+            || self.in_flight.iter().any(|(ordinal, _)| earlier(*ordinal))
+    }
+
+    /// The batches whose time is over; in flight ones are left to their request's own time.
+    pub fn poll_expired(&mut self, now: Instant) -> Vec<Batch<C>> {
+        if let Some(open) = &self.open
+            && open.created + self.limits.delivery_timeout <= now
+        {
+            self.close_open();
+        }
+        let limit = self.limits.delivery_timeout;
+        self.take_waiting(|batch| batch.created + limit <= now)
+    }
+
+    /// The producer got a new identity: sequences start again. Gives back what was sent under the old one,
+    /// since sending it again could double it.
+    ///
+    /// # Panics
+    ///
+    /// If a batch is in flight: its sequence would belong to nobody.
+    pub fn handle_new_identity(&mut self) -> Vec<Batch<C>> {
+        assert!(
+            self.in_flight.is_empty(),
+            "a new identity while batches are in flight"
+        );
+        self.next_sequence = 0;
+        self.take_waiting(|batch| batch.attempts > 0)
+    }
+
+    /// Everything that waits, as the producer gives up.
+    pub fn poll_abandoned(&mut self) -> Vec<Batch<C>> {
+        self.close_open();
+        self.waiting.drain(..).collect()
+    }
+
+    /// Closes the open batch and names the completions of all that is on its way.
+    pub fn flush(&mut self) -> Vec<C> {
+        self.close_open();
+        let in_flight = self.in_flight.iter().map(|(_, completion)| completion);
+        let waiting = self.waiting.iter().map(|batch| &batch.completion);
+        in_flight.chain(waiting).cloned().collect()
+    }
+
+    /// When to look again: the end of a linger, of a pause or of a batch's time. `None` if there is nothing
+    /// to send.
+    #[must_use]
+    pub fn poll_deadline(&self) -> Option<Instant> {
+        let oldest = self.waiting.front().map(|batch| batch.created);
+        let oldest = oldest.or_else(|| self.open.as_ref().map(|open| open.created))?;
+        let expiry = oldest + self.limits.delivery_timeout;
+        let blocked = self.in_flight.len() >= self.limits.in_flight_max
+            || self
+                .waiting
+                .front()
+                .is_some_and(|b| b.attempts > 0 && !self.in_flight.is_empty());
+        let sending = match (&self.open, self.waiting.is_empty()) {
+            // An answer will come and wake whoever waits.
+            _ if blocked => None,
+            (Some(open), true) => Some((open.created + self.limits.linger).max(self.not_before)),
+            _ => Some(self.not_before),
+        };
+        earlier(Some(expiry), sending)
+    }
+
+    /// Whether nothing is open or waiting. What is in flight may still return.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.open.is_none() && self.waiting.is_empty()
+    }
+
+    fn close_open(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let Some(record_count) = NonZeroU32::new(open.builder.count()) else {
+            unreachable!("a batch is opened for a record");
+        };
+        self.waiting.push_back(Batch {
+            content: Content::Unsealed(open.builder),
+            completion: open.completion,
+            record_count: record_count.get(),
+            base_sequence: None,
+            attempts: 0,
+            reserved: open.reserved,
+            created: open.created,
+            ordinal: self.next_ordinal,
+        });
+        self.next_ordinal += 1;
+    }
+
+    fn take_waiting(&mut self, mut take: impl FnMut(&Batch<C>) -> bool) -> Vec<Batch<C>> {
+        let all = std::mem::take(&mut self.waiting);
+        let (taken, kept) = all
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|batch| take(batch));
+        self.waiting = kept;
+        taken.into()
+    }
+}
+
+/// The sequence that follows `count` records from `sequence` on; it wraps to 0 behind `i32::MAX`.
+fn sequence_after(sequence: i32, count: u32) -> i32 {
+    let next = i64::from(sequence) + i64::from(count);
+    let period = i64::from(i32::MAX) + 1;
+    i32::try_from(next % period).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::record::BatchOptions;
+
+    use super::*;
+
+    type Queue = PartitionQueue<u32>;
+
+    fn at(ms: u64) -> Instant {
+        Instant::after_start(Duration::from_millis(ms))
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            batch_bytes: 200,
+            batch_bytes_max: 400,
+            linger: Duration::from_millis(5),
+            delivery_timeout: Duration::from_secs(2),
+            in_flight_max: 5,
+            idempotent: true,
+        }
+    }
+
+    fn append(queue: &mut Queue, ms: u64, value: &[u8]) -> Appended<u32> {
+        let open = queue.open.as_ref().map_or(0, |open| open.builder.len());
+        // A batch is known by the ordinal it will have.
+        let fits = open == 0 || open + value.len() + 30 <= queue.limits.batch_bytes_max;
+        let completion = queue.next_ordinal as u32 + u32::from(!fits);
+        let begin = || Begun {
+            created: at(ms),
+            builder: BatchBuilder::new(Vec::new(), BatchOptions::new()),
+            completion,
+        };
+        queue.append(0, &Record::of(value), |_| true, begin)
+    }
+
+    fn fill(queue: &mut Queue, batches: usize) {
+        for _ in 0..batches {
+            append(queue, 0, &[0; 300]);
+        }
+    }
+
+    fn sent(queue: &mut Queue, count: usize) -> Vec<Batch<u32>> {
+        let batches: Vec<_> = std::iter::from_fn(|| queue.poll_batch(at(10), true))
+            .take(count)
+            .collect();
+        assert_eq!(batches.len(), count);
+        batches
+    }
+
+    #[test]
+    fn a_batch_leaves_when_it_is_large_or_has_lingered() {
+        let mut queue = Queue::new(limits());
+        let appended = append(&mut queue, 0, b"a");
+        assert!(matches!(
+            appended,
+            Appended::In {
+                index: 0,
+                opened: true,
+                worth_sending: false,
+                ..
+            }
+        ));
+        assert!(queue.poll_batch(at(4), false).is_none());
+        assert_eq!(queue.poll_deadline(), Some(at(5)));
+        let batch = queue.poll_batch(at(5), false).unwrap();
+        assert_eq!((batch.record_count, batch.base_sequence), (1, Some(0)));
+        append(&mut queue, 6, &[0; 50]);
+        let appended = append(&mut queue, 6, &[0; 100]);
+        assert!(matches!(
+            appended,
+            Appended::In {
+                index: 1,
+                opened: false,
+                worth_sending: true,
+                ..
+            }
+        ));
+        let batch = queue.poll_batch(at(6), false).unwrap();
+        assert_eq!((batch.record_count, batch.base_sequence), (2, Some(1)));
+        assert_eq!(queue.poll_deadline(), None);
+    }
+
+    #[test]
+    fn a_batch_that_cannot_leave_grows_up_to_the_limit_and_then_the_next_begins() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 5);
+        let in_flight = sent(&mut queue, 5);
+        append(&mut queue, 0, &[0; 250]);
+        let appended = append(&mut queue, 0, &[0; 10]);
+        assert!(matches!(
+            appended,
+            Appended::In {
+                index: 1,
+                opened: false,
+                ..
+            }
+        ));
+        assert!(
+            queue.poll_batch(at(100), true).is_none(),
+            "five are in flight"
+        );
+        let appended = append(&mut queue, 0, &[0; 200]);
+        assert!(matches!(
+            appended,
+            Appended::In {
+                index: 0,
+                opened: true,
+                ..
+            }
+        ));
+        queue.handle_done(&in_flight[0]);
+        assert_eq!(queue.poll_batch(at(100), false).unwrap().record_count, 2);
+    }
+
+    #[test]
+    fn batches_that_return_keep_order_and_sequence() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 4);
+        let mut batches = sent(&mut queue, 3);
+        let third = batches.pop().unwrap();
+        assert!(queue.waits_for_an_earlier_one(&third));
+        queue.handle_retry(at(20), third, Duration::from_millis(100));
+        for batch in batches.into_iter().rev() {
+            queue.handle_retry(at(20), batch, Duration::from_millis(100));
+        }
+        assert!(queue.poll_batch(at(119), true).is_none(), "the pause");
+        let mut sequences = Vec::new();
+        for left in [2, 1, 0] {
+            let batch = queue.poll_batch(at(120), true).unwrap();
+            if left > 0 {
+                assert!(queue.poll_batch(at(120), true).is_none(), "one by one");
+            }
+            assert!(!queue.waits_for_an_earlier_one(&batch));
+            sequences.push(batch.base_sequence.unwrap());
+            queue.handle_done(&batch);
+        }
+        assert_eq!(sequences, [0, 1, 2]);
+        assert_eq!(
+            queue.poll_batch(at(120), true).unwrap().base_sequence,
+            Some(3)
+        );
+    }
+
+    #[test]
+    fn a_batch_expires_with_its_time_even_while_it_is_open() {
+        let mut queue = Queue::new(limits());
+        append(&mut queue, 0, b"a");
+        assert!(queue.poll_expired(at(1999)).is_empty());
+        let expired = queue.poll_expired(at(2000));
+        assert_eq!(expired.len(), 1);
+        assert_eq!(expired[0].attempts, 0);
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn a_new_identity_gives_up_what_may_be_written_and_renumbers_the_rest() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 3);
+        for batch in sent(&mut queue, 2) {
+            queue.handle_retry(at(10), batch, Duration::ZERO);
+        }
+        let given_up = queue.handle_new_identity();
+        assert_eq!(
+            given_up
+                .iter()
+                .map(|batch| batch.base_sequence)
+                .collect::<Vec<_>>(),
+            [Some(0), Some(1)]
+        );
+        assert_eq!(
+            queue.poll_batch(at(10), true).unwrap().base_sequence,
+            Some(0)
+        );
+    }
+
+    #[test]
+    fn too_large_and_full_change_nothing() {
+        let mut queue = Queue::new(limits());
+        assert!(matches!(
+            append(&mut queue, 0, &[0; 400]),
+            Appended::TooLarge(400)
+        ));
+        let begin = || unreachable!("no batch is begun without room");
+        let full = queue.append(0, &Record::of(b"a"), |_| false, begin);
+        assert!(matches!(full, Appended::Full));
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn flush_closes_and_names_all_that_is_on_its_way() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 3);
+        let _in_flight = sent(&mut queue, 1);
+        assert_eq!(queue.flush(), [0, 1, 2]);
+        assert!(
+            queue.poll_batch(at(0), false).is_some(),
+            "no lingering behind a flush"
+        );
+    }
+
+    #[test]
+    fn sequences_wrap_to_zero() {
+        assert_eq!(sequence_after(0, 5), 5);
+        assert_eq!(sequence_after(i32::MAX, 1), 0);
+        assert_eq!(sequence_after(i32::MAX - 1, 3), 1);
+    }
+}

@@ -1,0 +1,121 @@
+//! What all messages have in common, and what ties a request to its response and its key.
+
+use bytes::Bytes;
+
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+use crate::generated::ApiKey;
+use crate::version::VersionRange;
+use crate::wire::{Reader, Writer};
+
+/// A message of the protocol: a request, a response, a header, or a record of one of Kafka's own
+/// topics.
+pub trait Message: Default {
+    /// The name in Kafka's specs, such as `FetchRequest`.
+    const NAME: &'static str;
+    /// The versions that exist.
+    const VERSIONS: VersionRange;
+    /// The first flexible version, from which on the message has tagged fields; `i16::MAX` if there
+    /// is none.
+    const FIRST_FLEXIBLE: i16;
+
+    /// Reads the fields of a version that exists, over the defaults of a new message.
+    /// [`decode`](Self::decode) is what callers want: it checks the version first and names the
+    /// message in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError>;
+
+    /// Writes the fields of a version that exists. [`encode`](Self::encode) is what callers want: it
+    /// checks the version first and names the message in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError>;
+
+    /// Reads a message of this version where the reader stands, and leaves the reader behind it.
+    ///
+    /// Fields that the version does not have get their defaults. Strings and bytes are slices of the
+    /// reader's bytes, which live as long as the last of them.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such version, or the bytes are not a message of it.
+    fn decode(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+        let mut message = Self::default();
+        let read = if Self::VERSIONS.contains(version) {
+            message.read(r, version)
+        } else {
+            Err(r.error(DecodeErrorKind::UnsupportedVersion, ""))
+        };
+        match read {
+            Ok(()) => Ok(message),
+            Err(error) => Err(error.in_message(Self::NAME, version)),
+        }
+    }
+
+    /// Appends the message in this version.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such version, a field is set that the version lacks and that must not be
+    /// dropped, a field is null that must not be, something is longer than the protocol can say, or
+    /// the unknown tagged fields are not in order. What was written until then stays in the writer.
+    fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
+        let written = if Self::VERSIONS.contains(version) {
+            self.write(w, version)
+        } else {
+            Err(EncodeError::new(EncodeErrorKind::UnsupportedVersion, ""))
+        };
+        written.map_err(|error| error.in_message(Self::NAME, version))
+    }
+
+    /// Reads a message that is all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode), and if bytes are left over.
+    fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let message = Self::decode(&mut r, version)?;
+        r.finish()
+            .map_err(|error| error.in_message(Self::NAME, version))?;
+        Ok(message)
+    }
+
+    /// The bytes of the message in this version.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn to_bytes(&self, version: i16) -> Result<Bytes, EncodeError> {
+        let mut w = Writer::new();
+        self.encode(&mut w, version)?;
+        Ok(w.into_bytes())
+    }
+
+    /// Whether this version is flexible, that is has tagged fields and compact lengths.
+    #[must_use]
+    fn is_flexible(version: i16) -> bool {
+        version >= Self::FIRST_FLEXIBLE
+    }
+}
+
+/// A request: a message with an API key, and the response that it gets.
+pub trait Request: Message {
+    /// The key that tells the broker what is asked.
+    const KEY: ApiKey;
+    /// What comes back, in the same version.
+    type Response: Message;
+}
+
+/// A record that Kafka keeps in a topic of its own: a coordinator's key or value, a record of the
+/// metadata log or of the remote log metadata.
+///
+/// On disk a number says which of a topic's record types follows; how it is framed differs by topic.
+pub trait TypedRecord: Message {
+    /// The number of the type, unique within its topic; a coordinator's key and value share it.
+    const TYPE_ID: i16;
+}

@@ -1,0 +1,32 @@
+//! The largest of everything. Whatever is read is checked against these before memory is taken.
+//!
+//! How deep structs nest is fixed by the messages themselves: none contains itself, so no input can
+//! make a decoder recurse further.
+
+/// Bytes of a string, whether its length is an int16 or a varint.
+pub const MAX_STRING_LEN: usize = i16::MAX as usize;
+
+/// Elements of an array. Kafka refuses longer ones since 4.4.
+pub const MAX_ARRAY_LEN: usize = 1_000_000;
+
+/// Tagged fields of one struct. Kafka refuses more since 4.4.
+pub const MAX_TAGGED_FIELDS: usize = 10_000;
+
+/// Bytes of a `bytes` or `records` field: what an int32, or a varint of the length plus one, can say.
+pub const MAX_BYTES_LEN: usize = i32::MAX as usize - 1;
+
+/// Bytes of a varint of 32 bits.
+pub const MAX_VARINT_LEN: usize = 5;
+
+/// How many bytes of memory an array may take in advance for each byte that is left to read.
+///
+/// An array that turns out to be larger grows as its elements are read, each of them paid for by
+/// bytes that are there.
+pub const PREALLOCATION_FACTOR: usize = 4;
+
+/// The default for the largest frame that a peer may send, in bytes without the size: what Kafka's
+/// brokers accept unless `socket.request.max.bytes` says otherwise.
+pub const DEFAULT_MAX_FRAME_LEN: usize = 100 * 1024 * 1024;
+
+/// From this many bytes on a `records` field is handed over as a chunk of its own, not copied.
+pub const SPLICE_FROM: usize = 4 * 1024;

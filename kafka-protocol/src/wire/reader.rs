@@ -1,0 +1,615 @@
+//! A cursor over the bytes of a message that gives out values, or an error that says where.
+//!
+//! Every method takes the name of the field that is read; only errors use it.
+
+use bytes::{Buf as _, Bytes};
+use bytestring::ByteString;
+
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::uuid::Uuid;
+use crate::wire::limits::{MAX_ARRAY_LEN, MAX_STRING_LEN, PREALLOCATION_FACTOR};
+use crate::wire::varint::{self, Varint};
+
+/// A cursor over the bytes of one frame or message.
+///
+/// Strings and bytes that it gives out are slices of those bytes and keep all of them alive. Lengths
+/// are int16 or int32 in old versions, and varints of the length plus one where `flexible`.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    rest: Bytes,
+    len: usize,
+}
+
+impl Reader {
+    /// A reader at the start of `bytes`.
+    #[must_use]
+    pub fn new(bytes: Bytes) -> Self {
+        let len = bytes.len();
+        Self { rest: bytes, len }
+    }
+
+    /// How many bytes have been read.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The bytes that are left.
+    #[must_use]
+    pub fn rest(&self) -> &Bytes {
+        &self.rest
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    ///
+    /// If bytes are left over.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.remaining() {
+            0 => Ok(()),
+            count => Err(self.error(DecodeErrorKind::TrailingBytes { count }, "")),
+        }
+    }
+
+    /// Reads a boolean: any byte but 0 is true.
+    ///
+    /// # Errors
+    ///
+    /// If no byte is left.
+    pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        Ok(self.array::<1>(field)? != [0])
+    }
+
+    /// Reads an int8.
+    ///
+    /// # Errors
+    ///
+    /// If no byte is left.
+    pub fn i8(&mut self, field: &'static str) -> Result<i8, DecodeError> {
+        Ok(i8::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads an int16.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn i16(&mut self, field: &'static str) -> Result<i16, DecodeError> {
+        Ok(i16::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a uint16.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
+        Ok(u16::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads an int32.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
+        Ok(i32::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a uint32.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        Ok(u32::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads an int64.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn i64(&mut self, field: &'static str) -> Result<i64, DecodeError> {
+        Ok(i64::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a float64. All bit patterns are kept.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn f64(&mut self, field: &'static str) -> Result<f64, DecodeError> {
+        Ok(f64::from_be_bytes(self.array(field)?))
+    }
+
+    /// Reads a uuid.
+    ///
+    /// # Errors
+    ///
+    /// If too few bytes are left.
+    pub fn uuid(&mut self, field: &'static str) -> Result<Uuid, DecodeError> {
+        Ok(Uuid::from_bytes(self.array(field)?))
+    }
+
+    /// Reads an unsigned varint of at most 32 bits.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes end within it, or it has more than 32 bits or five bytes.
+    pub fn unsigned_varint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        match varint::get(&self.rest) {
+            Varint::Value(value, len) => {
+                self.rest.advance(len);
+                Ok(value)
+            }
+            Varint::Truncated => Err(self.truncated(self.remaining() + 1, field)),
+            Varint::TooLong => Err(self.error(DecodeErrorKind::InvalidVarint, field)),
+        }
+    }
+
+    /// Reads a string into `into`.
+    ///
+    /// # Errors
+    ///
+    /// If it is null, longer than [`MAX_STRING_LEN`], longer than what is left, or not UTF-8.
+    pub fn string(
+        &mut self,
+        into: &mut ByteString,
+        flexible: bool,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let start = self.position();
+        match self.string_len(flexible, field)? {
+            Some(len) => *into = self.string_of(len, start, field)?,
+            None => return Err(unexpected_null(start, field)),
+        }
+        Ok(())
+    }
+
+    /// Reads a string or, where `nullable`, null into `into`.
+    ///
+    /// # Errors
+    ///
+    /// As [`string`](Self::string), except that null is one only where it is not `nullable`.
+    pub fn nullable_string(
+        &mut self,
+        into: &mut Option<ByteString>,
+        flexible: bool,
+        nullable: bool,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let start = self.position();
+        match self.string_len(flexible, field)? {
+            Some(len) => *into = Some(self.string_of(len, start, field)?),
+            None if nullable => *into = None,
+            None => return Err(unexpected_null(start, field)),
+        }
+        Ok(())
+    }
+
+    /// Reads bytes, or records, which look the same, into `into`.
+    ///
+    /// # Errors
+    ///
+    /// If they are null or longer than what is left.
+    pub fn bytes(
+        &mut self,
+        into: &mut Bytes,
+        flexible: bool,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let start = self.position();
+        match self.long_len(flexible, field)? {
+            Some(len) => *into = self.take(len, field)?,
+            None => return Err(unexpected_null(start, field)),
+        }
+        Ok(())
+    }
+
+    /// Reads bytes, or records, or, where `nullable`, null into `into`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), except that null is one only where it is not `nullable`.
+    pub fn nullable_bytes(
+        &mut self,
+        into: &mut Option<Bytes>,
+        flexible: bool,
+        nullable: bool,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let start = self.position();
+        match self.long_len(flexible, field)? {
+            Some(len) => *into = Some(self.take(len, field)?),
+            None if nullable => *into = None,
+            None => return Err(unexpected_null(start, field)),
+        }
+        Ok(())
+    }
+
+    /// Reads the next `len` bytes as they are, without copying them.
+    ///
+    /// # Errors
+    ///
+    /// If fewer are left.
+    pub fn take(&mut self, len: usize, field: &'static str) -> Result<Bytes, DecodeError> {
+        if len > self.remaining() {
+            return Err(self.truncated(len, field));
+        }
+        Ok(self.rest.split_to(len))
+    }
+
+    /// Reads the count of an array; `None` where `nullable` and null.
+    ///
+    /// # Errors
+    ///
+    /// If it is null but not `nullable`, or claims more elements than there are bytes left or than
+    /// [`MAX_ARRAY_LEN`].
+    pub fn array_len(
+        &mut self,
+        flexible: bool,
+        nullable: bool,
+        field: &'static str,
+    ) -> Result<Option<usize>, DecodeError> {
+        let start = self.position();
+        match self.long_len(flexible, field)? {
+            Some(count) if count > MAX_ARRAY_LEN || count > self.remaining() => {
+                let remaining = self.remaining();
+                let kind = DecodeErrorKind::TooManyElements { count, remaining };
+                Err(DecodeError::new(kind, start, field))
+            }
+            None if !nullable => Err(unexpected_null(start, field)),
+            len => Ok(len),
+        }
+    }
+
+    /// For how many elements of `size` bytes in memory to make room, of `count` claimed ones: no
+    /// more than a few times the bytes that are left.
+    #[must_use]
+    pub fn room(&self, count: usize, size: usize) -> usize {
+        count.min(self.remaining().saturating_mul(PREALLOCATION_FACTOR) / size.max(1))
+    }
+
+    /// Reads an array of structs into `into`, which must be empty; each struct by `read`, from its
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// As [`array_len`](Self::array_len), and those of `read`.
+    pub fn structs<T: Default>(
+        &mut self,
+        into: &mut Vec<T>,
+        flexible: bool,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+        self.elements(into, count, field, version, read)
+    }
+
+    /// Reads an array of structs or, where `nullable`, null into `into`; each struct by `read`, from
+    /// its default.
+    ///
+    /// # Errors
+    ///
+    /// As [`array_len`](Self::array_len), and those of `read`.
+    pub fn nullable_structs<T: Default>(
+        &mut self,
+        into: &mut Option<Vec<T>>,
+        flexible: bool,
+        nullable: bool,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        match self.array_len(flexible, nullable, field)? {
+            Some(count) => {
+                let into = into.insert(Vec::new());
+                self.elements(into, count, field, version, read)
+            }
+            None => {
+                *into = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads a struct or, where `nullable`, null into `into`; the struct by `read`, from its default.
+    /// Where it is nullable, an int8 stands before it, which is negative for null.
+    ///
+    /// # Errors
+    ///
+    /// If no byte is left, and those of `read`.
+    pub fn nullable_struct<T: Default>(
+        &mut self,
+        into: &mut Option<T>,
+        nullable: bool,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        if nullable && self.i8(field)? < 0 {
+            *into = None;
+            return Ok(());
+        }
+        read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
+    }
+
+    /// Reads a struct or null into `into`, in a tagged field: there the marker before it is a varint,
+    /// 0 for null and 1 for a struct.
+    ///
+    /// # Errors
+    ///
+    /// If the marker is neither 0 nor 1, and those of `read`.
+    pub fn nullable_struct_in_tag<T: Default>(
+        &mut self,
+        into: &mut Option<T>,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        let start = self.position();
+        match self.unsigned_varint(field)? {
+            0 => {
+                *into = None;
+                Ok(())
+            }
+            1 => {
+                read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
+            }
+            marker => {
+                let kind = DecodeErrorKind::InvalidMarker { marker };
+                Err(DecodeError::new(kind, start, field))
+            }
+        }
+    }
+
+    /// An error of this kind in `field`, where the reader stands.
+    #[cold]
+    #[must_use]
+    pub fn error(&self, kind: DecodeErrorKind, field: &'static str) -> DecodeError {
+        DecodeError::new(kind, self.position(), field)
+    }
+
+    fn elements<T: Default>(
+        &mut self,
+        into: &mut Vec<T>,
+        count: usize,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        into.reserve_exact(self.room(count, size_of::<T>()));
+        for index in 0..count {
+            into.push(T::default());
+            if let Some(element) = into.last_mut()
+                && let Err(error) = read(element, self, version)
+            {
+                return Err(error.within_element(field, index));
+            }
+        }
+        Ok(())
+    }
+
+    fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
+        match self.rest.first_chunk::<N>() {
+            Some(&chunk) => {
+                self.rest.advance(N);
+                Ok(chunk)
+            }
+            None => Err(self.truncated(N, field)),
+        }
+    }
+
+    /// The length of a string; `None` if it is null.
+    fn string_len(
+        &mut self,
+        flexible: bool,
+        field: &'static str,
+    ) -> Result<Option<usize>, DecodeError> {
+        if flexible {
+            return Ok(compact(self.unsigned_varint(field)?));
+        }
+        let start = self.position();
+        let length = self.i16(field)?;
+        plain(i32::from(length), start, field)
+    }
+
+    /// The length of bytes, or the count of an array; `None` if it is null.
+    fn long_len(
+        &mut self,
+        flexible: bool,
+        field: &'static str,
+    ) -> Result<Option<usize>, DecodeError> {
+        if flexible {
+            return Ok(compact(self.unsigned_varint(field)?));
+        }
+        let start = self.position();
+        let length = self.i32(field)?;
+        plain(length, start, field)
+    }
+
+    /// Whether null stands where an array might; it is taken then.
+    fn take_null(&mut self, flexible: bool) -> bool {
+        let null: &[u8] = if flexible { &[0] } else { &[0xff; 4] };
+        let is_null = self.rest.starts_with(null);
+        if is_null {
+            self.rest.advance(null.len());
+        }
+        is_null
+    }
+
+    fn string_of(
+        &mut self,
+        len: usize,
+        start: usize,
+        field: &'static str,
+    ) -> Result<ByteString, DecodeError> {
+        if len > MAX_STRING_LEN {
+            let kind = DecodeErrorKind::StringTooLong { length: len };
+            return Err(DecodeError::new(kind, start, field));
+        }
+        match ByteString::try_from(self.take(len, field)?) {
+            Ok(string) => Ok(string),
+            Err(_) => Err(DecodeError::new(DecodeErrorKind::InvalidUtf8, start, field)),
+        }
+    }
+
+    #[cold]
+    fn truncated(&self, needed: usize, field: &'static str) -> DecodeError {
+        let remaining = self.remaining();
+        self.error(DecodeErrorKind::Truncated { needed, remaining }, field)
+    }
+}
+
+/// Methods for arrays of values of a fixed size: the bytes are checked and taken at once.
+macro_rules! fixed_size_arrays {
+    ($($all:ident, $nullable:ident, $type:ty, $size:literal, $what:literal, $from:expr;)*) => {
+        impl Reader {
+            $(
+                #[doc = concat!("Reads an array of ", $what, " into `into`.")]
+                ///
+                /// # Errors
+                ///
+                /// As [`array_len`](Self::array_len), and if the bytes end before the array.
+                pub fn $all(
+                    &mut self,
+                    into: &mut Vec<$type>,
+                    flexible: bool,
+                    field: &'static str,
+                ) -> Result<(), DecodeError> {
+                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+                    let len = count * $size;
+                    let Some(bytes) = self.rest.get(..len) else {
+                        return Err(self.truncated(len, field));
+                    };
+                    let (chunks, _) = bytes.as_chunks::<$size>();
+                    *into = chunks.iter().copied().map($from).collect();
+                    self.rest.advance(len);
+                    Ok(())
+                }
+
+                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null into `into`.")]
+                ///
+                /// # Errors
+                ///
+                /// As [`array_len`](Self::array_len), and if the bytes end before the array.
+                pub fn $nullable(
+                    &mut self,
+                    into: &mut Option<Vec<$type>>,
+                    flexible: bool,
+                    nullable: bool,
+                    field: &'static str,
+                ) -> Result<(), DecodeError> {
+                    if nullable && self.take_null(flexible) {
+                        *into = None;
+                        return Ok(());
+                    }
+                    self.$all(into.insert(Vec::new()), flexible, field)
+                }
+            )*
+        }
+    };
+}
+
+fixed_size_arrays! {
+    bools, nullable_bools, bool, 1, "booleans", |byte: [u8; 1]| byte != [0];
+    i8s, nullable_i8s, i8, 1, "int8", i8::from_be_bytes;
+    i16s, nullable_i16s, i16, 2, "int16", i16::from_be_bytes;
+    u16s, nullable_u16s, u16, 2, "uint16", u16::from_be_bytes;
+    i32s, nullable_i32s, i32, 4, "int32", i32::from_be_bytes;
+    u32s, nullable_u32s, u32, 4, "uint32", u32::from_be_bytes;
+    i64s, nullable_i64s, i64, 8, "int64", i64::from_be_bytes;
+    f64s, nullable_f64s, f64, 8, "float64", f64::from_be_bytes;
+    uuids, nullable_uuids, Uuid, 16, "uuids", Uuid::from_bytes;
+}
+
+/// Methods for arrays of values that say their own length. None of them can be null.
+macro_rules! sized_arrays {
+    ($($all:ident, $nullable:ident, $one:ident, $type:ty, $what:literal;)*) => {
+        impl Reader {
+            $(
+                #[doc = concat!("Reads an array of ", $what, " into `into`, which must be empty.")]
+                ///
+                /// # Errors
+                ///
+                /// As [`array_len`](Self::array_len), and as for each element.
+                pub fn $all(
+                    &mut self,
+                    into: &mut Vec<$type>,
+                    flexible: bool,
+                    field: &'static str,
+                ) -> Result<(), DecodeError> {
+                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+                    into.reserve_exact(self.room(count, size_of::<$type>()));
+                    for index in 0..count {
+                        let mut element = <$type>::new();
+                        if let Err(error) = self.$one(&mut element, flexible, "") {
+                            return Err(error.within_element(field, index));
+                        }
+                        into.push(element);
+                    }
+                    Ok(())
+                }
+
+                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null into `into`.")]
+                ///
+                /// # Errors
+                ///
+                /// As [`array_len`](Self::array_len), and as for each element.
+                pub fn $nullable(
+                    &mut self,
+                    into: &mut Option<Vec<$type>>,
+                    flexible: bool,
+                    nullable: bool,
+                    field: &'static str,
+                ) -> Result<(), DecodeError> {
+                    if nullable && self.take_null(flexible) {
+                        *into = None;
+                        return Ok(());
+                    }
+                    self.$all(into.insert(Vec::new()), flexible, field)
+                }
+            )*
+        }
+    };
+}
+
+sized_arrays! {
+    strings, nullable_strings, string, ByteString, "strings";
+    byte_strings, nullable_byte_strings, bytes, Bytes, "bytes";
+}
+
+/// How a struct reads its fields, over its default.
+type Read<T> = fn(&mut T, &mut Reader, i16) -> Result<(), DecodeError>;
+
+/// A length that stands as a varint of the length plus one, 0 for null.
+fn compact(length_and_one: u32) -> Option<usize> {
+    length_and_one.checked_sub(1).map(|length| length as usize)
+}
+
+/// A length that stands as it is, -1 for null.
+fn plain(length: i32, start: usize, field: &'static str) -> Result<Option<usize>, DecodeError> {
+    match usize::try_from(length) {
+        Ok(length) => Ok(Some(length)),
+        Err(_) if length == -1 => Ok(None),
+        Err(_) => {
+            let kind = DecodeErrorKind::NegativeLength { length };
+            Err(DecodeError::new(kind, start, field))
+        }
+    }
+}
+
+#[cold]
+fn unexpected_null(start: usize, field: &'static str) -> DecodeError {
+    DecodeError::new(DecodeErrorKind::UnexpectedNull, start, field)
+}

@@ -1,0 +1,107 @@
+"""Where each foreign client lives: its packages, fetched once into a cache folder.
+
+An environment that is ready carries a stamp of what it was made from; a half-made one does not, and
+is made anew.
+"""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+CACHE = pathlib.Path(os.environ.get("KAFKA_CLIENTS_DIR") or TARGET / "foreign-clients")
+
+PYTHON_PACKAGES = {
+    # The codecs are packages of their own for this client.
+    "kafka-python": ["kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0"],
+    "confluent": ["confluent-kafka==2.16.1"],
+}
+COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+
+class NotAvailable(Exception):
+    """This machine cannot make the environment; the text says what it lacks."""
+
+
+def need(program):
+    if shutil.which(program) is None:
+        raise NotAvailable(f"{program} is not installed")
+
+
+def python(name):
+    """A Python with the packages of one client: the path of the interpreter."""
+
+    def make(folder):
+        run([sys.executable, "-m", "venv", str(folder)])
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        run([*pip, "--disable-pip-version-check", "--only-binary", ":all:", *PYTHON_PACKAGES[name]])
+
+    folder = prepared(name, " ".join(PYTHON_PACKAGES[name]), make)
+    return str(folder / "bin" / "python")
+
+
+def java():
+    """The compiled Java story: its class path."""
+    need("javac")
+    need("mvn")
+    pom, source = HERE / "java" / "pom.xml", HERE / "java" / "Story.java"
+
+    def make(folder):
+        jars = folder / "jars"
+        copy = [COPY_JARS, "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+        run(["mvn", "--quiet", "--batch-mode", "-f", str(pom), *copy])
+        run(["javac", "-d", str(folder / "classes"), "-cp", f"{jars}/*", str(source)])
+
+    folder = prepared("java", pom.read_text() + source.read_text(), make)
+    return f"{folder / 'classes'}:{folder / 'jars'}/*"
+
+
+def kafka_tools():
+    """The program that runs Kafka's own tools, built from this repository."""
+    need("cargo")
+    need("java")
+    run(["cargo", "build", "--quiet", "-p", "kafka-testcontainers", "--bin", "kafka-tools"])
+    return str(TARGET / "debug" / "kafka-tools")
+
+
+def prepared(name, recipe, make):
+    """The folder of an environment, made if its stamp is not that of the recipe."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder, stamp = CACHE / name, hashlib.sha256(recipe.encode()).hexdigest()
+    with open(CACHE / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp_file = folder / "stamp"
+        if not (stamp_file.is_file() and stamp_file.read_text() == stamp):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            stamp_file.write_text(stamp)
+    return folder
+
+
+def run(command, **options):
+    """Runs a step of making an environment; its failure makes the client not available."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=600,
+            text=True,
+            cwd=options.pop("cwd", ROOT),
+            **options,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotAvailable(f"{command[0]} took longer than {error.timeout:.0f} s") from error
+    except OSError as error:
+        raise NotAvailable(f"cannot run {command[0]}: {error}") from error
+    if done.returncode != 0:
+        last = " ".join(done.stdout.split()[-40:])
+        raise NotAvailable(f"`{' '.join(command)}` failed: {last}")

@@ -1,0 +1,160 @@
+"""confluent-kafka, and in it librdkafka, the client written in C."""
+
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import story
+
+
+class Confluent(story.Adapter):
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def create(self, topic, partitions):
+        try:
+            wanted = NewTopic(topic, partitions, 1)
+            [created] = self.admin.create_topics([wanted], request_timeout=20).values()
+            created.result(30)
+        except KafkaException as error:
+            raise story.Refused(str(error)) from error
+        except ValueError as error:
+            # librdkafka looks at the number of partitions itself.
+            raise story.Refused(f"partition count: {error}") from error
+
+    def partition_count(self, topic):
+        # All topics: asking for one by name could create it.
+        found = self.admin.list_topics(timeout=20).topics.get(topic)
+        return 0 if found is None else len(found.partitions)
+
+    def produce(self, topic, codec, records):
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "acks": "all",
+                "enable.idempotence": True,
+                "compression.type": codec,
+                "linger.ms": 20,
+            }
+        )
+        acknowledged = [None] * len(records)
+        errors = []
+
+        def delivered(number):
+            def callback(error, message):
+                if error is not None:
+                    errors.append(error)
+                else:
+                    acknowledged[number] = (message.partition(), message.offset())
+
+            return callback
+
+        for number, record in enumerate(records):
+            producer.produce(
+                topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=record.partition,
+                timestamp=record.timestamp_ms,
+                on_delivery=delivered(number),
+            )
+        left = producer.flush(30)
+        story.check(left == 0, f"{left} records were not acknowledged in time")
+        story.check(not errors, f"{len(errors)} records failed, the first with {errors[:1]}")
+        return acknowledged
+
+    def read(self, topic, count):
+        consumer = self.consumer("reader-without-group")
+        consumer.assign(
+            [
+                TopicPartition(topic, partition, OFFSET_BEGINNING)
+                for partition in range(story.PARTITIONS)
+            ]
+        )
+        reads, deadline = [], time.monotonic() + story.PATIENCE
+        while len(reads) < count and time.monotonic() < deadline:
+            reads.extend(reads_of(consumer.consume(1000, 0.5)))
+        # Nothing may follow.
+        reads.extend(reads_of(consumer.consume(1000, 0.3)))
+        consumer.close()
+        return reads
+
+    def bounds(self, topic, partition):
+        consumer = self.consumer("bounds")
+        wanted = TopicPartition(topic, partition)
+        bounds = consumer.get_watermark_offsets(wanted, timeout=20, cached=False)
+        consumer.close()
+        return bounds
+
+    def offset_at(self, topic, partition, timestamp_ms):
+        consumer = self.consumer("times")
+        wanted = TopicPartition(topic, partition, timestamp_ms)
+        [found] = consumer.offsets_for_times([wanted], timeout=20)
+        consumer.close()
+        return None if found.offset < 0 else found.offset
+
+    def member(self, group, topic, name):
+        return Member(self.consumer(group, **{"client.id": name}), topic)
+
+    def delete(self, topic):
+        [deleted] = self.admin.delete_topics([topic], request_timeout=20).values()
+        deleted.result(30)
+
+    def consumer(self, group, **settings):
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "check.crcs": True,
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 500,
+                **settings,
+            }
+        )
+
+
+class Member(story.Member):
+    def __init__(self, consumer, topic):
+        self.consumer = consumer
+        self.consumer.subscribe([topic])
+
+    def poll(self, seconds):
+        return reads_of(self.consumer.consume(20, seconds))
+
+    def assigned(self):
+        return {partition.partition for partition in self.consumer.assignment()}
+
+    def commit(self):
+        try:
+            self.consumer.commit(asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._NO_OFFSET:
+                raise
+
+    def close(self):
+        self.consumer.close()
+
+
+def reads_of(messages):
+    reads = []
+    for message in messages:
+        if message.error() is not None:
+            raise KafkaException(message.error())
+        kind, timestamp_ms = message.timestamp()
+        story.check(kind == TIMESTAMP_CREATE_TIME, f"timestamp of kind {kind}")
+        headers = tuple(message.headers() or ())
+        record = story.Record(
+            message.partition(), message.key(), message.value(), headers, timestamp_ms
+        )
+        reads.append(story.Read(message.partition(), message.offset(), record))
+    return reads
+
+
+if __name__ == "__main__":
+    story.tell(Confluent, "confluent")

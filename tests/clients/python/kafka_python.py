@@ -1,0 +1,144 @@
+"""kafka-python, the client written in Python."""
+
+import time
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+import story
+
+
+class KafkaPython(story.Adapter):
+    limits = (story.NULL_HEADER, story.NOTHING)
+
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+        self.admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+
+    def create(self, topic, partitions):
+        try:
+            self.admin.create_topics([NewTopic(topic, partitions, 1)], timeout_ms=20_000)
+        except KafkaError as error:
+            raise story.Refused(f"{type(error).__name__}: {error}") from error
+
+    def partition_count(self, topic):
+        try:
+            [description] = self.admin.describe_topics([topic])
+        except UnknownTopicOrPartitionError:
+            return 0
+        return len(description["partitions"])
+
+    def produce(self, topic, codec, records):
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            acks="all",
+            compression_type=None if codec == "none" else codec,
+            linger_ms=20,
+        )
+        futures = [
+            producer.send(
+                topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=record.partition,
+                timestamp_ms=record.timestamp_ms,
+            )
+            for record in records
+        ]
+        producer.flush(30)
+        acknowledged = [future.get(timeout=30) for future in futures]
+        producer.close(10)
+        return [(metadata.partition, metadata.offset) for metadata in acknowledged]
+
+    def read(self, topic, count):
+        consumer = self.consumer(auto_offset_reset="earliest")
+        consumer.assign(partitions_of(topic))
+        reads, deadline = [], time.monotonic() + story.PATIENCE
+        while len(reads) < count and time.monotonic() < deadline:
+            reads.extend(reads_of(consumer.poll(500)))
+        # Nothing may follow.
+        reads.extend(reads_of(consumer.poll(300)))
+        consumer.close()
+        return reads
+
+    def bounds(self, topic, partition):
+        consumer = self.consumer()
+        wanted = TopicPartition(topic, partition)
+        first = consumer.beginning_offsets([wanted])[wanted]
+        last = consumer.end_offsets([wanted])[wanted]
+        consumer.close()
+        return first, last
+
+    def offset_at(self, topic, partition, timestamp_ms):
+        consumer = self.consumer()
+        wanted = TopicPartition(topic, partition)
+        found = consumer.offsets_for_times({wanted: timestamp_ms})[wanted]
+        consumer.close()
+        return None if found is None else found.offset
+
+    def member(self, group, topic, name):
+        return Member(
+            self.consumer(
+                group_id=group,
+                client_id=name,
+                auto_offset_reset="earliest",
+                session_timeout_ms=10_000,
+                heartbeat_interval_ms=500,
+                max_poll_records=20,
+            ),
+            topic,
+        )
+
+    def delete(self, topic):
+        self.admin.delete_topics([topic], timeout_ms=20_000)
+
+    def close(self):
+        self.admin.close()
+
+    def consumer(self, **settings):
+        return KafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            check_crcs=True,
+            **settings,
+        )
+
+
+class Member(story.Member):
+    def __init__(self, consumer, topic):
+        self.consumer = consumer
+        self.consumer.subscribe([topic])
+
+    def poll(self, seconds):
+        return reads_of(self.consumer.poll(int(seconds * 1000)))
+
+    def assigned(self):
+        return {partition.partition for partition in self.consumer.assignment()}
+
+    def commit(self):
+        self.consumer.commit()
+
+    def close(self):
+        self.consumer.close()
+
+
+def partitions_of(topic):
+    return [TopicPartition(topic, partition) for partition in range(story.PARTITIONS)]
+
+
+def reads_of(polled):
+    return [
+        story.Read(
+            one.partition,
+            one.offset,
+            story.Record(one.partition, one.key, one.value, tuple(one.headers), one.timestamp),
+        )
+        for batch in polled.values()
+        for one in batch
+    ]
+
+
+if __name__ == "__main__":
+    story.tell(KafkaPython, "kafka-python")

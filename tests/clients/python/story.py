@@ -1,0 +1,345 @@
+"""The story every client tells, for the clients that speak Python.
+
+It knows no client: an adapter (see Adapter) does what a step asks of it, and the steps check what
+came of it. Each step prints one line: its name, pass, fail or unsupported, and a detail, with tabs
+between them.
+"""
+
+import argparse
+import dataclasses
+import threading
+import time
+import traceback
+
+PARTITIONS = 3
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+# Recent, or retention would take the records while they are read.
+BASE_TIME_MS = (int(time.time()) - 3600) * 1000
+PATIENCE = 60.0
+NULL_HEADER = "a null header value"
+NOTHING = "null key and null value"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    partition: int
+    key: "bytes | None"
+    value: "bytes | None"
+    headers: tuple
+    timestamp_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    partition: int
+    offset: int
+    record: Record
+
+
+class Unsupported(Exception):
+    """The client cannot do this, whatever the broker."""
+
+
+class Refused(Exception):
+    """The broker refused, with the name that the client gives to the reason."""
+
+
+class Adapter:
+    """What a step may ask of a client. Every call ends within a bounded time."""
+
+    # Records that the client refuses to write, out of NULL_HEADER and NOTHING.
+    limits = ()
+
+    def create(self, topic, partitions):
+        """Creates a topic, or raises Refused."""
+
+    def partition_count(self, topic):
+        """The partitions of a topic; 0 when there is none of that name."""
+
+    def produce(self, topic, codec, records):
+        """Writes the records with acks from all replicas; returns (partition, offset) of each."""
+
+    def read(self, topic, count):
+        """Reads this many records of all partitions from the beginning: a list of Read."""
+
+    def bounds(self, topic, partition):
+        """The first offset, and the one after the last."""
+
+    def offset_at(self, topic, partition, timestamp_ms):
+        """The first offset at or after a time, or None."""
+
+    def member(self, group, topic, name):
+        """A group member that starts from the earliest offset and commits only when told."""
+
+    def delete(self, topic):
+        """Deletes a topic."""
+
+    def close(self):
+        """Lets go of everything."""
+
+
+class Member:
+    """A group member, used by one thread alone."""
+
+    def poll(self, seconds):
+        """Records that came, as a list of Read."""
+
+    def assigned(self):
+        """The partitions that are its own, as a set of numbers."""
+
+    def commit(self):
+        """Commits what was polled, and waits for the answer."""
+
+    def close(self):
+        """Leaves the group."""
+
+
+def record(number, limits):
+    """The record of a number: keys, values and headers in all their shapes, null and empty."""
+    keys = (f"key-{number}".encode(), None, b"", "schlüssel".encode())
+    values = (f"value-{number}-".encode() + b"x" * (number % 200), b"", None, bytes(range(256)))
+    headers = (
+        (),
+        (("number", str(number).encode()),),
+        (("twice", b"1"), ("twice", b"2"), ("leer", b"")),
+        (("null", b"!" if NULL_HEADER in limits else None),),
+    )
+    key, value = keys[number // 3 % 4], values[number // 12 % 4]
+    if key is None and value is None and NOTHING in limits:
+        value = b"!"
+    return Record(
+        partition=number % PARTITIONS,
+        key=key,
+        value=value,
+        headers=headers[number // 6 % 4],
+        timestamp_ms=BASE_TIME_MS + number,
+    )
+
+
+def tell(adapter_of, name):
+    """Tells the story with the adapter that adapter_of(bootstrap) makes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--records", type=int, default=300)
+    parser.add_argument("--prefix", required=True, help="begins the name of each topic and group")
+    arguments = parser.parse_args()
+    adapter = adapter_of(arguments.bootstrap)
+    Story(adapter, arguments.records, f"{arguments.prefix}-{name}").tell()
+    adapter.close()
+
+
+class Story:
+    def __init__(self, adapter, count, prefix):
+        self.adapter = adapter
+        self.count = count
+        self.prefix = prefix
+
+    def tell(self):
+        self.step("create", self.create)
+        self.step("refusals", self.refusals)
+        for codec in CODECS:
+            self.step(codec, lambda codec=codec: self.round_trip(codec))
+        self.step("offsets", self.offsets)
+        self.step("group", self.group)
+        self.step("resume", self.resume)
+        self.step("delete", self.delete)
+
+    def step(self, name, play):
+        try:
+            outcome, detail = "pass", play() or ""
+        except Unsupported as reason:
+            outcome, detail = "unsupported", reason
+        except Exception as error:  # Whatever a client throws is the step's failure.
+            traceback.print_exc()
+            outcome, detail = "fail", f"{type(error).__name__}: {error}"
+        print(name, outcome, " ".join(str(detail).split()), sep="\t", flush=True)
+
+    def topic(self, name):
+        return f"{self.prefix}-{name}"
+
+    def records(self, count, start=0):
+        limits = self.adapter.limits
+        return [record(number, limits) for number in range(start, start + count)]
+
+    def create(self):
+        topic = self.topic("created")
+        self.adapter.create(topic, PARTITIONS)
+        wait_for("the topic's partitions", lambda: self.adapter.partition_count(topic) == PARTITIONS)
+
+    def refusals(self):
+        check_refused(self.adapter, self.topic("created"), 1, "exist")
+        check_refused(self.adapter, "no spaces!", 1, "topic")
+        check_refused(self.adapter, self.topic("zero"), 0, "partition")
+
+    def round_trip(self, codec):
+        topic = self.fresh(codec)
+        sent = self.records(self.count)
+        acknowledged = self.adapter.produce(topic, codec, sent)
+        check_acknowledged(acknowledged, sent)
+        check_whole(self.adapter.read(topic, self.count), sent)
+        return "".join(f"without {limit}; " for limit in self.adapter.limits)
+
+    def offsets(self):
+        topic = self.fresh("offsets")
+        sent = self.records(self.count)
+        self.adapter.produce(topic, "none", sent)
+        for partition in range(PARTITIONS):
+            own = [record for record in sent if record.partition == partition]
+            bounds = self.adapter.bounds(topic, partition)
+            check(bounds == (0, len(own)), f"bounds of partition {partition}: {bounds}")
+            half = len(own) // 2
+            found = self.adapter.offset_at(topic, partition, own[half].timestamp_ms)
+            check(found == half, f"offset at a time: {found}, not {half}")
+            found = self.adapter.offset_at(topic, partition, BASE_TIME_MS + 10 * self.count)
+            check(found is None, f"offset at a time after all: {found}")
+
+    def group(self):
+        topic, group = self.fresh("group"), f"{self.prefix}-group"
+        sent, members = [], []
+
+        def produce_and_await():
+            more = self.records(self.count, len(sent))
+            sent.extend(more)
+            self.adapter.produce(topic, "none", more)
+            wait_for(f"{len(sent)} records", lambda: total(members) >= len(sent), members)
+
+        def shares(*sizes):
+            found = [member.share() for member in members if not member.is_closed()]
+            is_whole = sorted(number for share in found for number in share) == [0, 1, 2]
+            return is_whole and sorted(map(len, found)) == sorted(sizes)
+
+        try:
+            members.append(Running(self.adapter, group, topic, "first"))
+            wait_for("all partitions with one member", lambda: shares(3), members)
+            produce_and_await()
+            members.append(Running(self.adapter, group, topic, "second"))
+            wait_for("the partitions shared by two", lambda: shares(1, 2), members)
+            produce_and_await()
+            members[1].close()
+            wait_for("all partitions back with one", lambda: shares(3), members)
+            produce_and_await()
+            members[0].close()
+        finally:
+            for member in members:
+                member.close()
+        reads = [read for member in members for read in member.reads]
+        check_whole(sorted(reads, key=lambda read: (read.partition, read.offset)), sent)
+        check(members[1].reads, "the second member read nothing")
+
+    def resume(self):
+        topic, group = self.fresh("resume"), f"{self.prefix}-resume"
+        sent = self.records(self.count)
+        self.adapter.produce(topic, "none", sent)
+        first = self.read_as_member(group, topic, self.count // 3)
+        check(len(first) < self.count, "nothing was left for the second member")
+        second = self.read_as_member(group, topic, self.count - len(first))
+        check_whole(first + second, sent)
+        return f"{len(first)} + {len(second)}"
+
+    def read_as_member(self, group, topic, count):
+        member = self.adapter.member(group, topic, "resuming")
+        reads, deadline = [], time.monotonic() + PATIENCE
+        while len(reads) < count:
+            check(time.monotonic() < deadline, f"{len(reads)} of {count} records came in time")
+            reads.extend(member.poll(0.5))
+        member.commit()
+        member.close()
+        return reads
+
+    def delete(self):
+        topic = self.topic("created")
+        self.adapter.delete(topic)
+        wait_for("the topic to be gone", lambda: self.adapter.partition_count(topic) == 0)
+
+    def fresh(self, name):
+        """A new topic that every broker knows of."""
+        topic = self.topic(name)
+        self.adapter.create(topic, PARTITIONS)
+        wait_for(f"topic {topic}", lambda: self.adapter.partition_count(topic) == PARTITIONS)
+        return topic
+
+
+class Running:
+    """A group member with a thread of its own, as services have."""
+
+    def __init__(self, adapter, group, topic, name):
+        self.reads = []
+        self.error = None
+        self._share = frozenset()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(adapter, group, topic, name))
+        self._thread.daemon = True
+        self._thread.start()
+
+    def share(self):
+        return self._share
+
+    def is_closed(self):
+        return self._closing.is_set()
+
+    def close(self):
+        self._closing.set()
+        self._thread.join(PATIENCE)
+        check(not self._thread.is_alive(), "a member does not close")
+
+    def _run(self, adapter, group, topic, name):
+        try:
+            member = adapter.member(group, topic, name)
+            while not self._closing.is_set():
+                reads = member.poll(0.1)
+                self._share = frozenset(member.assigned())
+                if reads:
+                    member.commit()
+                    self.reads.extend(reads)
+            member.close()
+        except Exception as error:
+            traceback.print_exc()
+            self.error = error
+
+
+def total(members):
+    return sum(len(member.reads) for member in members)
+
+
+def check(holds, message):
+    if not holds:
+        raise AssertionError(message)
+
+
+def check_refused(adapter, topic, partitions, word):
+    try:
+        adapter.create(topic, partitions)
+    except Refused as refusal:
+        check(word in str(refusal).lower(), f"'{topic}' with {partitions} partitions: {refusal}")
+    else:
+        raise AssertionError(f"'{topic}' with {partitions} partitions was created")
+
+
+def check_acknowledged(acknowledged, sent):
+    """Offsets count up from 0 in each partition, in the order of sending."""
+    next_offset = [0] * PARTITIONS
+    for (partition, offset), record in zip(acknowledged, sent, strict=True):
+        check(partition == record.partition, f"{record} went to partition {partition}")
+        expected = next_offset[partition]
+        check(offset == expected, f"partition {partition} gave {offset}, not {expected}")
+        next_offset[partition] += 1
+
+
+def check_whole(reads, sent):
+    """Each record came exactly once, with all its parts, and in order within its partition."""
+    for partition in range(PARTITIONS):
+        own = [record for record in sent if record.partition == partition]
+        came = [read for read in reads if read.partition == partition]
+        check(len(came) == len(own), f"partition {partition}: {len(came)} of {len(own)} records")
+        for offset, (read, record) in enumerate(zip(came, own)):
+            check(read.offset == offset, f"partition {partition}: {read.offset}, not {offset}")
+            check(read.record == record, f"sent {record}, read {read.record}")
+
+
+def wait_for(what, holds, members=()):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        for member in members:
+            check(member.error is None, f"a member failed: {member.error}")
+        check(time.monotonic() < deadline, f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.1)
