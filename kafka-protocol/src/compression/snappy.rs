@@ -77,16 +77,11 @@ pub(super) fn decompress(
     Ok(())
 }
 
+/// The bytes behind the two version fields, of which there has only ever been one and Java reads
+/// any.
 fn skip_versions(rest: &[u8]) -> Result<&[u8], CompressionError> {
-    let (versions, behind) = rest
-        .split_first_chunk::<8>()
-        .ok_or(corrupt("the stream header is cut short"))?;
-    let [v0, v1, v2, v3, ..] = *versions;
-    // Java reads every version from the first compatible one on, and there has only been one.
-    if i32::from_be_bytes([v0, v1, v2, v3]) < VERSION {
-        return Err(corrupt("unknown version of the stream"));
-    }
-    Ok(behind)
+    rest.get(2 * VERSION_LEN..)
+        .ok_or(corrupt("the stream header is cut short"))
 }
 
 fn decompress_block(
@@ -126,6 +121,7 @@ const fn corrupt(reason: &'static str) -> CompressionError {
 
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 const VERSION: i32 = 1;
+const VERSION_LEN: usize = 4;
 const LENGTH_LEN: usize = 4;
 /// Input bytes per block; Java's default.
 const BLOCK_LEN: usize = 32 << 10;

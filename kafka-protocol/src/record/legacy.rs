@@ -95,8 +95,8 @@ impl LegacyBatch {
         if compression == Compression::None {
             return rewrite(&self.head, std::iter::once(message), 0);
         }
-        if self.head.magic == 0 && compression == Compression::Zstd {
-            return Err(nesting(0, "zstd in a message of magic 0"));
+        if compression == Compression::Zstd {
+            return Err(nesting(0, "zstd in a message of magic 0 or 1"));
         }
         let wrapped = message
             .value
