@@ -189,7 +189,7 @@ async fn produce(
                 acknowledged += 1;
             }
         }
-        kafka_client::Result::Ok(acknowledged)
+        Ok::<_, kafka_client::Error>(acknowledged)
     });
     let mut collected = Vec::with_capacity(256);
     for _ in 0..records {

@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
         Ok(topics) => topics,
         Err(what) => return wrong(USAGE, &what),
     };
-    let run = async {
+    let run: Result<Option<bool>> = async {
         let client = Client::builder().bootstrap_servers(&bootstrap).build()?;
         client.ready(Duration::from_secs(10)).await?;
         let admin = client.admin();
@@ -55,9 +55,10 @@ async fn main() -> ExitCode {
             _ => return Ok(None),
         };
         client.close_within(Duration::from_secs(5)).await;
-        Result::Ok(Some(failed))
-    };
-    match run.await {
+        Ok(Some(failed))
+    }
+    .await;
+    match run {
         Ok(Some(false)) => ExitCode::SUCCESS,
         Ok(Some(true)) => ExitCode::FAILURE,
         Ok(None) => wrong(USAGE, &format!("unknown command {command:?}")),

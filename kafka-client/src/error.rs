@@ -223,7 +223,10 @@ impl fmt::Display for Error {
         }
         f.write_str(detail)?;
         if let ErrorKind::Broker(code) = kind {
-            write!(f, " ({code})")?;
+            match code.name() {
+                Some(name) => write!(f, " ({name})")?,
+                None => write!(f, " (error code {})", code.code())?,
+            }
         }
         if let Some(source) = source {
             write!(f, ": {source}")?;

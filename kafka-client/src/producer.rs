@@ -224,7 +224,7 @@ impl TopicProducer {
 
     async fn room(
         &self,
-        freed: tokio::sync::futures::Notified<'_>,
+        freed: impl Future<Output = ()>,
         deadline: crate::machine::time::Instant,
     ) -> Result<()> {
         if clock::before(deadline, freed).await.is_some() {

@@ -18,13 +18,14 @@ pub trait Message: Default {
     /// is none.
     const FIRST_FLEXIBLE: i16;
 
-    /// Reads the fields of a version that exists. [`decode`](Self::decode) is what callers want: it
-    /// checks the version first and names the message in errors.
+    /// Reads the fields of a version that exists, over the defaults of a new message.
+    /// [`decode`](Self::decode) is what callers want: it checks the version first and names the
+    /// message in errors.
     ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError>;
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError>;
 
     /// Writes the fields of a version that exists. [`encode`](Self::encode) is what callers want: it
     /// checks the version first and names the message in errors.
@@ -43,16 +44,16 @@ pub trait Message: Default {
     ///
     /// If there is no such version, or the bytes are not a message of it.
     fn decode(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let message = if Self::VERSIONS.contains(version) {
-            Self::read(r, version)
+        let mut message = Self::default();
+        let read = if Self::VERSIONS.contains(version) {
+            message.read(r, version)
         } else {
-            Err(DecodeError::new(
-                DecodeErrorKind::UnsupportedVersion,
-                r.position(),
-                "",
-            ))
+            Err(r.error(DecodeErrorKind::UnsupportedVersion, ""))
         };
-        message.map_err(|error| error.in_message(Self::NAME, version))
+        match read {
+            Ok(()) => Ok(message),
+            Err(error) => Err(error.in_message(Self::NAME, version)),
+        }
     }
 
     /// Appends the message in this version.

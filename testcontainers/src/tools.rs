@@ -1,7 +1,7 @@
 //! Kafka's own command-line tools, as judges of what others wrote and as clients of their own.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ impl KafkaTools {
     ) -> Result<ToolOutput, StartError> {
         let folder = tempfile::tempdir().map_err(StartError::system("a temporary folder"))?;
         let logging = java::write_logging(folder.path(), "WARN")?;
-        let mut command = java::java(&self.jars, &logging);
-        command.arg("-Xmx512m").arg(class).args(arguments);
+        let mut command = self.command_with(class, &logging);
+        command.args(arguments);
         let finished = process::run(&mut command, "java", self.limit)?;
         Ok(ToolOutput {
             status: finished.status,
@@ -74,9 +74,19 @@ impl KafkaTools {
     /// The logging configuration could not be written beside the jars.
     pub fn command(&self, class: &str) -> Result<Command, StartError> {
         let logging = java::write_logging(&self.jars, "WARN")?;
-        let mut command = java::java(&self.jars, &logging);
-        command.arg("-Xmx512m").arg(class);
-        Ok(command)
+        Ok(self.command_with(class, &logging))
+    }
+
+    fn command_with(&self, class: &str, logging: &Path) -> Command {
+        let mut command = java::java(&self.jars, logging);
+        // Most tools live for a second, which good machine code is not worth.
+        command.args([
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            class,
+        ]);
+        command
     }
 }
 

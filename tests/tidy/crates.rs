@@ -22,6 +22,11 @@ const ALLOWED: &[Row] = &[
         tests: &[],
     },
     Row {
+        package: "kafka-protocol/bench",
+        product: &["kafka-protocol"],
+        tests: &[],
+    },
+    Row {
         package: "kafka-client",
         product: &["kafka-protocol"],
         tests: &["kafka-broker"],
@@ -47,6 +52,7 @@ const ALLOWED: &[Row] = &[
 const OURS: &[&str] = &[
     "kafka-protocol",
     "kafka-protocol-codegen",
+    "kafka-protocol-bench",
     "kafka-client",
     "kafka-broker",
     "kafka-testcontainers",

@@ -8,169 +8,112 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::code::{code_of, crate_paths};
 use crate::sources::Source;
 
-type Row = (&'static str, &'static [&'static str]);
+/// A module, and what it may import, with blanks between.
+type Row = (&'static str, &'static str);
 
 /// The rows of each crate, from the ground up. Think before you add one.
 const ALLOWED: &[(&str, &[Row])] = &[
     (
         "kafka-protocol",
         &[
-            ("error", &[]),
-            ("error_code", &[]),
-            ("version", &["error"]),
-            ("uuid", &[]),
-            ("wire", &["error", "uuid"]),
-            ("request", &["wire", "version", "error", "generated"]),
-            (
-                "generated",
-                &["wire", "request", "version", "error", "uuid"],
-            ),
-            ("messages", &["generated", "request"]),
+            ("error", ""),
+            ("error_code", ""),
+            ("version", "error"),
+            ("uuid", ""),
+            ("wire", "error uuid"),
+            ("request", "wire version error generated"),
+            ("generated", "wire request version error uuid"),
+            ("messages", "generated request"),
+            // The front of the generated table of keys.
+            ("api_key", "generated version"),
             (
                 "header",
-                &[
-                    "messages",
-                    "generated",
-                    "request",
-                    "wire",
-                    "version",
-                    "error",
-                ],
+                "api_key messages generated request wire version error",
             ),
             (
                 "frame",
-                &[
-                    "header",
-                    "messages",
-                    "generated",
-                    "request",
-                    "wire",
-                    "version",
-                    "error",
-                ],
+                "header api_key messages generated request wire version error",
             ),
-            ("compression", &["error", "wire"]),
-            ("record", &["compression", "wire", "error", "error_code"]),
+            ("compression", "error wire"),
+            ("record", "compression wire error error_code"),
         ],
     ),
     (
         "kafka-client",
         &[
-            ("error", &[]),
-            ("record", &["error"]),
-            ("config", &["error"]),
+            ("error", ""),
+            ("record", "error"),
+            ("config", "error"),
             // The machines decide, and know nothing of what does.
-            ("machine", &["config", "record", "error"]),
-            ("machine::time", &[]),
-            ("machine::action", &["machine::time"]),
-            ("machine::backoff", &["machine::time"]),
-            ("machine::sasl", &[]),
+            ("machine", "config record error"),
+            ("machine::time", ""),
+            ("machine::action", "machine::time"),
+            ("machine::backoff", "machine::time"),
+            ("machine::versions", ""),
+            ("machine::sasl", ""),
             (
                 "machine::connection",
-                &[
-                    "machine::sasl",
-                    "machine::action",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::versions machine::sasl machine::action machine::backoff machine::time",
             ),
-            ("machine::cluster", &["machine::backoff", "machine::time"]),
+            ("machine::cluster", "machine::backoff machine::time"),
             (
                 "machine::routing",
-                &[
-                    "machine::cluster",
-                    "machine::action",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::cluster machine::action machine::backoff machine::time",
             ),
             (
                 "machine::producer",
-                &[
-                    "machine::routing",
-                    "machine::cluster",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::routing machine::cluster machine::backoff machine::time",
             ),
             (
                 "machine::subscription",
-                &["machine::cluster", "machine::backoff", "machine::time"],
+                "machine::cluster machine::backoff machine::time",
             ),
             (
                 "machine::fetch",
-                &[
-                    "machine::subscription",
-                    "machine::routing",
-                    "machine::cluster",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::subscription machine::routing machine::cluster machine::backoff \
+                 machine::time",
             ),
             (
                 "machine::group",
-                &[
-                    "machine::subscription",
-                    "machine::routing",
-                    "machine::cluster",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::subscription machine::routing machine::cluster machine::backoff \
+                 machine::time",
             ),
             (
                 "machine::consumer",
-                &[
-                    "machine::fetch",
-                    "machine::group",
-                    "machine::subscription",
-                    "machine::routing",
-                    "machine::cluster",
-                    "machine::backoff",
-                    "machine::time",
-                ],
+                "machine::fetch machine::group machine::subscription machine::routing \
+                 machine::cluster machine::backoff machine::time",
             ),
-            ("driver", &["machine", "config", "record", "error"]),
+            ("driver", "machine config record error"),
+            // The faces of the roles take what the drivers hand them; the client makes them.
+            ("admin", "driver machine config record error"),
+            ("producer", "driver machine config record error"),
+            ("consumer", "driver machine config record error"),
             (
                 "client",
-                &["driver", "machine", "config", "record", "error"],
-            ),
-            (
-                "admin",
-                &["client", "driver", "machine", "config", "record", "error"],
-            ),
-            (
-                "producer",
-                &["client", "driver", "machine", "config", "record", "error"],
-            ),
-            (
-                "consumer",
-                &["client", "driver", "machine", "config", "record", "error"],
+                "admin producer consumer driver machine config error",
             ),
             (
                 "blocking",
-                &[
-                    "admin", "consumer", "producer", "client", "driver", "config", "record",
-                    "error",
-                ],
+                "client admin producer consumer driver config record error",
             ),
         ],
     ),
     (
         "kafka-broker",
         &[
-            ("log", &[]),
-            ("config", &["log"]),
-            ("state", &["log", "config"]),
-            ("control", &["state", "log", "config"]),
-            ("handler", &["state", "log", "config"]),
-            ("server", &["handler", "control", "state", "log", "config"]),
-            (
-                "broker",
-                &["server", "handler", "control", "state", "log", "config"],
-            ),
+            ("log", ""),
+            ("config", "log"),
+            ("state", "log config"),
+            ("control", "state log config"),
+            ("handler", "state log config"),
+            ("server", "handler control state log config"),
+            ("broker", "server handler control state log config"),
         ],
     ),
 ];
+
+/// Handles with too many methods for one file: their pieces add methods to them, and so name them.
+const SPREAD: &[&str] = &["admin"];
 
 /// The roofs: they re-export, and so may import anything of their crate.
 const ROOFS: &[&str] = &["lib.rs", "main.rs"];
@@ -181,7 +124,7 @@ pub(crate) fn violations(sources: &[Source]) -> Vec<String> {
     for (package, rows) in ALLOWED {
         let files = ModuleFiles::of(package, sources);
         for (name, (path, _)) in &files.modules {
-            if !rows.iter().any(|(row, _)| is_under(name, row)) {
+            if !has_row(rows, name) {
                 violations.push(format!("{path}: no row of the table speaks of `{name}`"));
             }
         }
@@ -192,6 +135,21 @@ pub(crate) fn violations(sources: &[Source]) -> Vec<String> {
         }
     }
     violations
+}
+
+/// Whether a row speaks of a module. Where the pieces of a folder have rows, each piece has one.
+fn has_row(rows: &[Row], module: &str) -> bool {
+    let above = rows
+        .iter()
+        .map(|(row, _)| *row)
+        .filter(|row| is_under(module, row));
+    let Some(nearest) = above.max_by_key(|row| row.len()) else {
+        return false;
+    };
+    nearest == module
+        || !rows
+            .iter()
+            .any(|(row, _)| *row != nearest && is_under(row, nearest))
 }
 
 /// Circles of files that import each other.
@@ -299,6 +257,9 @@ fn refusal(rows: &[Row], import: &Import<'_>) -> Option<String> {
         return None;
     }
     if is_under(from, target) {
+        if SPREAD.contains(&target.as_str()) {
+            return None;
+        }
         return Some(format!(
             "`{from}` is a piece of `{target}` and must not import it"
         ));
@@ -307,7 +268,7 @@ fn refusal(rows: &[Row], import: &Import<'_>) -> Option<String> {
     let nearest = own.iter().map(|(row, _)| row).max_by_key(|row| row.len())?;
     let allowed: Vec<&str> = own
         .iter()
-        .flat_map(|(_, allowed)| allowed.iter().copied())
+        .flat_map(|(_, allowed)| allowed.split_ascii_whitespace())
         .collect();
     let is_allowed = is_under(target, nearest) || allowed.iter().any(|row| is_under(target, row));
     (!is_allowed).then(|| {

@@ -23,13 +23,10 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it lies in a folder of generated code.
+    /// Whether it lies in a folder of generated code, or stands beside and above one.
     pub(crate) fn is_in_generated_folder(&self) -> bool {
-        self.path
-            .split('/')
-            .rev()
-            .skip(1)
-            .any(|folder| folder == "generated")
+        let mut parts = self.path.split('/').rev();
+        parts.next() == Some("generated.rs") || parts.any(|folder| folder == "generated")
     }
 
     /// The package it belongs to, and its path inside that package's `src`.

@@ -378,8 +378,13 @@ impl Core {
     /// Fails everything that is not in flight, as the producer gives up.
     pub(crate) fn abandon(&self, error: &Error) -> usize {
         let mut abandoned = 0;
-        for partition in lock(&self.active).drain(..) {
-            let batches = partition.queue().poll_abandoned();
+        let active = std::mem::take(&mut *lock(&self.active));
+        for partition in active {
+            let batches = {
+                let mut queue = partition.queue();
+                partition.is_active.store(false, Ordering::Release);
+                queue.poll_abandoned()
+            };
             for batch in batches {
                 abandoned += batch.record_count as usize;
                 self.fail(&partition, batch, error.clone());
@@ -670,6 +675,7 @@ impl Core {
             let deadline = self.cluster.api_deadline();
             let answer = self.cluster.call(Target::Any, deadline, |_| {
                 let mut request = InitProducerIdRequest::default();
+                request.transactional_id = None;
                 request.transaction_timeout_ms = i32::MAX;
                 request
             });
@@ -951,6 +957,7 @@ impl Outgoing {
             }
         }
         let mut request = ProduceRequest::default();
+        request.transactional_id = None;
         request.acks = config.acks.code();
         request.timeout_ms = clock::millis(timeout);
         request.topic_data = topics;

@@ -1,8 +1,10 @@
-//! Reading: one expression per field, in the order of the wire, then the tagged fields.
+//! Reading: one statement per field, in the order of the wire, then the tagged fields. Each reads over
+//! the default that is there, so that a field the version lacks needs no code.
 
-use crate::emit_struct::{default_value, has_tagged_fields};
-use crate::lines::{IF_WIDTH, Lines, MAX_WIDTH};
+use crate::emit_struct::has_tagged_fields;
+use crate::lines::Lines;
 use crate::model::{Field, Message, Scalar, Struct, Type};
+use crate::names;
 use crate::versions::{Test, Versions};
 
 /// Writes the function `read` of a struct.
@@ -11,14 +13,10 @@ pub(crate) fn read(lines: &mut Lines, message: &Message, one: &Struct) {
     fields(&mut body, message, one);
     let body = body.into_text();
     let flexible = flexible_line(message, one, &body);
-    let r = if body.contains("r.") || body.contains("(r") {
-        "r"
-    } else {
-        "_r"
-    };
+    let r = if body.trim() == "Ok(())" { "_r" } else { "r" };
     let version = version_name(&body, flexible.as_deref());
     lines.open(&format!(
-        "fn read({r}: &mut Reader, {version}: i16) -> Result<Self, DecodeError> {{"
+        "fn read(&mut self, {r}: &mut Reader, {version}: i16) -> Result<(), DecodeError> {{"
     ));
     if let Some(flexible) = flexible {
         lines.line(&flexible);
@@ -30,11 +28,7 @@ pub(crate) fn read(lines: &mut Lines, message: &Message, one: &Struct) {
 /// The line that tells whether the version is flexible, if the body asks that of the version.
 pub(crate) fn flexible_line(message: &Message, one: &Struct, body: &str) -> Option<String> {
     match message.flexible.test(one.context) {
-        Test::When(test)
-            if body.contains("flexible,")
-                || body.contains("flexible {")
-                || body.contains("flexible)") =>
-        {
+        Test::When(test) if names::occurs("flexible", body) => {
             Some(format!("let flexible = {test};"))
         }
         _ => None,
@@ -43,9 +37,7 @@ pub(crate) fn flexible_line(message: &Message, one: &Struct, body: &str) -> Opti
 
 /// The name of the parameter: with an underscore if nothing uses it.
 pub(crate) fn version_name(body: &str, flexible: Option<&str>) -> &'static str {
-    let uses = |text: &str| {
-        text.contains("version ") || text.contains("version,") || text.contains("&version")
-    };
+    let uses = |code: &str| names::occurs("version", code);
     if uses(body) || flexible.is_some_and(uses) {
         "version"
     } else {
@@ -61,6 +53,21 @@ pub(crate) fn flexible(message: &Message, one: &Struct, field: Option<&Field>) -
     match message.flexible.test(one.context) {
         Test::When(_) => "flexible".to_owned(),
         other => other.expression().to_owned(),
+    }
+}
+
+/// The name of the method that reads or writes a scalar.
+pub(crate) fn singular(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Bool => "bool",
+        Scalar::Int8 => "i8",
+        Scalar::Int16 => "i16",
+        Scalar::Uint16 => "u16",
+        Scalar::Int32 => "i32",
+        Scalar::Uint32 => "u32",
+        Scalar::Int64 => "i64",
+        Scalar::Float64 => "f64",
+        Scalar::Uuid => "uuid",
     }
 }
 
@@ -82,167 +89,6 @@ pub(crate) fn plural(element: &Type) -> &'static str {
     }
 }
 
-fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
-    let tags = one.tagged();
-    let has_tail = has_tagged_fields(message, one);
-    if one.fields.is_empty() && !has_tail {
-        lines.line("Ok(Self {})");
-        return;
-    }
-    let name = if tags.is_empty() {
-        "Ok(Self {"
-    } else {
-        "let mut message = Self {"
-    };
-    lines.open(name);
-    for field in &one.fields {
-        if field.tag.is_some() {
-            lines.line(&format!("{}: {},", field.ident, default_value(field)));
-        } else {
-            untagged(lines, message, one, field);
-        }
-    }
-    let flexible = flexible(message, one, None);
-    if !tags.is_empty() {
-        lines.line("unknown_tagged_fields: UnknownTaggedFields::default(),");
-        lines.close("};");
-        let conditional = flexible != "true";
-        if conditional {
-            lines.open(&format!("if {flexible} {{"));
-        }
-        lines.line("let mut tags = TagReader::begin(r)?;");
-        lines.open("while let Some(tag) = tags.next(r)? {");
-        lines.open("match tag.number {");
-        let context = one.context.and(message.flexible);
-        for (tag, field) in tags {
-            let guard = match tag.versions.test(context) {
-                Test::When(test) => format!(" if {test}"),
-                _ => String::new(),
-            };
-            lines.open(&format!("{}{guard} => {{", tag.number));
-            tagged(lines, field);
-            lines.line(&format!("tag.end(r, \"{}\")?;", plain_ident(field)));
-            lines.close("}");
-        }
-        lines.line("_ => tag.keep(r, &mut message.unknown_tagged_fields)?,");
-        lines.close("}");
-        lines.close("}");
-        if conditional {
-            lines.close("}");
-        }
-        lines.line("Ok(message)");
-    } else {
-        if has_tail {
-            lines.line(&format!(
-                "unknown_tagged_fields: r.unknown_tagged_fields({flexible})?,"
-            ));
-        }
-        lines.close("})");
-    }
-}
-
-fn untagged(lines: &mut Lines, message: &Message, one: &Struct, field: &Field) {
-    let versions = field.versions.and(one.context);
-    let call = call(field, &flexible(message, one, Some(field)), versions);
-    let (method, arguments) = &call;
-    match field.versions.test(one.context) {
-        Test::Never => lines.line(&format!("{}: {},", field.ident, default_value(field))),
-        Test::Always => {
-            let before = format!("{}: r.{method}", field.ident);
-            lines.call(&before, arguments, "?,");
-        }
-        Test::When(test) => {
-            let default = default_value(field);
-            let joined = arguments.join(", ");
-            let line = format!("if {test} {{ r.{method}({joined})? }} else {{ {default} }}");
-            let column = lines.column() + field.ident.len() + 2;
-            if line.len() <= IF_WIDTH && column + line.len() < MAX_WIDTH {
-                lines.line(&format!("{}: {line},", field.ident));
-            } else {
-                lines.open(&format!("{}: if {test} {{", field.ident));
-                lines.call(&format!("r.{method}"), arguments, "?");
-                lines.between("} else {");
-                lines.line(&default);
-                lines.close("},");
-            }
-        }
-    }
-}
-
-fn tagged(lines: &mut Lines, field: &Field) {
-    let name = plain_ident(field);
-    let (method, arguments) = match &field.kind {
-        Type::Struct(inner) if field.is_option() => (
-            "nullable_nested_in_tag".to_owned(),
-            vec![quoted(name), "version".to_owned(), format!("{inner}::read")],
-        ),
-        _ => call(field, "true", field.versions),
-    };
-    let target = format!("message.{}", field.ident);
-    lines.assign(&target, &format!("r.{method}"), &arguments, "?;");
-}
-
-/// The method of the reader that reads a field, and its arguments.
-fn call(field: &Field, flexible: &str, versions: Versions) -> (String, Vec<String>) {
-    let name = quoted(plain_ident(field));
-    let flexible = flexible.to_owned();
-    let nullable = field.nullable.test(versions);
-    let is_option = field.is_option();
-    let (nullable, prefix) = (
-        nullable.expression().to_owned(),
-        if is_option { "nullable_" } else { "" },
-    );
-    let mut arguments = Vec::new();
-    let method = match &field.kind {
-        Type::Scalar(scalar) => {
-            arguments.push(name);
-            singular(*scalar).to_owned()
-        }
-        Type::Struct(inner) => {
-            if is_option {
-                arguments.push(nullable);
-            }
-            arguments.extend([name, "version".to_owned(), format!("{inner}::read")]);
-            format!("{prefix}nested")
-        }
-        kind => {
-            arguments.push(flexible);
-            if is_option {
-                arguments.push(nullable);
-            }
-            arguments.push(name);
-            let what = match kind {
-                Type::String => "string",
-                Type::Bytes | Type::Records => "bytes",
-                Type::Array(element) => plural(element),
-                _ => "",
-            };
-            if let Type::Array(element) = kind
-                && let Type::Struct(inner) = &**element
-            {
-                arguments.extend(["version".to_owned(), format!("{inner}::read")]);
-            }
-            format!("{prefix}{what}")
-        }
-    };
-    (method, arguments)
-}
-
-/// The name of the method that reads or writes a scalar.
-pub(crate) fn singular(scalar: Scalar) -> &'static str {
-    match scalar {
-        Scalar::Bool => "bool",
-        Scalar::Int8 => "i8",
-        Scalar::Int16 => "i16",
-        Scalar::Uint16 => "u16",
-        Scalar::Int32 => "i32",
-        Scalar::Uint32 => "u32",
-        Scalar::Int64 => "i64",
-        Scalar::Float64 => "f64",
-        Scalar::Uuid => "uuid",
-    }
-}
-
 /// A field's name in errors.
 pub(crate) fn plain_ident(field: &Field) -> &str {
     field.ident.trim_start_matches("r#")
@@ -250,4 +96,127 @@ pub(crate) fn plain_ident(field: &Field) -> &str {
 
 pub(crate) fn quoted(text: &str) -> String {
     format!("\"{text}\"")
+}
+
+fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
+    // Neighbours that the same versions have share one test.
+    let mut open: Option<String> = None;
+    for field in one.untagged() {
+        let test = match field.versions.test(one.context) {
+            Test::Never => continue,
+            Test::Always => None,
+            Test::When(test) => Some(test),
+        };
+        if open != test {
+            if open.is_some() {
+                lines.close("}");
+            }
+            if let Some(test) = &test {
+                lines.open(&format!("if {test} {{"));
+            }
+            open = test;
+        }
+        let flexible = flexible(message, one, Some(field));
+        call(lines, field, &flexible, field.versions.and(one.context));
+    }
+    if open.is_some() {
+        lines.close("}");
+    }
+    let flexible = flexible(message, one, None);
+    let tags = one.tagged();
+    if tags.is_empty() {
+        if has_tagged_fields(message, one) {
+            lines.line(&format!(
+                "r.unknown_tagged_fields(&mut self.unknown_tagged_fields, {flexible})"
+            ));
+        } else {
+            lines.line("Ok(())");
+        }
+        return;
+    }
+    let conditional = flexible != "true";
+    if conditional {
+        lines.open(&format!("if {flexible} {{"));
+    }
+    lines.line("let mut tags = TagReader::begin(r)?;");
+    lines.open("while let Some(tag) = tags.next(r)? {");
+    lines.open("match tag.number {");
+    let context = one.context.and(message.flexible);
+    for (tag, field) in tags {
+        let guard = match tag.versions.test(context) {
+            Test::When(test) => format!(" if {test}"),
+            _ => String::new(),
+        };
+        lines.open(&format!("{}{guard} => {{", tag.number));
+        tagged(lines, field);
+        lines.line(&format!("tag.end(r, \"{}\")?;", plain_ident(field)));
+        lines.close("}");
+    }
+    lines.line("_ => tag.keep(r, &mut self.unknown_tagged_fields)?,");
+    lines.close("}");
+    lines.close("}");
+    if conditional {
+        lines.close("}");
+    }
+    lines.line("Ok(())");
+}
+
+fn tagged(lines: &mut Lines, field: &Field) {
+    match &field.kind {
+        Type::Struct(inner) if field.is_option() => {
+            let arguments = [
+                format!("&mut self.{}", field.ident),
+                quoted(plain_ident(field)),
+                "version".to_owned(),
+                format!("{inner}::read"),
+            ];
+            lines.call("r.nullable_struct_in_tag", &arguments, "?;");
+        }
+        _ => call(lines, field, "true", field.versions),
+    }
+}
+
+/// Reads a field by a method of the reader.
+fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
+    let name = quoted(plain_ident(field));
+    let into = format!("&mut self.{}", field.ident);
+    let nullable = field.nullable.test(versions).expression().to_owned();
+    let flexible = flexible.to_owned();
+    let version = "version".to_owned();
+    let prefix = if field.is_option() { "nullable_" } else { "" };
+    let (what, arguments) = match &field.kind {
+        Type::Scalar(scalar) => {
+            let target = format!("self.{}", field.ident);
+            lines.assign(&target, &format!("r.{}", singular(*scalar)), &[name], "?;");
+            return;
+        }
+        Type::Struct(inner) if field.is_option() => {
+            let read = format!("{inner}::read");
+            ("struct", vec![into, nullable, name, version, read])
+        }
+        Type::Struct(_) => {
+            lines.open(&format!("self.{}", field.ident));
+            lines.line(".read(r, version)");
+            lines.line(&format!(".map_err(|error| error.within({name}))?;"));
+            lines.outdent();
+            return;
+        }
+        kind => {
+            let mut arguments = vec![into, flexible];
+            if field.is_option() {
+                arguments.push(nullable);
+            }
+            arguments.push(name);
+            let what = match kind {
+                Type::String => "string",
+                Type::Array(element) => plural(element),
+                _ => "bytes",
+            };
+            if let Some(inner) = kind.structure() {
+                arguments.extend([version, format!("{inner}::read")]);
+            }
+            (what, arguments)
+        }
+    };
+    lines.call(&format!("r.{prefix}{what}"), &arguments, "?;");
 }

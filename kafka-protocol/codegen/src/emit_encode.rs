@@ -14,11 +14,7 @@ pub(crate) fn write(lines: &mut Lines, message: &Message, one: &Struct) {
     fields(&mut body, message, one);
     let body = body.into_text();
     let flexible = flexible_line(message, one, &body);
-    let w = if body.contains("w.") || body.contains("(w") {
-        "w"
-    } else {
-        "_w"
-    };
+    let w = if body.trim() == "Ok(())" { "_w" } else { "w" };
     let version = version_name(&body, flexible.as_deref());
     lines.open(&format!(
         "fn write(&self, {w}: &mut Writer, {version}: i16) -> Result<(), EncodeError> {{"
@@ -136,7 +132,7 @@ fn tagged(lines: &mut Lines, field: &Field) {
                 "version".to_owned(),
                 format!("{inner}::write"),
             ];
-            lines.call("w.nullable_nested_in_tag", &arguments, "?;");
+            lines.call("w.nullable_struct_in_tag", &arguments, "?;");
         }
         _ => call(lines, field, "true", field.versions),
     }
@@ -154,21 +150,20 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             lines.line(&format!("w.{}({value});", singular(*scalar)));
             return;
         }
-        Type::Struct(inner) => {
-            let write = format!("{inner}::write");
-            let version = "version".to_owned();
-            if is_option {
-                let value = format!("{value}.as_ref()");
-                (
-                    "nullable_nested".to_owned(),
-                    vec![nullable, value, name, version, write],
-                )
-            } else {
-                (
-                    "nested".to_owned(),
-                    vec![format!("&{value}"), name, version, write],
-                )
-            }
+        Type::Struct(inner) if is_option => {
+            let value = format!("{value}.as_ref()");
+            let (version, write) = ("version".to_owned(), format!("{inner}::write"));
+            (
+                "nullable_struct".to_owned(),
+                vec![nullable, value, name, version, write],
+            )
+        }
+        Type::Struct(_) => {
+            lines.open(&value);
+            lines.line(".write(w, version)");
+            lines.line(&format!(".map_err(|error| error.within({name}))?;"));
+            lines.outdent();
+            return;
         }
         Type::Records => (
             "records".to_owned(),
@@ -190,9 +185,7 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             } else {
                 (what.to_owned(), vec![flexible, format!("&{value}"), name])
             };
-            if let Type::Array(element) = kind
-                && let Type::Struct(inner) = &**element
-            {
+            if let Some(inner) = kind.structure() {
                 arguments.extend(["version".to_owned(), format!("{inner}::write")]);
             }
             (method, arguments)

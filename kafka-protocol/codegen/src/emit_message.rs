@@ -5,6 +5,7 @@ use crate::emit_encode;
 use crate::emit_struct;
 use crate::lines::Lines;
 use crate::model::{Message, Struct};
+use crate::names;
 use crate::schema::Kind;
 
 /// The text of a message's file. `response` is the module and name of a request's response.
@@ -35,18 +36,11 @@ pub(crate) fn file(message: &Message, response: Option<(&str, &str)>) -> String 
 
 /// Imports what the body names.
 fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
-    let uses = |name: &str| {
-        body.match_indices(name).any(|(at, _)| {
-            let is_part = |c: char| c.is_alphanumeric() || c == '_';
-            let (before, from) = body.split_at(at);
-            let behind = from.split_at(name.len()).1;
-            let in_code = !before
-                .rsplit('\n')
-                .next()
-                .is_some_and(|line| line.trim_start().starts_with("///"));
-            in_code && !before.ends_with(is_part) && !behind.starts_with(is_part)
-        })
-    };
+    let code: String = body
+        .split_inclusive('\n')
+        .filter(|line| !line.trim_start().starts_with("///"))
+        .collect();
+    let uses = |name: &str| names::occurs(name, &code);
     let mut outside = false;
     for (name, path) in [
         ("Bytes", "bytes::Bytes"),

@@ -29,6 +29,11 @@ impl Lines {
         self.line(line);
     }
 
+    /// Ends the indentation of a statement of several lines.
+    pub(crate) fn outdent(&mut self) {
+        self.depth -= 1;
+    }
+
     /// Ends a block and begins another, as in `} else {`.
     pub(crate) fn between(&mut self, line: &str) {
         self.close(line);
@@ -63,7 +68,7 @@ impl Lines {
         let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         let joined = arguments.join(", ");
         let width = self.column() + before.len() + joined.len() + after.len() + 2;
-        if joined.len() <= CALL_WIDTH && width + 1 < MAX_WIDTH {
+        if joined.len() <= CALL_WIDTH && width <= MAX_WIDTH {
             self.line(&format!("{before}({joined}){after}"));
         } else if let ([argument], Some((object, method))) =
             (arguments.as_slice(), before.rsplit_once('.'))
@@ -132,14 +137,11 @@ impl Lines {
     }
 }
 
-/// The longest line. Calls stay two below it, as rustfmt has it where `?` and a comma follow.
+/// The longest line. Assigned calls stay two below it, as rustfmt has it where `?` follows.
 pub(crate) const MAX_WIDTH: usize = 100;
 
 /// The longest list of arguments on one line.
 const CALL_WIDTH: usize = 60;
-
-/// The longest `if ... else ...` on one line.
-pub(crate) const IF_WIDTH: usize = 50;
 
 #[cfg(test)]
 mod tests {

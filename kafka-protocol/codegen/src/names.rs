@@ -23,6 +23,16 @@ pub(crate) fn structure(name: &str) -> String {
     })
 }
 
+/// Whether code names a type or variable: not as a part of a word, a field or in quotes.
+pub(crate) fn occurs(name: &str, code: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(name).any(|(at, _)| {
+        let (before, from) = code.split_at(at);
+        let behind = from.split_at(name.len()).1;
+        !before.ends_with(|c| is_word(c) || c == '.' || c == '"') && !behind.starts_with(is_word)
+    })
+}
+
 /// Words end where a capital follows a small letter or digit, and before the last capital of several
 /// that a small letter follows.
 fn snake(name: &str) -> String {
@@ -48,7 +58,16 @@ const KEYWORDS: [&str; 6] = ["type", "match", "move", "ref", "use", "where"];
 
 #[cfg(test)]
 mod tests {
-    use super::{field, module, structure};
+    use super::{field, module, occurs, structure};
+
+    #[test]
+    fn a_variable_is_no_field_and_no_text() {
+        assert!(occurs("version", "if version >= 3 {"));
+        assert!(!occurs(
+            "version",
+            "self.version = r.i16(\"version\")?; max_version(versions)"
+        ));
+    }
 
     #[test]
     fn names() {

@@ -26,13 +26,12 @@ impl Message for AbortedTxn {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            producer_id: r.i64("producer_id")?,
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            last_stable_offset: r.i64("last_stable_offset")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.producer_id = r.i64("producer_id")?;
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.last_stable_offset = r.i64("last_stable_offset")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

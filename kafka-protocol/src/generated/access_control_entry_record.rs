@@ -39,18 +39,16 @@ impl Message for AccessControlEntryRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            id: r.uuid("id")?,
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(true, "resource_name")?,
-            pattern_type: r.i8("pattern_type")?,
-            principal: r.string(true, "principal")?,
-            host: r.string(true, "host")?,
-            operation: r.i8("operation")?,
-            permission_type: r.i8("permission_type")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.id = r.uuid("id")?;
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, true, "resource_name")?;
+        self.pattern_type = r.i8("pattern_type")?;
+        r.string(&mut self.principal, true, "principal")?;
+        r.string(&mut self.host, true, "host")?;
+        self.operation = r.i8("operation")?;
+        self.permission_type = r.i8("permission_type")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -32,15 +32,13 @@ impl Message for AddOffsetsToTxnRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            transactional_id: r.string(flexible, "transactional_id")?,
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            group_id: r.string(flexible, "group_id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.transactional_id, flexible, "transactional_id")?;
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

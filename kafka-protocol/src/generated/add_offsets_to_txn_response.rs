@@ -24,13 +24,11 @@ impl Message for AddOffsetsToTxnResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -34,46 +34,34 @@ impl Message for AddPartitionsToTxnRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            transactions: if version >= 4 {
-                r.structs(
-                    flexible,
-                    "transactions",
-                    version,
-                    AddPartitionsToTxnTransaction::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            v3_and_below_transactional_id: if version <= 3 {
-                r.string(flexible, "v3_and_below_transactional_id")?
-            } else {
-                ByteString::new()
-            },
-            v3_and_below_producer_id: if version <= 3 {
-                r.i64("v3_and_below_producer_id")?
-            } else {
-                0
-            },
-            v3_and_below_producer_epoch: if version <= 3 {
-                r.i16("v3_and_below_producer_epoch")?
-            } else {
-                0
-            },
-            v3_and_below_topics: if version <= 3 {
-                r.structs(
-                    flexible,
-                    "v3_and_below_topics",
-                    version,
-                    AddPartitionsToTxnTopic::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 4 {
+            r.structs(
+                &mut self.transactions,
+                flexible,
+                "transactions",
+                version,
+                AddPartitionsToTxnTransaction::read,
+            )?;
+        }
+        if version <= 3 {
+            r.string(
+                &mut self.v3_and_below_transactional_id,
+                flexible,
+                "v3_and_below_transactional_id",
+            )?;
+            self.v3_and_below_producer_id = r.i64("v3_and_below_producer_id")?;
+            self.v3_and_below_producer_epoch = r.i16("v3_and_below_producer_epoch")?;
+            r.structs(
+                &mut self.v3_and_below_topics,
+                flexible,
+                "v3_and_below_topics",
+                version,
+                AddPartitionsToTxnTopic::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -148,15 +136,19 @@ pub struct AddPartitionsToTxnTransaction {
 }
 
 impl AddPartitionsToTxnTransaction {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            transactional_id: r.string(true, "transactional_id")?,
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            verify_only: r.bool("verify_only")?,
-            topics: r.structs(true, "topics", version, AddPartitionsToTxnTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.transactional_id, true, "transactional_id")?;
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        self.verify_only = r.bool("verify_only")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            AddPartitionsToTxnTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -188,13 +180,11 @@ pub struct AddPartitionsToTxnTopic {
 }
 
 impl AddPartitionsToTxnTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partitions: r.i32s(flexible, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.i32s(&mut self.partitions, flexible, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -31,37 +31,29 @@ impl Message for AddPartitionsToTxnResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: if version >= 4 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            results_by_transaction: if version >= 4 {
-                r.structs(
-                    flexible,
-                    "results_by_transaction",
-                    version,
-                    AddPartitionsToTxnResult::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            results_by_topic_v3_and_below: if version <= 3 {
-                r.structs(
-                    flexible,
-                    "results_by_topic_v3_and_below",
-                    version,
-                    AddPartitionsToTxnTopicResult::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        if version >= 4 {
+            self.error_code = r.i16("error_code")?;
+            r.structs(
+                &mut self.results_by_transaction,
+                flexible,
+                "results_by_transaction",
+                version,
+                AddPartitionsToTxnResult::read,
+            )?;
+        }
+        if version <= 3 {
+            r.structs(
+                &mut self.results_by_topic_v3_and_below,
+                flexible,
+                "results_by_topic_v3_and_below",
+                version,
+                AddPartitionsToTxnTopicResult::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -110,17 +102,16 @@ pub struct AddPartitionsToTxnResult {
 }
 
 impl AddPartitionsToTxnResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            transactional_id: r.string(true, "transactional_id")?,
-            topic_results: r.structs(
-                true,
-                "topic_results",
-                version,
-                AddPartitionsToTxnTopicResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.transactional_id, true, "transactional_id")?;
+        r.structs(
+            &mut self.topic_results,
+            true,
+            "topic_results",
+            version,
+            AddPartitionsToTxnTopicResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -150,18 +141,17 @@ pub struct AddPartitionsToTxnTopicResult {
 }
 
 impl AddPartitionsToTxnTopicResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            results_by_partition: r.structs(
-                flexible,
-                "results_by_partition",
-                version,
-                AddPartitionsToTxnPartitionResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.structs(
+            &mut self.results_by_partition,
+            flexible,
+            "results_by_partition",
+            version,
+            AddPartitionsToTxnPartitionResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -191,13 +181,11 @@ pub struct AddPartitionsToTxnPartitionResult {
 }
 
 impl AddPartitionsToTxnPartitionResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            partition_error_code: r.i16("partition_error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.partition_error_code = r.i16("partition_error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

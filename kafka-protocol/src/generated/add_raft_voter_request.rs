@@ -51,20 +51,22 @@ impl Message for AddRaftVoterRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster_id: r.nullable_string(true, true, "cluster_id")?,
-            timeout_ms: r.i32("timeout_ms")?,
-            voter_id: r.i32("voter_id")?,
-            voter_directory_id: r.uuid("voter_directory_id")?,
-            listeners: r.structs(true, "listeners", version, Listener::read)?,
-            ack_when_committed: if version >= 1 {
-                r.bool("ack_when_committed")?
-            } else {
-                true
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.cluster_id, true, true, "cluster_id")?;
+        self.timeout_ms = r.i32("timeout_ms")?;
+        self.voter_id = r.i32("voter_id")?;
+        self.voter_directory_id = r.uuid("voter_directory_id")?;
+        r.structs(
+            &mut self.listeners,
+            true,
+            "listeners",
+            version,
+            Listener::read,
+        )?;
+        if version >= 1 {
+            self.ack_when_committed = r.bool("ack_when_committed")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -102,13 +104,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -28,13 +28,17 @@ impl Message for AlterClientQuotasRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entries: r.structs(flexible, "entries", version, EntryData::read)?,
-            validate_only: r.bool("validate_only")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.entries,
+            flexible,
+            "entries",
+            version,
+            EntryData::read,
+        )?;
+        self.validate_only = r.bool("validate_only")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -69,13 +73,17 @@ pub struct EntryData {
 }
 
 impl EntryData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entity: r.structs(flexible, "entity", version, EntityData::read)?,
-            ops: r.structs(flexible, "ops", version, OpData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.entity,
+            flexible,
+            "entity",
+            version,
+            EntityData::read,
+        )?;
+        r.structs(&mut self.ops, flexible, "ops", version, OpData::read)?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -109,13 +117,11 @@ impl Default for EntityData {
 }
 
 impl EntityData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entity_type: r.string(flexible, "entity_type")?,
-            entity_name: r.nullable_string(flexible, true, "entity_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.entity_type, flexible, "entity_type")?;
+        r.nullable_string(&mut self.entity_name, flexible, true, "entity_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -141,14 +147,12 @@ pub struct OpData {
 }
 
 impl OpData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            key: r.string(flexible, "key")?,
-            value: r.f64("value")?,
-            remove: r.bool("remove")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.key, flexible, "key")?;
+        self.value = r.f64("value")?;
+        self.remove = r.bool("remove")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,13 +28,17 @@ impl Message for AlterConfigsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            resources: r.structs(flexible, "resources", version, AlterConfigsResource::read)?,
-            validate_only: r.bool("validate_only")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.resources,
+            flexible,
+            "resources",
+            version,
+            AlterConfigsResource::read,
+        )?;
+        self.validate_only = r.bool("validate_only")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -71,14 +75,18 @@ pub struct AlterConfigsResource {
 }
 
 impl AlterConfigsResource {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(flexible, "resource_name")?,
-            configs: r.structs(flexible, "configs", version, AlterableConfig::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, flexible, "resource_name")?;
+        r.structs(
+            &mut self.configs,
+            flexible,
+            "configs",
+            version,
+            AlterableConfig::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -119,13 +127,11 @@ impl Default for AlterableConfig {
 }
 
 impl AlterableConfig {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            value: r.nullable_string(flexible, true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.nullable_string(&mut self.value, flexible, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -41,17 +41,19 @@ impl Message for AlterPartitionReassignmentsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            timeout_ms: r.i32("timeout_ms")?,
-            allow_replication_factor_change: if version >= 1 {
-                r.bool("allow_replication_factor_change")?
-            } else {
-                true
-            },
-            topics: r.structs(true, "topics", version, ReassignableTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.timeout_ms = r.i32("timeout_ms")?;
+        if version >= 1 {
+            self.allow_replication_factor_change = r.bool("allow_replication_factor_change")?;
+        }
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            ReassignableTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -90,12 +92,16 @@ pub struct ReassignableTopic {
 }
 
 impl ReassignableTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.structs(true, "partitions", version, ReassignablePartition::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            ReassignablePartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -124,12 +130,10 @@ pub struct ReassignablePartition {
 }
 
 impl ReassignablePartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            replicas: r.nullable_i32s(true, true, "replicas")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        r.nullable_i32s(&mut self.replicas, true, true, "replicas")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

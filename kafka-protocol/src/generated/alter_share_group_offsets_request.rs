@@ -28,17 +28,16 @@ impl Message for AlterShareGroupOffsetsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            topics: r.structs(
-                true,
-                "topics",
-                version,
-                AlterShareGroupOffsetsRequestTopic::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            AlterShareGroupOffsetsRequestTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -73,17 +72,16 @@ pub struct AlterShareGroupOffsetsRequestTopic {
 }
 
 impl AlterShareGroupOffsetsRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.structs(
-                true,
-                "partitions",
-                version,
-                AlterShareGroupOffsetsRequestPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            AlterShareGroupOffsetsRequestPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -112,12 +110,10 @@ pub struct AlterShareGroupOffsetsRequestPartition {
 }
 
 impl AlterShareGroupOffsetsRequestPartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            start_offset: r.i64("start_offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.start_offset = r.i64("start_offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

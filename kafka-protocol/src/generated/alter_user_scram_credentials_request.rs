@@ -29,12 +29,22 @@ impl Message for AlterUserScramCredentialsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            deletions: r.structs(true, "deletions", version, ScramCredentialDeletion::read)?,
-            upsertions: r.structs(true, "upsertions", version, ScramCredentialUpsertion::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.deletions,
+            true,
+            "deletions",
+            version,
+            ScramCredentialDeletion::read,
+        )?;
+        r.structs(
+            &mut self.upsertions,
+            true,
+            "upsertions",
+            version,
+            ScramCredentialUpsertion::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -74,12 +84,10 @@ pub struct ScramCredentialDeletion {
 }
 
 impl ScramCredentialDeletion {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            mechanism: r.i8("mechanism")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.mechanism = r.i8("mechanism")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -108,15 +116,13 @@ pub struct ScramCredentialUpsertion {
 }
 
 impl ScramCredentialUpsertion {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            mechanism: r.i8("mechanism")?,
-            iterations: r.i32("iterations")?,
-            salt: r.bytes(true, "salt")?,
-            salted_password: r.bytes(true, "salted_password")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.mechanism = r.i8("mechanism")?;
+        self.iterations = r.i32("iterations")?;
+        r.bytes(&mut self.salt, true, "salt")?;
+        r.bytes(&mut self.salted_password, true, "salted_password")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

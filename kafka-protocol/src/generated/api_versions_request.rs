@@ -45,27 +45,25 @@ impl Message for ApiVersionsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            client_software_name: if version >= 3 {
-                r.string(flexible, "client_software_name")?
-            } else {
-                ByteString::new()
-            },
-            client_software_version: if version >= 3 {
-                r.string(flexible, "client_software_version")?
-            } else {
-                ByteString::new()
-            },
-            cluster_id: if version >= 5 {
-                r.nullable_string(flexible, true, "cluster_id")?
-            } else {
-                None
-            },
-            node_id: if version >= 5 { r.i32("node_id")? } else { -1 },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            r.string(
+                &mut self.client_software_name,
+                flexible,
+                "client_software_name",
+            )?;
+            r.string(
+                &mut self.client_software_version,
+                flexible,
+                "client_software_version",
+            )?;
+        }
+        if version >= 5 {
+            r.nullable_string(&mut self.cluster_id, flexible, true, "cluster_id")?;
+            self.node_id = r.i32("node_id")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -55,28 +55,26 @@ impl Message for ApiVersionsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        let mut message = Self {
-            error_code: r.i16("error_code")?,
-            api_keys: r.structs(flexible, "api_keys", version, ApiVersion::read)?,
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            supported_features: Vec::new(),
-            finalized_features_epoch: -1,
-            finalized_features: Vec::new(),
-            zk_migration_ready: false,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.error_code = r.i16("error_code")?;
+        r.structs(
+            &mut self.api_keys,
+            flexible,
+            "api_keys",
+            version,
+            ApiVersion::read,
+        )?;
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.supported_features = r.structs(
+                        r.structs(
+                            &mut self.supported_features,
                             true,
                             "supported_features",
                             version,
@@ -85,11 +83,12 @@ impl Message for ApiVersionsResponse {
                         tag.end(r, "supported_features")?;
                     }
                     1 => {
-                        message.finalized_features_epoch = r.i64("finalized_features_epoch")?;
+                        self.finalized_features_epoch = r.i64("finalized_features_epoch")?;
                         tag.end(r, "finalized_features_epoch")?;
                     }
                     2 => {
-                        message.finalized_features = r.structs(
+                        r.structs(
+                            &mut self.finalized_features,
                             true,
                             "finalized_features",
                             version,
@@ -98,14 +97,14 @@ impl Message for ApiVersionsResponse {
                         tag.end(r, "finalized_features")?;
                     }
                     3 => {
-                        message.zk_migration_ready = r.bool("zk_migration_ready")?;
+                        self.zk_migration_ready = r.bool("zk_migration_ready")?;
                         tag.end(r, "zk_migration_ready")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -180,14 +179,12 @@ pub struct ApiVersion {
 }
 
 impl ApiVersion {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            api_key: r.i16("api_key")?,
-            min_version: r.i16("min_version")?,
-            max_version: r.i16("max_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.api_key = r.i16("api_key")?;
+        self.min_version = r.i16("min_version")?;
+        self.max_version = r.i16("max_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -214,13 +211,11 @@ pub struct SupportedFeatureKey {
 }
 
 impl SupportedFeatureKey {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            min_version: r.i16("min_version")?,
-            max_version: r.i16("max_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.min_version = r.i16("min_version")?;
+        self.max_version = r.i16("max_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -246,13 +241,11 @@ pub struct FinalizedFeatureKey {
 }
 
 impl FinalizedFeatureKey {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            max_version_level: r.i16("max_version_level")?,
-            min_version_level: r.i16("min_version_level")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.max_version_level = r.i16("max_version_level")?;
+        self.min_version_level = r.i16("min_version_level")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

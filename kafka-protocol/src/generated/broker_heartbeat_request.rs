@@ -52,33 +52,27 @@ impl Message for BrokerHeartbeatRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            broker_id: r.i32("broker_id")?,
-            broker_epoch: r.i64("broker_epoch")?,
-            current_metadata_offset: r.i64("current_metadata_offset")?,
-            want_fence: r.bool("want_fence")?,
-            want_shut_down: r.bool("want_shut_down")?,
-            offline_log_dirs: Vec::new(),
-            cordoned_log_dirs: None,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.broker_id = r.i32("broker_id")?;
+        self.broker_epoch = r.i64("broker_epoch")?;
+        self.current_metadata_offset = r.i64("current_metadata_offset")?;
+        self.want_fence = r.bool("want_fence")?;
+        self.want_shut_down = r.bool("want_shut_down")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    message.offline_log_dirs = r.uuids(true, "offline_log_dirs")?;
+                    r.uuids(&mut self.offline_log_dirs, true, "offline_log_dirs")?;
                     tag.end(r, "offline_log_dirs")?;
                 }
                 1 if version >= 2 => {
-                    message.cordoned_log_dirs =
-                        r.nullable_uuids(true, true, "cordoned_log_dirs")?;
+                    r.nullable_uuids(&mut self.cordoned_log_dirs, true, true, "cordoned_log_dirs")?;
                     tag.end(r, "cordoned_log_dirs")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -43,15 +43,13 @@ impl Message for BrokerHeartbeatResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            is_caught_up: r.bool("is_caught_up")?,
-            is_fenced: r.bool("is_fenced")?,
-            should_shut_down: r.bool("should_shut_down")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        self.is_caught_up = r.bool("is_caught_up")?;
+        self.is_fenced = r.bool("is_fenced")?;
+        self.should_shut_down = r.bool("should_shut_down")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -33,40 +33,32 @@ impl Message for BrokerRegistrationChangeRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 3);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            broker_id: r.i32("broker_id")?,
-            broker_epoch: r.i64("broker_epoch")?,
-            fenced: 0,
-            in_controlled_shutdown: 0,
-            log_dirs: Vec::new(),
-            cordoned_log_dirs: None,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.broker_id = r.i32("broker_id")?;
+        self.broker_epoch = r.i64("broker_epoch")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.fenced = r.i8("fenced")?;
+                    self.fenced = r.i8("fenced")?;
                     tag.end(r, "fenced")?;
                 }
                 1 if version >= 1 => {
-                    message.in_controlled_shutdown = r.i8("in_controlled_shutdown")?;
+                    self.in_controlled_shutdown = r.i8("in_controlled_shutdown")?;
                     tag.end(r, "in_controlled_shutdown")?;
                 }
                 2 if version >= 2 => {
-                    message.log_dirs = r.uuids(true, "log_dirs")?;
+                    r.uuids(&mut self.log_dirs, true, "log_dirs")?;
                     tag.end(r, "log_dirs")?;
                 }
                 3 if version >= 3 => {
-                    message.cordoned_log_dirs =
-                        r.nullable_uuids(true, true, "cordoned_log_dirs")?;
+                    r.nullable_uuids(&mut self.cordoned_log_dirs, true, true, "cordoned_log_dirs")?;
                     tag.end(r, "cordoned_log_dirs")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

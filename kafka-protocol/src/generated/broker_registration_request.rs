@@ -60,31 +60,29 @@ impl Message for BrokerRegistrationRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            broker_id: r.i32("broker_id")?,
-            cluster_id: r.string(true, "cluster_id")?,
-            incarnation_id: r.uuid("incarnation_id")?,
-            listeners: r.structs(true, "listeners", version, Listener::read)?,
-            features: r.structs(true, "features", version, Feature::read)?,
-            rack: r.nullable_string(true, true, "rack")?,
-            is_migrating_zk_broker: if version >= 1 {
-                r.bool("is_migrating_zk_broker")?
-            } else {
-                false
-            },
-            log_dirs: if version >= 2 {
-                r.uuids(true, "log_dirs")?
-            } else {
-                Vec::new()
-            },
-            previous_broker_epoch: if version >= 3 {
-                r.i64("previous_broker_epoch")?
-            } else {
-                -1
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.broker_id = r.i32("broker_id")?;
+        r.string(&mut self.cluster_id, true, "cluster_id")?;
+        self.incarnation_id = r.uuid("incarnation_id")?;
+        r.structs(
+            &mut self.listeners,
+            true,
+            "listeners",
+            version,
+            Listener::read,
+        )?;
+        r.structs(&mut self.features, true, "features", version, Feature::read)?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        if version >= 1 {
+            self.is_migrating_zk_broker = r.bool("is_migrating_zk_broker")?;
+        }
+        if version >= 2 {
+            r.uuids(&mut self.log_dirs, true, "log_dirs")?;
+        }
+        if version >= 3 {
+            self.previous_broker_epoch = r.i64("previous_broker_epoch")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -131,14 +129,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            security_protocol: r.i16("security_protocol")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        self.security_protocol = r.i16("security_protocol")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -165,13 +161,11 @@ pub struct Feature {
 }
 
 impl Feature {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            min_supported_version: r.i16("min_supported_version")?,
-            max_supported_version: r.i16("max_supported_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.min_supported_version = r.i16("min_supported_version")?;
+        self.max_supported_version = r.i16("max_supported_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -30,14 +30,12 @@ impl Message for ClientQuotaRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            entity: r.structs(true, "entity", version, EntityData::read)?,
-            key: r.string(true, "key")?,
-            value: r.f64("value")?,
-            remove: r.bool("remove")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(&mut self.entity, true, "entity", version, EntityData::read)?;
+        r.string(&mut self.key, true, "key")?;
+        self.value = r.f64("value")?;
+        self.remove = r.bool("remove")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -76,12 +74,10 @@ impl Default for EntityData {
 }
 
 impl EntityData {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            entity_type: r.string(true, "entity_type")?,
-            entity_name: r.nullable_string(true, true, "entity_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.entity_type, true, "entity_type")?;
+        r.nullable_string(&mut self.entity_name, true, true, "entity_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -42,14 +42,12 @@ impl Message for ConfigRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(true, "resource_name")?,
-            name: r.string(true, "name")?,
-            value: r.nullable_string(true, true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, true, "resource_name")?;
+        r.string(&mut self.name, true, "name")?;
+        r.nullable_string(&mut self.value, true, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -26,11 +26,10 @@ impl Message for ConsumerGroupCurrentMemberAssignmentKey {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(false, "group_id")?,
-            member_id: r.string(false, "member_id")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, false, "group_id")?;
+        r.string(&mut self.member_id, false, "member_id")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

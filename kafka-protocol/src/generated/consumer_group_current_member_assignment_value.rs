@@ -33,25 +33,25 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            member_epoch: r.i32("member_epoch")?,
-            previous_member_epoch: r.i32("previous_member_epoch")?,
-            state: r.i8("state")?,
-            assigned_partitions: r.structs(
-                true,
-                "assigned_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            partitions_pending_revocation: r.structs(
-                true,
-                "partitions_pending_revocation",
-                version,
-                TopicPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.member_epoch = r.i32("member_epoch")?;
+        self.previous_member_epoch = r.i32("previous_member_epoch")?;
+        self.state = r.i8("state")?;
+        r.structs(
+            &mut self.assigned_partitions,
+            true,
+            "assigned_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.structs(
+            &mut self.partitions_pending_revocation,
+            true,
+            "partitions_pending_revocation",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -106,24 +106,20 @@ impl Default for TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            assignment_epochs: Some(Vec::new()),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.assignment_epochs = r.nullable_i32s(true, true, "assignment_epochs")?;
+                    r.nullable_i32s(&mut self.assignment_epochs, true, true, "assignment_epochs")?;
                     tag.end(r, "assignment_epochs")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -64,30 +64,37 @@ impl Message for ConsumerGroupHeartbeatRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            member_id: r.string(true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            instance_id: r.nullable_string(true, true, "instance_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            rebalance_timeout_ms: r.i32("rebalance_timeout_ms")?,
-            subscribed_topic_names: r.nullable_strings(true, true, "subscribed_topic_names")?,
-            subscribed_topic_regex: if version >= 1 {
-                r.nullable_string(true, true, "subscribed_topic_regex")?
-            } else {
-                None
-            },
-            server_assignor: r.nullable_string(true, true, "server_assignor")?,
-            topic_partitions: r.nullable_structs(
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
+        r.nullable_strings(
+            &mut self.subscribed_topic_names,
+            true,
+            true,
+            "subscribed_topic_names",
+        )?;
+        if version >= 1 {
+            r.nullable_string(
+                &mut self.subscribed_topic_regex,
                 true,
                 true,
-                "topic_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+                "subscribed_topic_regex",
+            )?;
+        }
+        r.nullable_string(&mut self.server_assignor, true, true, "server_assignor")?;
+        r.nullable_structs(
+            &mut self.topic_partitions,
+            true,
+            true,
+            "topic_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -149,12 +156,10 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -37,17 +37,21 @@ impl Message for ConsumerGroupHeartbeatResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            member_id: r.nullable_string(true, true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            heartbeat_interval_ms: r.i32("heartbeat_interval_ms")?,
-            assignment: r.nullable_nested(true, "assignment", version, Assignment::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.nullable_string(&mut self.member_id, true, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        self.heartbeat_interval_ms = r.i32("heartbeat_interval_ms")?;
+        r.nullable_struct(
+            &mut self.assignment,
+            true,
+            "assignment",
+            version,
+            Assignment::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -57,7 +61,7 @@ impl Message for ConsumerGroupHeartbeatResponse {
         w.nullable_string(true, true, self.member_id.as_deref(), "member_id")?;
         w.i32(self.member_epoch);
         w.i32(self.heartbeat_interval_ms);
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.assignment.as_ref(),
             "assignment",
@@ -79,16 +83,15 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_partitions: r.structs(
-                true,
-                "topic_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.topic_partitions,
+            true,
+            "topic_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -116,12 +119,10 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

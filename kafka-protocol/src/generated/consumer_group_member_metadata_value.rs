@@ -61,34 +61,40 @@ impl Message for ConsumerGroupMemberMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            instance_id: r.nullable_string(true, true, "instance_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            client_id: r.string(true, "client_id")?,
-            client_host: r.string(true, "client_host")?,
-            subscribed_topic_names: r.strings(true, "subscribed_topic_names")?,
-            subscribed_topic_regex: r.nullable_string(true, true, "subscribed_topic_regex")?,
-            rebalance_timeout_ms: r.i32("rebalance_timeout_ms")?,
-            server_assignor: r.nullable_string(true, true, "server_assignor")?,
-            classic_member_metadata: Some(ClassicMemberMetadata::default()),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        r.string(&mut self.client_id, true, "client_id")?;
+        r.string(&mut self.client_host, true, "client_host")?;
+        r.strings(
+            &mut self.subscribed_topic_names,
+            true,
+            "subscribed_topic_names",
+        )?;
+        r.nullable_string(
+            &mut self.subscribed_topic_regex,
+            true,
+            true,
+            "subscribed_topic_regex",
+        )?;
+        self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
+        r.nullable_string(&mut self.server_assignor, true, true, "server_assignor")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.classic_member_metadata = r.nullable_nested_in_tag(
+                    r.nullable_struct_in_tag(
+                        &mut self.classic_member_metadata,
                         "classic_member_metadata",
                         version,
                         ClassicMemberMetadata::read,
                     )?;
                     tag.end(r, "classic_member_metadata")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -114,7 +120,7 @@ impl Message for ConsumerGroupMemberMetadataValue {
         tags.reach(w, 0)?;
         if self.classic_member_metadata != Some(ClassicMemberMetadata::default()) {
             let tag = tags.open(w, 0);
-            w.nullable_nested_in_tag(
+            w.nullable_struct_in_tag(
                 self.classic_member_metadata.as_ref(),
                 "classic_member_metadata",
                 version,
@@ -143,17 +149,16 @@ pub struct ClassicMemberMetadata {
 }
 
 impl ClassicMemberMetadata {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            session_timeout_ms: r.i32("session_timeout_ms")?,
-            supported_protocols: r.structs(
-                true,
-                "supported_protocols",
-                version,
-                ClassicProtocol::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.session_timeout_ms = r.i32("session_timeout_ms")?;
+        r.structs(
+            &mut self.supported_protocols,
+            true,
+            "supported_protocols",
+            version,
+            ClassicProtocol::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -182,12 +187,10 @@ pub struct ClassicProtocol {
 }
 
 impl ClassicProtocol {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            metadata: r.bytes(true, "metadata")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.bytes(&mut self.metadata, true, "metadata")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -27,11 +27,15 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topics: r.structs(true, "topics", version, TopicMetadata::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            TopicMetadata::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -61,19 +65,18 @@ pub struct TopicMetadata {
 }
 
 impl TopicMetadata {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            topic_name: r.string(true, "topic_name")?,
-            num_partitions: r.i32("num_partitions")?,
-            partition_metadata: r.structs(
-                true,
-                "partition_metadata",
-                version,
-                PartitionMetadata::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        self.num_partitions = r.i32("num_partitions")?;
+        r.structs(
+            &mut self.partition_metadata,
+            true,
+            "partition_metadata",
+            version,
+            PartitionMetadata::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -104,12 +107,10 @@ pub struct PartitionMetadata {
 }
 
 impl PartitionMetadata {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: r.i32("partition")?,
-            racks: r.strings(true, "racks")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition = r.i32("partition")?;
+        r.strings(&mut self.racks, true, "racks")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

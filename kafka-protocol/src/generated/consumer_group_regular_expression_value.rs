@@ -30,13 +30,11 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topics: r.strings(true, "topics")?,
-            version: r.i64("version")?,
-            timestamp: r.i64("timestamp")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.strings(&mut self.topics, true, "topics")?;
+        self.version = r.i64("version")?;
+        self.timestamp = r.i64("timestamp")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -26,23 +26,19 @@ impl Message for ConsumerGroupTargetAssignmentMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            assignment_epoch: r.i32("assignment_epoch")?,
-            assignment_timestamp: 0,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.assignment_epoch = r.i32("assignment_epoch")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.assignment_timestamp = r.i64("assignment_timestamp")?;
+                    self.assignment_timestamp = r.i64("assignment_timestamp")?;
                     tag.end(r, "assignment_timestamp")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -25,16 +25,16 @@ impl Message for ConsumerProtocolAssignment {
     const VERSIONS: VersionRange = VersionRange::new(0, 3);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            assigned_partitions: r.structs(
-                false,
-                "assigned_partitions",
-                version,
-                TopicPartition::read,
-            )?,
-            user_data: r.nullable_bytes(false, true, "user_data")?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.assigned_partitions,
+            false,
+            "assigned_partitions",
+            version,
+            TopicPartition::read,
+        )?;
+        r.nullable_bytes(&mut self.user_data, false, true, "user_data")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -61,11 +61,10 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: r.string(false, "topic")?,
-            partitions: r.i32s(false, "partitions")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic, false, "topic")?;
+        r.i32s(&mut self.partitions, false, "partitions")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -44,26 +44,25 @@ impl Message for ConsumerProtocolSubscription {
     const VERSIONS: VersionRange = VersionRange::new(0, 3);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topics: r.strings(false, "topics")?,
-            user_data: r.nullable_bytes(false, true, "user_data")?,
-            owned_partitions: if version >= 1 {
-                r.structs(false, "owned_partitions", version, TopicPartition::read)?
-            } else {
-                Vec::new()
-            },
-            generation_id: if version >= 2 {
-                r.i32("generation_id")?
-            } else {
-                -1
-            },
-            rack_id: if version >= 3 {
-                r.nullable_string(false, true, "rack_id")?
-            } else {
-                None
-            },
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.strings(&mut self.topics, false, "topics")?;
+        r.nullable_bytes(&mut self.user_data, false, true, "user_data")?;
+        if version >= 1 {
+            r.structs(
+                &mut self.owned_partitions,
+                false,
+                "owned_partitions",
+                version,
+                TopicPartition::read,
+            )?;
+        }
+        if version >= 2 {
+            self.generation_id = r.i32("generation_id")?;
+        }
+        if version >= 3 {
+            r.nullable_string(&mut self.rack_id, false, true, "rack_id")?;
+        }
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -99,11 +98,10 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: r.string(false, "topic")?,
-            partitions: r.i32s(false, "partitions")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic, false, "topic")?;
+        r.i32s(&mut self.partitions, false, "partitions")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

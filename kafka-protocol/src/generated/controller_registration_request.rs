@@ -35,15 +35,19 @@ impl Message for ControllerRegistrationRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            controller_id: r.i32("controller_id")?,
-            incarnation_id: r.uuid("incarnation_id")?,
-            zk_migration_ready: r.bool("zk_migration_ready")?,
-            listeners: r.structs(true, "listeners", version, Listener::read)?,
-            features: r.structs(true, "features", version, Feature::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.controller_id = r.i32("controller_id")?;
+        self.incarnation_id = r.uuid("incarnation_id")?;
+        self.zk_migration_ready = r.bool("zk_migration_ready")?;
+        r.structs(
+            &mut self.listeners,
+            true,
+            "listeners",
+            version,
+            Listener::read,
+        )?;
+        r.structs(&mut self.features, true, "features", version, Feature::read)?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -78,14 +82,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            security_protocol: r.i16("security_protocol")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        self.security_protocol = r.i16("security_protocol")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -112,13 +114,11 @@ pub struct Feature {
 }
 
 impl Feature {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            min_supported_version: r.i16("min_supported_version")?,
-            max_supported_version: r.i16("max_supported_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.min_supported_version = r.i16("min_supported_version")?;
+        self.max_supported_version = r.i16("max_supported_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

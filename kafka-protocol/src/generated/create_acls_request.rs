@@ -26,12 +26,16 @@ impl Message for CreateAclsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            creations: r.structs(flexible, "creations", version, AclCreation::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.creations,
+            flexible,
+            "creations",
+            version,
+            AclCreation::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -90,18 +94,16 @@ impl Default for AclCreation {
 }
 
 impl AclCreation {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(flexible, "resource_name")?,
-            resource_pattern_type: r.i8("resource_pattern_type")?,
-            principal: r.string(flexible, "principal")?,
-            host: r.string(flexible, "host")?,
-            operation: r.i8("operation")?,
-            permission_type: r.i8("permission_type")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, flexible, "resource_name")?;
+        self.resource_pattern_type = r.i8("resource_pattern_type")?;
+        r.string(&mut self.principal, flexible, "principal")?;
+        r.string(&mut self.host, flexible, "host")?;
+        self.operation = r.i8("operation")?;
+        self.permission_type = r.i8("permission_type")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -44,23 +44,31 @@ impl Message for CreateDelegationTokenRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            owner_principal_type: if version >= 3 {
-                r.nullable_string(flexible, true, "owner_principal_type")?
-            } else {
-                Some(ByteString::new())
-            },
-            owner_principal_name: if version >= 3 {
-                r.nullable_string(flexible, true, "owner_principal_name")?
-            } else {
-                Some(ByteString::new())
-            },
-            renewers: r.structs(flexible, "renewers", version, CreatableRenewers::read)?,
-            max_lifetime_ms: r.i64("max_lifetime_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            r.nullable_string(
+                &mut self.owner_principal_type,
+                flexible,
+                true,
+                "owner_principal_type",
+            )?;
+            r.nullable_string(
+                &mut self.owner_principal_name,
+                flexible,
+                true,
+                "owner_principal_name",
+            )?;
+        }
+        r.structs(
+            &mut self.renewers,
+            flexible,
+            "renewers",
+            version,
+            CreatableRenewers::read,
+        )?;
+        self.max_lifetime_ms = r.i64("max_lifetime_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -115,13 +123,11 @@ pub struct CreatableRenewers {
 }
 
 impl CreatableRenewers {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            principal_type: r.string(flexible, "principal_type")?,
-            principal_name: r.string(flexible, "principal_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.principal_type, flexible, "principal_type")?;
+        r.string(&mut self.principal_name, flexible, "principal_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

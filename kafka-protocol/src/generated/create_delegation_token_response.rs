@@ -45,30 +45,30 @@ impl Message for CreateDelegationTokenResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            principal_type: r.string(flexible, "principal_type")?,
-            principal_name: r.string(flexible, "principal_name")?,
-            token_requester_principal_type: if version >= 3 {
-                r.string(flexible, "token_requester_principal_type")?
-            } else {
-                ByteString::new()
-            },
-            token_requester_principal_name: if version >= 3 {
-                r.string(flexible, "token_requester_principal_name")?
-            } else {
-                ByteString::new()
-            },
-            issue_timestamp_ms: r.i64("issue_timestamp_ms")?,
-            expiry_timestamp_ms: r.i64("expiry_timestamp_ms")?,
-            max_timestamp_ms: r.i64("max_timestamp_ms")?,
-            token_id: r.string(flexible, "token_id")?,
-            hmac: r.bytes(flexible, "hmac")?,
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.string(&mut self.principal_type, flexible, "principal_type")?;
+        r.string(&mut self.principal_name, flexible, "principal_name")?;
+        if version >= 3 {
+            r.string(
+                &mut self.token_requester_principal_type,
+                flexible,
+                "token_requester_principal_type",
+            )?;
+            r.string(
+                &mut self.token_requester_principal_name,
+                flexible,
+                "token_requester_principal_name",
+            )?;
+        }
+        self.issue_timestamp_ms = r.i64("issue_timestamp_ms")?;
+        self.expiry_timestamp_ms = r.i64("expiry_timestamp_ms")?;
+        self.max_timestamp_ms = r.i64("max_timestamp_ms")?;
+        r.string(&mut self.token_id, flexible, "token_id")?;
+        r.bytes(&mut self.hmac, flexible, "hmac")?;
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

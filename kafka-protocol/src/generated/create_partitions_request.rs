@@ -30,14 +30,18 @@ impl Message for CreatePartitionsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            topics: r.structs(flexible, "topics", version, CreatePartitionsTopic::read)?,
-            timeout_ms: r.i32("timeout_ms")?,
-            validate_only: r.bool("validate_only")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            CreatePartitionsTopic::read,
+        )?;
+        self.timeout_ms = r.i32("timeout_ms")?;
+        self.validate_only = r.bool("validate_only")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -87,20 +91,19 @@ impl Default for CreatePartitionsTopic {
 }
 
 impl CreatePartitionsTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            count: r.i32("count")?,
-            assignments: r.nullable_structs(
-                flexible,
-                true,
-                "assignments",
-                version,
-                CreatePartitionsAssignment::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        self.count = r.i32("count")?;
+        r.nullable_structs(
+            &mut self.assignments,
+            flexible,
+            true,
+            "assignments",
+            version,
+            CreatePartitionsAssignment::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -130,12 +133,10 @@ pub struct CreatePartitionsAssignment {
 }
 
 impl CreatePartitionsAssignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            broker_ids: r.i32s(flexible, "broker_ids")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.i32s(&mut self.broker_ids, flexible, "broker_ids")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -41,14 +41,18 @@ impl Message for CreateTopicsRequest {
     const VERSIONS: VersionRange = VersionRange::new(2, 7);
     const FIRST_FLEXIBLE: i16 = 5;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            topics: r.structs(flexible, "topics", version, CreatableTopic::read)?,
-            timeout_ms: r.i32("timeout_ms")?,
-            validate_only: r.bool("validate_only")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            CreatableTopic::read,
+        )?;
+        self.timeout_ms = r.i32("timeout_ms")?;
+        self.validate_only = r.bool("validate_only")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -90,21 +94,26 @@ pub struct CreatableTopic {
 }
 
 impl CreatableTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            num_partitions: r.i32("num_partitions")?,
-            replication_factor: r.i16("replication_factor")?,
-            assignments: r.structs(
-                flexible,
-                "assignments",
-                version,
-                CreatableReplicaAssignment::read,
-            )?,
-            configs: r.structs(flexible, "configs", version, CreatableTopicConfig::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        self.num_partitions = r.i32("num_partitions")?;
+        self.replication_factor = r.i16("replication_factor")?;
+        r.structs(
+            &mut self.assignments,
+            flexible,
+            "assignments",
+            version,
+            CreatableReplicaAssignment::read,
+        )?;
+        r.structs(
+            &mut self.configs,
+            flexible,
+            "configs",
+            version,
+            CreatableTopicConfig::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -143,13 +152,11 @@ pub struct CreatableReplicaAssignment {
 }
 
 impl CreatableReplicaAssignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            broker_ids: r.i32s(flexible, "broker_ids")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        r.i32s(&mut self.broker_ids, flexible, "broker_ids")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -183,13 +190,11 @@ impl Default for CreatableTopicConfig {
 }
 
 impl CreatableTopicConfig {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            value: r.nullable_string(flexible, true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.nullable_string(&mut self.value, flexible, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

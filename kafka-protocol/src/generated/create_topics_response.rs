@@ -27,13 +27,17 @@ impl Message for CreateTopicsResponse {
     const VERSIONS: VersionRange = VersionRange::new(2, 7);
     const FIRST_FLEXIBLE: i16 = 5;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            topics: r.structs(flexible, "topics", version, CreatableTopicResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            CreatableTopicResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -93,54 +97,39 @@ impl Default for CreatableTopicResult {
 }
 
 impl CreatableTopicResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        let mut message = Self {
-            name: r.string(flexible, "name")?,
-            topic_id: if version >= 7 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            topic_config_error_code: 0,
-            num_partitions: if version >= 5 {
-                r.i32("num_partitions")?
-            } else {
-                -1
-            },
-            replication_factor: if version >= 5 {
-                r.i16("replication_factor")?
-            } else {
-                -1
-            },
-            configs: if version >= 5 {
-                r.nullable_structs(
-                    flexible,
-                    true,
-                    "configs",
-                    version,
-                    CreatableTopicConfigs::read,
-                )?
-            } else {
-                Some(Vec::new())
-            },
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        r.string(&mut self.name, flexible, "name")?;
+        if version >= 7 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        if version >= 5 {
+            self.num_partitions = r.i32("num_partitions")?;
+            self.replication_factor = r.i16("replication_factor")?;
+            r.nullable_structs(
+                &mut self.configs,
+                flexible,
+                true,
+                "configs",
+                version,
+                CreatableTopicConfigs::read,
+            )?;
+        }
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.topic_config_error_code = r.i16("topic_config_error_code")?;
+                        self.topic_config_error_code = r.i16("topic_config_error_code")?;
                         tag.end(r, "topic_config_error_code")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -218,15 +207,13 @@ impl Default for CreatableTopicConfigs {
 }
 
 impl CreatableTopicConfigs {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            value: r.nullable_string(true, true, "value")?,
-            read_only: r.bool("read_only")?,
-            config_source: r.i8("config_source")?,
-            is_sensitive: r.bool("is_sensitive")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.nullable_string(&mut self.value, true, true, "value")?;
+        self.read_only = r.bool("read_only")?;
+        self.config_source = r.i8("config_source")?;
+        self.is_sensitive = r.bool("is_sensitive")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -28,13 +28,11 @@ impl Message for DefaultPrincipalData {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            r#type: r.string(true, "type")?,
-            name: r.string(true, "name")?,
-            token_authenticated: r.bool("token_authenticated")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.r#type, true, "type")?;
+        r.string(&mut self.name, true, "name")?;
+        self.token_authenticated = r.bool("token_authenticated")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

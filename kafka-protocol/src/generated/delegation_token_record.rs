@@ -36,17 +36,15 @@ impl Message for DelegationTokenRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            owner: r.string(true, "owner")?,
-            requester: r.string(true, "requester")?,
-            renewers: r.strings(true, "renewers")?,
-            issue_timestamp: r.i64("issue_timestamp")?,
-            max_timestamp: r.i64("max_timestamp")?,
-            expiration_timestamp: r.i64("expiration_timestamp")?,
-            token_id: r.string(true, "token_id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.owner, true, "owner")?;
+        r.string(&mut self.requester, true, "requester")?;
+        r.strings(&mut self.renewers, true, "renewers")?;
+        self.issue_timestamp = r.i64("issue_timestamp")?;
+        self.max_timestamp = r.i64("max_timestamp")?;
+        self.expiration_timestamp = r.i64("expiration_timestamp")?;
+        r.string(&mut self.token_id, true, "token_id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -26,13 +26,17 @@ impl Message for DeleteGroupsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            results: r.structs(flexible, "results", version, DeletableGroupResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.results,
+            flexible,
+            "results",
+            version,
+            DeletableGroupResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -65,18 +69,14 @@ pub struct DeletableGroupResult {
 }
 
 impl DeletableGroupResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            error_code: r.i16("error_code")?,
-            error_message: if version >= 3 {
-                r.nullable_string(flexible, true, "error_message")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.error_code = r.i16("error_code")?;
+        if version >= 3 {
+            r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -32,22 +32,22 @@ impl Message for DeleteTopicsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 6);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            topics: if version >= 6 {
-                r.structs(flexible, "topics", version, DeleteTopicState::read)?
-            } else {
-                Vec::new()
-            },
-            topic_names: if version <= 5 {
-                r.strings(flexible, "topic_names")?
-            } else {
-                Vec::new()
-            },
-            timeout_ms: r.i32("timeout_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 6 {
+            r.structs(
+                &mut self.topics,
+                flexible,
+                "topics",
+                version,
+                DeleteTopicState::read,
+            )?;
+        }
+        if version <= 5 {
+            r.strings(&mut self.topic_names, flexible, "topic_names")?;
+        }
+        self.timeout_ms = r.i32("timeout_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -89,12 +89,10 @@ pub struct DeleteTopicState {
 }
 
 impl DeleteTopicState {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.nullable_string(true, true, "name")?,
-            topic_id: r.uuid("topic_id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.name, true, true, "name")?;
+        self.topic_id = r.uuid("topic_id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -27,13 +27,17 @@ impl Message for DeleteTopicsResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 6);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            responses: r.structs(flexible, "responses", version, DeletableTopicResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.responses,
+            flexible,
+            "responses",
+            version,
+            DeletableTopicResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -81,23 +85,17 @@ impl Default for DeletableTopicResult {
 }
 
 impl DeletableTopicResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            name: r.nullable_string(flexible, version >= 6, "name")?,
-            topic_id: if version >= 6 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            error_code: r.i16("error_code")?,
-            error_message: if version >= 5 {
-                r.nullable_string(flexible, true, "error_message")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.nullable_string(&mut self.name, flexible, version >= 6, "name")?;
+        if version >= 6 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        if version >= 5 {
+            r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -53,18 +53,26 @@ impl Message for DescribeAclsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            resource_type_filter: r.i8("resource_type_filter")?,
-            resource_name_filter: r.nullable_string(flexible, true, "resource_name_filter")?,
-            pattern_type_filter: r.i8("pattern_type_filter")?,
-            principal_filter: r.nullable_string(flexible, true, "principal_filter")?,
-            host_filter: r.nullable_string(flexible, true, "host_filter")?,
-            operation: r.i8("operation")?,
-            permission_type: r.i8("permission_type")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.resource_type_filter = r.i8("resource_type_filter")?;
+        r.nullable_string(
+            &mut self.resource_name_filter,
+            flexible,
+            true,
+            "resource_name_filter",
+        )?;
+        self.pattern_type_filter = r.i8("pattern_type_filter")?;
+        r.nullable_string(
+            &mut self.principal_filter,
+            flexible,
+            true,
+            "principal_filter",
+        )?;
+        r.nullable_string(&mut self.host_filter, flexible, true, "host_filter")?;
+        self.operation = r.i8("operation")?;
+        self.permission_type = r.i8("permission_type")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,13 +28,17 @@ impl Message for DescribeClientQuotasRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            components: r.structs(flexible, "components", version, ComponentData::read)?,
-            strict: r.bool("strict")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.components,
+            flexible,
+            "components",
+            version,
+            ComponentData::read,
+        )?;
+        self.strict = r.bool("strict")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -82,14 +86,12 @@ impl Default for ComponentData {
 }
 
 impl ComponentData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entity_type: r.string(flexible, "entity_type")?,
-            match_type: r.i8("match_type")?,
-            r#match: r.nullable_string(flexible, true, "match")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.entity_type, flexible, "entity_type")?;
+        self.match_type = r.i8("match_type")?;
+        r.nullable_string(&mut self.r#match, flexible, true, "match")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -42,15 +42,20 @@ impl Message for DescribeClientQuotasResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            entries: r.nullable_structs(flexible, true, "entries", version, EntryData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        r.nullable_structs(
+            &mut self.entries,
+            flexible,
+            true,
+            "entries",
+            version,
+            EntryData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -88,13 +93,23 @@ pub struct EntryData {
 }
 
 impl EntryData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entity: r.structs(flexible, "entity", version, EntityData::read)?,
-            values: r.structs(flexible, "values", version, ValueData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.entity,
+            flexible,
+            "entity",
+            version,
+            EntityData::read,
+        )?;
+        r.structs(
+            &mut self.values,
+            flexible,
+            "values",
+            version,
+            ValueData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -128,13 +143,11 @@ impl Default for EntityData {
 }
 
 impl EntityData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            entity_type: r.string(flexible, "entity_type")?,
-            entity_name: r.nullable_string(flexible, true, "entity_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.entity_type, flexible, "entity_type")?;
+        r.nullable_string(&mut self.entity_name, flexible, true, "entity_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -158,13 +171,11 @@ pub struct ValueData {
 }
 
 impl ValueData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            key: r.string(flexible, "key")?,
-            value: r.f64("value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.key, flexible, "key")?;
+        self.value = r.f64("value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

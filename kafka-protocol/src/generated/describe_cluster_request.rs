@@ -39,22 +39,16 @@ impl Message for DescribeClusterRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            include_cluster_authorized_operations: r
-                .bool("include_cluster_authorized_operations")?,
-            endpoint_type: if version >= 1 {
-                r.i8("endpoint_type")?
-            } else {
-                1
-            },
-            include_fenced_brokers: if version >= 2 {
-                r.bool("include_fenced_brokers")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.include_cluster_authorized_operations =
+            r.bool("include_cluster_authorized_operations")?;
+        if version >= 1 {
+            self.endpoint_type = r.i8("endpoint_type")?;
+        }
+        if version >= 2 {
+            self.include_fenced_brokers = r.bool("include_fenced_brokers")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

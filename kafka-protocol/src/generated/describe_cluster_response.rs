@@ -54,22 +54,24 @@ impl Message for DescribeClusterResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            endpoint_type: if version >= 1 {
-                r.i8("endpoint_type")?
-            } else {
-                1
-            },
-            cluster_id: r.string(true, "cluster_id")?,
-            controller_id: r.i32("controller_id")?,
-            brokers: r.structs(true, "brokers", version, DescribeClusterBroker::read)?,
-            cluster_authorized_operations: r.i32("cluster_authorized_operations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        if version >= 1 {
+            self.endpoint_type = r.i8("endpoint_type")?;
+        }
+        r.string(&mut self.cluster_id, true, "cluster_id")?;
+        self.controller_id = r.i32("controller_id")?;
+        r.structs(
+            &mut self.brokers,
+            true,
+            "brokers",
+            version,
+            DescribeClusterBroker::read,
+        )?;
+        self.cluster_authorized_operations = r.i32("cluster_authorized_operations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -114,19 +116,15 @@ pub struct DescribeClusterBroker {
 }
 
 impl DescribeClusterBroker {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            broker_id: r.i32("broker_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            rack: r.nullable_string(true, true, "rack")?,
-            is_fenced: if version >= 2 {
-                r.bool("is_fenced")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.broker_id = r.i32("broker_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        if version >= 2 {
+            self.is_fenced = r.bool("is_fenced")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

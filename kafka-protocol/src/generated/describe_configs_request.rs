@@ -30,23 +30,20 @@ impl Message for DescribeConfigsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            resources: r.structs(
-                flexible,
-                "resources",
-                version,
-                DescribeConfigsResource::read,
-            )?,
-            include_synonyms: r.bool("include_synonyms")?,
-            include_documentation: if version >= 3 {
-                r.bool("include_documentation")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.structs(
+            &mut self.resources,
+            flexible,
+            "resources",
+            version,
+            DescribeConfigsResource::read,
+        )?;
+        self.include_synonyms = r.bool("include_synonyms")?;
+        if version >= 3 {
+            self.include_documentation = r.bool("include_documentation")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -99,14 +96,17 @@ impl Default for DescribeConfigsResource {
 }
 
 impl DescribeConfigsResource {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(flexible, "resource_name")?,
-            configuration_keys: r.nullable_strings(flexible, true, "configuration_keys")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, flexible, "resource_name")?;
+        r.nullable_strings(
+            &mut self.configuration_keys,
+            flexible,
+            true,
+            "configuration_keys",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

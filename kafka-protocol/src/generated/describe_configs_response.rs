@@ -26,13 +26,17 @@ impl Message for DescribeConfigsResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            results: r.structs(flexible, "results", version, DescribeConfigsResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.results,
+            flexible,
+            "results",
+            version,
+            DescribeConfigsResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -81,21 +85,20 @@ impl Default for DescribeConfigsResult {
 }
 
 impl DescribeConfigsResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(flexible, "resource_name")?,
-            configs: r.structs(
-                flexible,
-                "configs",
-                version,
-                DescribeConfigsResourceResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, flexible, "resource_name")?;
+        r.structs(
+            &mut self.configs,
+            flexible,
+            "configs",
+            version,
+            DescribeConfigsResourceResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -162,27 +165,25 @@ impl Default for DescribeConfigsResourceResult {
 }
 
 impl DescribeConfigsResourceResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            value: r.nullable_string(flexible, true, "value")?,
-            read_only: r.bool("read_only")?,
-            config_source: r.i8("config_source")?,
-            is_sensitive: r.bool("is_sensitive")?,
-            synonyms: r.structs(flexible, "synonyms", version, DescribeConfigsSynonym::read)?,
-            config_type: if version >= 3 {
-                r.i8("config_type")?
-            } else {
-                0
-            },
-            documentation: if version >= 3 {
-                r.nullable_string(flexible, true, "documentation")?
-            } else {
-                Some(ByteString::new())
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.nullable_string(&mut self.value, flexible, true, "value")?;
+        self.read_only = r.bool("read_only")?;
+        self.config_source = r.i8("config_source")?;
+        self.is_sensitive = r.bool("is_sensitive")?;
+        r.structs(
+            &mut self.synonyms,
+            flexible,
+            "synonyms",
+            version,
+            DescribeConfigsSynonym::read,
+        )?;
+        if version >= 3 {
+            self.config_type = r.i8("config_type")?;
+            r.nullable_string(&mut self.documentation, flexible, true, "documentation")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -240,14 +241,12 @@ impl Default for DescribeConfigsSynonym {
 }
 
 impl DescribeConfigsSynonym {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            value: r.nullable_string(flexible, true, "value")?,
-            source: r.i8("source")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.nullable_string(&mut self.value, flexible, true, "value")?;
+        self.source = r.i8("source")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

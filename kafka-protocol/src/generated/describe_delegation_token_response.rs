@@ -29,14 +29,18 @@ impl Message for DescribeDelegationTokenResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 3);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            tokens: r.structs(flexible, "tokens", version, DescribedDelegationToken::read)?,
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.structs(
+            &mut self.tokens,
+            flexible,
+            "tokens",
+            version,
+            DescribedDelegationToken::read,
+        )?;
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -83,34 +87,35 @@ pub struct DescribedDelegationToken {
 }
 
 impl DescribedDelegationToken {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            principal_type: r.string(flexible, "principal_type")?,
-            principal_name: r.string(flexible, "principal_name")?,
-            token_requester_principal_type: if version >= 3 {
-                r.string(flexible, "token_requester_principal_type")?
-            } else {
-                ByteString::new()
-            },
-            token_requester_principal_name: if version >= 3 {
-                r.string(flexible, "token_requester_principal_name")?
-            } else {
-                ByteString::new()
-            },
-            issue_timestamp: r.i64("issue_timestamp")?,
-            expiry_timestamp: r.i64("expiry_timestamp")?,
-            max_timestamp: r.i64("max_timestamp")?,
-            token_id: r.string(flexible, "token_id")?,
-            hmac: r.bytes(flexible, "hmac")?,
-            renewers: r.structs(
+        r.string(&mut self.principal_type, flexible, "principal_type")?;
+        r.string(&mut self.principal_name, flexible, "principal_name")?;
+        if version >= 3 {
+            r.string(
+                &mut self.token_requester_principal_type,
                 flexible,
-                "renewers",
-                version,
-                DescribedDelegationTokenRenewer::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+                "token_requester_principal_type",
+            )?;
+            r.string(
+                &mut self.token_requester_principal_name,
+                flexible,
+                "token_requester_principal_name",
+            )?;
+        }
+        self.issue_timestamp = r.i64("issue_timestamp")?;
+        self.expiry_timestamp = r.i64("expiry_timestamp")?;
+        self.max_timestamp = r.i64("max_timestamp")?;
+        r.string(&mut self.token_id, flexible, "token_id")?;
+        r.bytes(&mut self.hmac, flexible, "hmac")?;
+        r.structs(
+            &mut self.renewers,
+            flexible,
+            "renewers",
+            version,
+            DescribedDelegationTokenRenewer::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -164,13 +169,11 @@ pub struct DescribedDelegationTokenRenewer {
 }
 
 impl DescribedDelegationTokenRenewer {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            principal_type: r.string(flexible, "principal_type")?,
-            principal_name: r.string(flexible, "principal_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.principal_type, flexible, "principal_type")?;
+        r.string(&mut self.principal_name, flexible, "principal_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,17 +28,13 @@ impl Message for DescribeGroupsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 5;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            groups: r.strings(flexible, "groups")?,
-            include_authorized_operations: if version >= 3 {
-                r.bool("include_authorized_operations")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.strings(&mut self.groups, flexible, "groups")?;
+        if version >= 3 {
+            self.include_authorized_operations = r.bool("include_authorized_operations")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

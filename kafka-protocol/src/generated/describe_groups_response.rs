@@ -27,17 +27,19 @@ impl Message for DescribeGroupsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 5;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            groups: r.structs(flexible, "groups", version, DescribedGroup::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        r.structs(
+            &mut self.groups,
+            flexible,
+            "groups",
+            version,
+            DescribedGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -97,27 +99,27 @@ impl Default for DescribedGroup {
 }
 
 impl DescribedGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: if version >= 6 {
-                r.nullable_string(flexible, true, "error_message")?
-            } else {
-                None
-            },
-            group_id: r.string(flexible, "group_id")?,
-            group_state: r.string(flexible, "group_state")?,
-            protocol_type: r.string(flexible, "protocol_type")?,
-            protocol_data: r.string(flexible, "protocol_data")?,
-            members: r.structs(flexible, "members", version, DescribedGroupMember::read)?,
-            authorized_operations: if version >= 3 {
-                r.i32("authorized_operations")?
-            } else {
-                i32::MIN
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        if version >= 6 {
+            r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        }
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        r.string(&mut self.group_state, flexible, "group_state")?;
+        r.string(&mut self.protocol_type, flexible, "protocol_type")?;
+        r.string(&mut self.protocol_data, flexible, "protocol_data")?;
+        r.structs(
+            &mut self.members,
+            flexible,
+            "members",
+            version,
+            DescribedGroupMember::read,
+        )?;
+        if version >= 3 {
+            self.authorized_operations = r.i32("authorized_operations")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -175,21 +177,22 @@ pub struct DescribedGroupMember {
 }
 
 impl DescribedGroupMember {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 4 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            client_id: r.string(flexible, "client_id")?,
-            client_host: r.string(flexible, "client_host")?,
-            member_metadata: r.bytes(flexible, "member_metadata")?,
-            member_assignment: r.bytes(flexible, "member_assignment")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 4 {
+            r.nullable_string(
+                &mut self.group_instance_id,
+                flexible,
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.string(&mut self.client_id, flexible, "client_id")?;
+        r.string(&mut self.client_host, flexible, "client_host")?;
+        r.bytes(&mut self.member_metadata, flexible, "member_metadata")?;
+        r.bytes(&mut self.member_assignment, flexible, "member_assignment")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -35,18 +35,17 @@ impl Message for DescribeLogDirsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 5);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            topics: r.nullable_structs(
-                flexible,
-                true,
-                "topics",
-                version,
-                DescribableLogDirTopic::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.nullable_structs(
+            &mut self.topics,
+            flexible,
+            true,
+            "topics",
+            version,
+            DescribableLogDirTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -81,13 +80,11 @@ pub struct DescribableLogDirTopic {
 }
 
 impl DescribableLogDirTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partitions: r.i32s(flexible, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.i32s(&mut self.partitions, flexible, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,18 +28,20 @@ impl Message for DescribeLogDirsResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 5);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: if version >= 3 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            results: r.structs(flexible, "results", version, DescribeLogDirsResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        if version >= 3 {
+            self.error_code = r.i16("error_code")?;
+        }
+        r.structs(
+            &mut self.results,
+            flexible,
+            "results",
+            version,
+            DescribeLogDirsResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -94,29 +96,25 @@ impl Default for DescribeLogDirsResult {
 }
 
 impl DescribeLogDirsResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            log_dir: r.string(flexible, "log_dir")?,
-            topics: r.structs(flexible, "topics", version, DescribeLogDirsTopic::read)?,
-            total_bytes: if version >= 4 {
-                r.i64("total_bytes")?
-            } else {
-                -1
-            },
-            usable_bytes: if version >= 4 {
-                r.i64("usable_bytes")?
-            } else {
-                -1
-            },
-            is_cordoned: if version >= 5 {
-                r.bool("is_cordoned")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.string(&mut self.log_dir, flexible, "log_dir")?;
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            DescribeLogDirsTopic::read,
+        )?;
+        if version >= 4 {
+            self.total_bytes = r.i64("total_bytes")?;
+            self.usable_bytes = r.i64("usable_bytes")?;
+        }
+        if version >= 5 {
+            self.is_cordoned = r.bool("is_cordoned")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -156,18 +154,17 @@ pub struct DescribeLogDirsTopic {
 }
 
 impl DescribeLogDirsTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                DescribeLogDirsPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            DescribeLogDirsPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -201,15 +198,13 @@ pub struct DescribeLogDirsPartition {
 }
 
 impl DescribeLogDirsPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            partition_size: r.i64("partition_size")?,
-            offset_lag: r.i64("offset_lag")?,
-            is_future_key: r.bool("is_future_key")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.partition_size = r.i64("partition_size")?;
+        self.offset_lag = r.i64("offset_lag")?;
+        self.is_future_key = r.bool("is_future_key")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

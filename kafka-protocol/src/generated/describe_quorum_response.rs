@@ -44,22 +44,16 @@ impl Message for DescribeQuorumResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: if version >= 2 {
-                r.nullable_string(true, true, "error_message")?
-            } else {
-                Some(ByteString::new())
-            },
-            topics: r.structs(true, "topics", version, TopicData::read)?,
-            nodes: if version >= 2 {
-                r.structs(true, "nodes", version, Node::read)?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        if version >= 2 {
+            r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        }
+        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        if version >= 2 {
+            r.structs(&mut self.nodes, true, "nodes", version, Node::read)?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -90,12 +84,16 @@ pub struct TopicData {
 }
 
 impl TopicData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -153,22 +151,30 @@ impl Default for PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            error_message: if version >= 2 {
-                r.nullable_string(true, true, "error_message")?
-            } else {
-                Some(ByteString::new())
-            },
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            high_watermark: r.i64("high_watermark")?,
-            current_voters: r.structs(true, "current_voters", version, ReplicaState::read)?,
-            observers: r.structs(true, "observers", version, ReplicaState::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        if version >= 2 {
+            r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        }
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.high_watermark = r.i64("high_watermark")?;
+        r.structs(
+            &mut self.current_voters,
+            true,
+            "current_voters",
+            version,
+            ReplicaState::read,
+        )?;
+        r.structs(
+            &mut self.observers,
+            true,
+            "observers",
+            version,
+            ReplicaState::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -230,27 +236,17 @@ impl Default for ReplicaState {
 }
 
 impl ReplicaState {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            replica_id: r.i32("replica_id")?,
-            replica_directory_id: if version >= 2 {
-                r.uuid("replica_directory_id")?
-            } else {
-                Uuid::ZERO
-            },
-            log_end_offset: r.i64("log_end_offset")?,
-            last_fetch_timestamp: if version >= 1 {
-                r.i64("last_fetch_timestamp")?
-            } else {
-                -1
-            },
-            last_caught_up_timestamp: if version >= 1 {
-                r.i64("last_caught_up_timestamp")?
-            } else {
-                -1
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.replica_id = r.i32("replica_id")?;
+        if version >= 2 {
+            self.replica_directory_id = r.uuid("replica_directory_id")?;
+        }
+        self.log_end_offset = r.i64("log_end_offset")?;
+        if version >= 1 {
+            self.last_fetch_timestamp = r.i64("last_fetch_timestamp")?;
+            self.last_caught_up_timestamp = r.i64("last_caught_up_timestamp")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -284,12 +280,16 @@ pub struct Node {
 }
 
 impl Node {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            listeners: r.structs(true, "listeners", version, Listener::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.structs(
+            &mut self.listeners,
+            true,
+            "listeners",
+            version,
+            Listener::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -314,13 +314,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

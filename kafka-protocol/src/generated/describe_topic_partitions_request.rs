@@ -41,19 +41,23 @@ impl Message for DescribeTopicPartitionsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topics: r.structs(true, "topics", version, TopicRequest::read)?,
-            response_partition_limit: r.i32("response_partition_limit")?,
-            cursor: r.nullable_nested(true, "cursor", version, Cursor::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            TopicRequest::read,
+        )?;
+        self.response_partition_limit = r.i32("response_partition_limit")?;
+        r.nullable_struct(&mut self.cursor, true, "cursor", version, Cursor::read)?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.structs(true, &self.topics, "topics", version, TopicRequest::write)?;
         w.i32(self.response_partition_limit);
-        w.nullable_nested(true, self.cursor.as_ref(), "cursor", version, Cursor::write)?;
+        w.nullable_struct(true, self.cursor.as_ref(), "cursor", version, Cursor::write)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -74,11 +78,9 @@ pub struct TopicRequest {
 }
 
 impl TopicRequest {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -100,12 +102,10 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partition_index: r.i32("partition_index")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        self.partition_index = r.i32("partition_index")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -29,18 +29,23 @@ impl Message for DescribeTopicPartitionsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            topics: r.structs(
-                true,
-                "topics",
-                version,
-                DescribeTopicPartitionsResponseTopic::read,
-            )?,
-            next_cursor: r.nullable_nested(true, "next_cursor", version, Cursor::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            DescribeTopicPartitionsResponseTopic::read,
+        )?;
+        r.nullable_struct(
+            &mut self.next_cursor,
+            true,
+            "next_cursor",
+            version,
+            Cursor::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -52,7 +57,7 @@ impl Message for DescribeTopicPartitionsResponse {
             version,
             DescribeTopicPartitionsResponseTopic::write,
         )?;
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.next_cursor.as_ref(),
             "next_cursor",
@@ -99,21 +104,20 @@ impl Default for DescribeTopicPartitionsResponseTopic {
 }
 
 impl DescribeTopicPartitionsResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            name: r.nullable_string(true, true, "name")?,
-            topic_id: r.uuid("topic_id")?,
-            is_internal: r.bool("is_internal")?,
-            partitions: r.structs(
-                true,
-                "partitions",
-                version,
-                DescribeTopicPartitionsResponsePartition::read,
-            )?,
-            topic_authorized_operations: r.i32("topic_authorized_operations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.name, true, true, "name")?;
+        self.topic_id = r.uuid("topic_id")?;
+        self.is_internal = r.bool("is_internal")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            DescribeTopicPartitionsResponsePartition::read,
+        )?;
+        self.topic_authorized_operations = r.i32("topic_authorized_operations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -178,19 +182,22 @@ impl Default for DescribeTopicPartitionsResponsePartition {
 }
 
 impl DescribeTopicPartitionsResponsePartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            partition_index: r.i32("partition_index")?,
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            replica_nodes: r.i32s(true, "replica_nodes")?,
-            isr_nodes: r.i32s(true, "isr_nodes")?,
-            eligible_leader_replicas: r.nullable_i32s(true, true, "eligible_leader_replicas")?,
-            last_known_elr: r.nullable_i32s(true, true, "last_known_elr")?,
-            offline_replicas: r.i32s(true, "offline_replicas")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        self.partition_index = r.i32("partition_index")?;
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.i32s(&mut self.replica_nodes, true, "replica_nodes")?;
+        r.i32s(&mut self.isr_nodes, true, "isr_nodes")?;
+        r.nullable_i32s(
+            &mut self.eligible_leader_replicas,
+            true,
+            true,
+            "eligible_leader_replicas",
+        )?;
+        r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
+        r.i32s(&mut self.offline_replicas, true, "offline_replicas")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -225,12 +232,10 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partition_index: r.i32("partition_index")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        self.partition_index = r.i32("partition_index")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

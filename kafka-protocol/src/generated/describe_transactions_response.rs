@@ -26,17 +26,16 @@ impl Message for DescribeTransactionsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            transaction_states: r.structs(
-                true,
-                "transaction_states",
-                version,
-                TransactionState::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.transaction_states,
+            true,
+            "transaction_states",
+            version,
+            TransactionState::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -77,18 +76,16 @@ pub struct TransactionState {
 }
 
 impl TransactionState {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            transactional_id: r.string(true, "transactional_id")?,
-            transaction_state: r.string(true, "transaction_state")?,
-            transaction_timeout_ms: r.i32("transaction_timeout_ms")?,
-            transaction_start_time_ms: r.i64("transaction_start_time_ms")?,
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            topics: r.structs(true, "topics", version, TopicData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        r.string(&mut self.transactional_id, true, "transactional_id")?;
+        r.string(&mut self.transaction_state, true, "transaction_state")?;
+        self.transaction_timeout_ms = r.i32("transaction_timeout_ms")?;
+        self.transaction_start_time_ms = r.i64("transaction_start_time_ms")?;
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -117,12 +114,10 @@ pub struct TopicData {
 }
 
 impl TopicData {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: r.string(true, "topic")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic, true, "topic")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

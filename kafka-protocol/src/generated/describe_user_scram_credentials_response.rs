@@ -42,19 +42,18 @@ impl Message for DescribeUserScramCredentialsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            results: r.structs(
-                true,
-                "results",
-                version,
-                DescribeUserScramCredentialsResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.structs(
+            &mut self.results,
+            true,
+            "results",
+            version,
+            DescribeUserScramCredentialsResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -101,14 +100,18 @@ impl Default for DescribeUserScramCredentialsResult {
 }
 
 impl DescribeUserScramCredentialsResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            user: r.string(true, "user")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            credential_infos: r.structs(true, "credential_infos", version, CredentialInfo::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.user, true, "user")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.structs(
+            &mut self.credential_infos,
+            true,
+            "credential_infos",
+            version,
+            CredentialInfo::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -139,12 +142,10 @@ pub struct CredentialInfo {
 }
 
 impl CredentialInfo {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mechanism: r.i8("mechanism")?,
-            iterations: r.i32("iterations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.mechanism = r.i8("mechanism")?;
+        self.iterations = r.i32("iterations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

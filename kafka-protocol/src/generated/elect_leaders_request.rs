@@ -41,24 +41,21 @@ impl Message for ElectLeadersRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            election_type: if version >= 1 {
-                r.i8("election_type")?
-            } else {
-                0
-            },
-            topic_partitions: r.nullable_structs(
-                flexible,
-                true,
-                "topic_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            timeout_ms: r.i32("timeout_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.election_type = r.i8("election_type")?;
+        }
+        r.nullable_structs(
+            &mut self.topic_partitions,
+            flexible,
+            true,
+            "topic_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        self.timeout_ms = r.i32("timeout_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -99,13 +96,11 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partitions: r.i32s(flexible, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.i32s(&mut self.partitions, flexible, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

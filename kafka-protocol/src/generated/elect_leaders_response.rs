@@ -28,23 +28,20 @@ impl Message for ElectLeadersResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: if version >= 1 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            replica_election_results: r.structs(
-                flexible,
-                "replica_election_results",
-                version,
-                ReplicaElectionResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        if version >= 1 {
+            self.error_code = r.i16("error_code")?;
+        }
+        r.structs(
+            &mut self.replica_election_results,
+            flexible,
+            "replica_election_results",
+            version,
+            ReplicaElectionResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -79,18 +76,17 @@ pub struct ReplicaElectionResult {
 }
 
 impl ReplicaElectionResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partition_result: r.structs(
-                flexible,
-                "partition_result",
-                version,
-                PartitionResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.structs(
+            &mut self.partition_result,
+            flexible,
+            "partition_result",
+            version,
+            PartitionResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -133,14 +129,12 @@ impl Default for PartitionResult {
 }
 
 impl PartitionResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            partition_id: r.i32("partition_id")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_id = r.i32("partition_id")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -41,13 +41,11 @@ impl Message for EnvelopeRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            request_data: r.bytes(true, "request_data")?,
-            request_principal: r.nullable_bytes(true, true, "request_principal")?,
-            client_host_address: r.bytes(true, "client_host_address")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.bytes(&mut self.request_data, true, "request_data")?;
+        r.nullable_bytes(&mut self.request_principal, true, true, "request_principal")?;
+        r.bytes(&mut self.client_host_address, true, "client_host_address")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -26,14 +26,12 @@ impl Message for ExpireDelegationTokenResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            expiry_timestamp_ms: r.i64("expiry_timestamp_ms")?,
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        self.expiry_timestamp_ms = r.i64("expiry_timestamp_ms")?;
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

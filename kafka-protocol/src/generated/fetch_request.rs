@@ -70,66 +70,57 @@ impl Message for FetchRequest {
     const VERSIONS: VersionRange = VersionRange::new(4, 18);
     const FIRST_FLEXIBLE: i16 = 12;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        let mut message = Self {
-            cluster_id: None,
-            replica_id: if version <= 14 {
-                r.i32("replica_id")?
-            } else {
-                -1
-            },
-            replica_state: ReplicaState::default(),
-            max_wait_ms: r.i32("max_wait_ms")?,
-            min_bytes: r.i32("min_bytes")?,
-            max_bytes: r.i32("max_bytes")?,
-            isolation_level: r.i8("isolation_level")?,
-            session_id: if version >= 7 {
-                r.i32("session_id")?
-            } else {
-                0
-            },
-            session_epoch: if version >= 7 {
-                r.i32("session_epoch")?
-            } else {
-                -1
-            },
-            topics: r.structs(flexible, "topics", version, FetchTopic::read)?,
-            forgotten_topics_data: if version >= 7 {
-                r.structs(
-                    flexible,
-                    "forgotten_topics_data",
-                    version,
-                    ForgottenTopic::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            rack_id: if version >= 11 {
-                r.string(flexible, "rack_id")?
-            } else {
-                ByteString::new()
-            },
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        if version <= 14 {
+            self.replica_id = r.i32("replica_id")?;
+        }
+        self.max_wait_ms = r.i32("max_wait_ms")?;
+        self.min_bytes = r.i32("min_bytes")?;
+        self.max_bytes = r.i32("max_bytes")?;
+        self.isolation_level = r.i8("isolation_level")?;
+        if version >= 7 {
+            self.session_id = r.i32("session_id")?;
+            self.session_epoch = r.i32("session_epoch")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            FetchTopic::read,
+        )?;
+        if version >= 7 {
+            r.structs(
+                &mut self.forgotten_topics_data,
+                flexible,
+                "forgotten_topics_data",
+                version,
+                ForgottenTopic::read,
+            )?;
+        }
+        if version >= 11 {
+            r.string(&mut self.rack_id, flexible, "rack_id")?;
+        }
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.cluster_id = r.nullable_string(true, true, "cluster_id")?;
+                        r.nullable_string(&mut self.cluster_id, true, true, "cluster_id")?;
                         tag.end(r, "cluster_id")?;
                     }
                     1 if version >= 15 => {
-                        message.replica_state =
-                            r.nested("replica_state", version, ReplicaState::read)?;
+                        self.replica_state
+                            .read(r, version)
+                            .map_err(|error| error.within("replica_state"))?;
                         tag.end(r, "replica_state")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -181,12 +172,9 @@ impl Message for FetchRequest {
             tags.reach(w, 1)?;
             if self.replica_state != ReplicaState::default() {
                 let tag = tags.open(w, 1);
-                w.nested(
-                    &self.replica_state,
-                    "replica_state",
-                    version,
-                    ReplicaState::write,
-                )?;
+                self.replica_state
+                    .write(w, version)
+                    .map_err(|error| error.within("replica_state"))?;
                 tag.end(w);
             }
         } else if self.replica_state != ReplicaState::default() {
@@ -224,12 +212,10 @@ impl Default for ReplicaState {
 }
 
 impl ReplicaState {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            replica_id: r.i32("replica_id")?,
-            replica_epoch: r.i64("replica_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.replica_id = r.i32("replica_id")?;
+        self.replica_epoch = r.i64("replica_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -255,22 +241,22 @@ pub struct FetchTopic {
 }
 
 impl FetchTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        Ok(Self {
-            topic: if version <= 12 {
-                r.string(flexible, "topic")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 13 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(flexible, "partitions", version, FetchPartition::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 12 {
+            r.string(&mut self.topic, flexible, "topic")?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            FetchPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -335,48 +321,37 @@ impl Default for FetchPartition {
 }
 
 impl FetchPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        let mut message = Self {
-            partition: r.i32("partition")?,
-            current_leader_epoch: if version >= 9 {
-                r.i32("current_leader_epoch")?
-            } else {
-                -1
-            },
-            fetch_offset: r.i64("fetch_offset")?,
-            last_fetched_epoch: if version >= 12 {
-                r.i32("last_fetched_epoch")?
-            } else {
-                -1
-            },
-            log_start_offset: if version >= 5 {
-                r.i64("log_start_offset")?
-            } else {
-                -1
-            },
-            partition_max_bytes: r.i32("partition_max_bytes")?,
-            replica_directory_id: Uuid::ZERO,
-            high_watermark: i64::MAX,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.partition = r.i32("partition")?;
+        if version >= 9 {
+            self.current_leader_epoch = r.i32("current_leader_epoch")?;
+        }
+        self.fetch_offset = r.i64("fetch_offset")?;
+        if version >= 12 {
+            self.last_fetched_epoch = r.i32("last_fetched_epoch")?;
+        }
+        if version >= 5 {
+            self.log_start_offset = r.i64("log_start_offset")?;
+        }
+        self.partition_max_bytes = r.i32("partition_max_bytes")?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 17 => {
-                        message.replica_directory_id = r.uuid("replica_directory_id")?;
+                        self.replica_directory_id = r.uuid("replica_directory_id")?;
                         tag.end(r, "replica_directory_id")?;
                     }
                     1 if version >= 18 => {
-                        message.high_watermark = r.i64("high_watermark")?;
+                        self.high_watermark = r.i64("high_watermark")?;
                         tag.end(r, "high_watermark")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -435,22 +410,16 @@ pub struct ForgottenTopic {
 }
 
 impl ForgottenTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        Ok(Self {
-            topic: if version <= 12 {
-                r.string(flexible, "topic")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 13 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.i32s(flexible, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 12 {
+            r.string(&mut self.topic, flexible, "topic")?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.i32s(&mut self.partitions, flexible, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -34,38 +34,39 @@ impl Message for FetchResponse {
     const VERSIONS: VersionRange = VersionRange::new(4, 18);
     const FIRST_FLEXIBLE: i16 = 12;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        let mut message = Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: if version >= 7 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            session_id: if version >= 7 {
-                r.i32("session_id")?
-            } else {
-                0
-            },
-            responses: r.structs(flexible, "responses", version, FetchableTopicResponse::read)?,
-            node_endpoints: Vec::new(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        if version >= 7 {
+            self.error_code = r.i16("error_code")?;
+            self.session_id = r.i32("session_id")?;
+        }
+        r.structs(
+            &mut self.responses,
+            flexible,
+            "responses",
+            version,
+            FetchableTopicResponse::read,
+        )?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 16 => {
-                        message.node_endpoints =
-                            r.structs(true, "node_endpoints", version, NodeEndpoint::read)?;
+                        r.structs(
+                            &mut self.node_endpoints,
+                            true,
+                            "node_endpoints",
+                            version,
+                            NodeEndpoint::read,
+                        )?;
                         tag.end(r, "node_endpoints")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -129,22 +130,22 @@ pub struct FetchableTopicResponse {
 }
 
 impl FetchableTopicResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        Ok(Self {
-            topic: if version <= 12 {
-                r.string(flexible, "topic")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 13 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(flexible, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 12 {
+            r.string(&mut self.topic, flexible, "topic")?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -217,59 +218,54 @@ impl Default for PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        let mut message = Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            high_watermark: r.i64("high_watermark")?,
-            last_stable_offset: r.i64("last_stable_offset")?,
-            log_start_offset: if version >= 5 {
-                r.i64("log_start_offset")?
-            } else {
-                -1
-            },
-            diverging_epoch: EpochEndOffset::default(),
-            current_leader: LeaderIdAndEpoch::default(),
-            snapshot_id: SnapshotId::default(),
-            aborted_transactions: r.nullable_structs(
-                flexible,
-                true,
-                "aborted_transactions",
-                version,
-                AbortedTransaction::read,
-            )?,
-            preferred_read_replica: if version >= 11 {
-                r.i32("preferred_read_replica")?
-            } else {
-                -1
-            },
-            records: r.nullable_bytes(flexible, true, "records")?,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        self.high_watermark = r.i64("high_watermark")?;
+        self.last_stable_offset = r.i64("last_stable_offset")?;
+        if version >= 5 {
+            self.log_start_offset = r.i64("log_start_offset")?;
+        }
+        r.nullable_structs(
+            &mut self.aborted_transactions,
+            flexible,
+            true,
+            "aborted_transactions",
+            version,
+            AbortedTransaction::read,
+        )?;
+        if version >= 11 {
+            self.preferred_read_replica = r.i32("preferred_read_replica")?;
+        }
+        r.nullable_bytes(&mut self.records, flexible, true, "records")?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.diverging_epoch =
-                            r.nested("diverging_epoch", version, EpochEndOffset::read)?;
+                        self.diverging_epoch
+                            .read(r, version)
+                            .map_err(|error| error.within("diverging_epoch"))?;
                         tag.end(r, "diverging_epoch")?;
                     }
                     1 => {
-                        message.current_leader =
-                            r.nested("current_leader", version, LeaderIdAndEpoch::read)?;
+                        self.current_leader
+                            .read(r, version)
+                            .map_err(|error| error.within("current_leader"))?;
                         tag.end(r, "current_leader")?;
                     }
                     2 => {
-                        message.snapshot_id = r.nested("snapshot_id", version, SnapshotId::read)?;
+                        self.snapshot_id
+                            .read(r, version)
+                            .map_err(|error| error.within("snapshot_id"))?;
                         tag.end(r, "snapshot_id")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -311,29 +307,25 @@ impl PartitionData {
         tags.reach(w, 0)?;
         if self.diverging_epoch != EpochEndOffset::default() {
             let tag = tags.open(w, 0);
-            w.nested(
-                &self.diverging_epoch,
-                "diverging_epoch",
-                version,
-                EpochEndOffset::write,
-            )?;
+            self.diverging_epoch
+                .write(w, version)
+                .map_err(|error| error.within("diverging_epoch"))?;
             tag.end(w);
         }
         tags.reach(w, 1)?;
         if self.current_leader != LeaderIdAndEpoch::default() {
             let tag = tags.open(w, 1);
-            w.nested(
-                &self.current_leader,
-                "current_leader",
-                version,
-                LeaderIdAndEpoch::write,
-            )?;
+            self.current_leader
+                .write(w, version)
+                .map_err(|error| error.within("current_leader"))?;
             tag.end(w);
         }
         tags.reach(w, 2)?;
         if self.snapshot_id != SnapshotId::default() {
             let tag = tags.open(w, 2);
-            w.nested(&self.snapshot_id, "snapshot_id", version, SnapshotId::write)?;
+            self.snapshot_id
+                .write(w, version)
+                .map_err(|error| error.within("snapshot_id"))?;
             tag.end(w);
         }
         tags.end(w)
@@ -363,12 +355,10 @@ impl Default for EpochEndOffset {
 }
 
 impl EpochEndOffset {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: r.i32("epoch")?,
-            end_offset: r.i64("end_offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.epoch = r.i32("epoch")?;
+        self.end_offset = r.i64("end_offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -401,12 +391,10 @@ impl Default for LeaderIdAndEpoch {
 }
 
 impl LeaderIdAndEpoch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -439,12 +427,10 @@ impl Default for SnapshotId {
 }
 
 impl SnapshotId {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            end_offset: r.i64("end_offset")?,
-            epoch: r.i32("epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.end_offset = r.i64("end_offset")?;
+        self.epoch = r.i32("epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -467,13 +453,11 @@ pub struct AbortedTransaction {
 }
 
 impl AbortedTransaction {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
-        Ok(Self {
-            producer_id: r.i64("producer_id")?,
-            first_offset: r.i64("first_offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.producer_id = r.i64("producer_id")?;
+        self.first_offset = r.i64("first_offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -501,14 +485,12 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            rack: r.nullable_string(true, true, "rack")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

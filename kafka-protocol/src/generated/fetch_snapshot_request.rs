@@ -45,25 +45,27 @@ impl Message for FetchSnapshotRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            cluster_id: None,
-            replica_id: r.i32("replica_id")?,
-            max_bytes: r.i32("max_bytes")?,
-            topics: r.structs(true, "topics", version, TopicSnapshot::read)?,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.replica_id = r.i32("replica_id")?;
+        self.max_bytes = r.i32("max_bytes")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            TopicSnapshot::read,
+        )?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.cluster_id = r.nullable_string(true, true, "cluster_id")?;
+                    r.nullable_string(&mut self.cluster_id, true, true, "cluster_id")?;
                     tag.end(r, "cluster_id")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -99,12 +101,16 @@ pub struct TopicSnapshot {
 }
 
 impl TopicSnapshot {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.structs(true, "partitions", version, PartitionSnapshot::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionSnapshot::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -140,32 +146,32 @@ pub struct PartitionSnapshot {
 }
 
 impl PartitionSnapshot {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            partition: r.i32("partition")?,
-            current_leader_epoch: r.i32("current_leader_epoch")?,
-            snapshot_id: r.nested("snapshot_id", version, SnapshotId::read)?,
-            position: r.i64("position")?,
-            replica_directory_id: Uuid::ZERO,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition = r.i32("partition")?;
+        self.current_leader_epoch = r.i32("current_leader_epoch")?;
+        self.snapshot_id
+            .read(r, version)
+            .map_err(|error| error.within("snapshot_id"))?;
+        self.position = r.i64("position")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    message.replica_directory_id = r.uuid("replica_directory_id")?;
+                    self.replica_directory_id = r.uuid("replica_directory_id")?;
                     tag.end(r, "replica_directory_id")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.partition);
         w.i32(self.current_leader_epoch);
-        w.nested(&self.snapshot_id, "snapshot_id", version, SnapshotId::write)?;
+        self.snapshot_id
+            .write(w, version)
+            .map_err(|error| error.within("snapshot_id"))?;
         w.i64(self.position);
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         if version >= 1 {
@@ -193,12 +199,10 @@ pub struct SnapshotId {
 }
 
 impl SnapshotId {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            end_offset: r.i64("end_offset")?,
-            epoch: r.i32("epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.end_offset = r.i64("end_offset")?;
+        self.epoch = r.i32("epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -31,26 +31,33 @@ impl Message for FetchSnapshotResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            topics: r.structs(true, "topics", version, TopicSnapshot::read)?,
-            node_endpoints: Vec::new(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            TopicSnapshot::read,
+        )?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    message.node_endpoints =
-                        r.structs(true, "node_endpoints", version, NodeEndpoint::read)?;
+                    r.structs(
+                        &mut self.node_endpoints,
+                        true,
+                        "node_endpoints",
+                        version,
+                        NodeEndpoint::read,
+                    )?;
                     tag.end(r, "node_endpoints")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -91,12 +98,16 @@ pub struct TopicSnapshot {
 }
 
 impl TopicSnapshot {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.structs(true, "partitions", version, PartitionSnapshot::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionSnapshot::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -135,35 +146,41 @@ pub struct PartitionSnapshot {
 }
 
 impl PartitionSnapshot {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            index: r.i32("index")?,
-            error_code: r.i16("error_code")?,
-            snapshot_id: r.nested("snapshot_id", version, SnapshotId::read)?,
-            current_leader: LeaderIdAndEpoch::default(),
-            size: r.i64("size")?,
-            position: r.i64("position")?,
-            unaligned_records: r.nullable_bytes(true, false, "unaligned_records")?,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.index = r.i32("index")?;
+        self.error_code = r.i16("error_code")?;
+        self.snapshot_id
+            .read(r, version)
+            .map_err(|error| error.within("snapshot_id"))?;
+        self.size = r.i64("size")?;
+        self.position = r.i64("position")?;
+        r.nullable_bytes(
+            &mut self.unaligned_records,
+            true,
+            false,
+            "unaligned_records",
+        )?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.current_leader =
-                        r.nested("current_leader", version, LeaderIdAndEpoch::read)?;
+                    self.current_leader
+                        .read(r, version)
+                        .map_err(|error| error.within("current_leader"))?;
                     tag.end(r, "current_leader")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.index);
         w.i16(self.error_code);
-        w.nested(&self.snapshot_id, "snapshot_id", version, SnapshotId::write)?;
+        self.snapshot_id
+            .write(w, version)
+            .map_err(|error| error.within("snapshot_id"))?;
         w.i64(self.size);
         w.i64(self.position);
         w.records(
@@ -176,12 +193,9 @@ impl PartitionSnapshot {
         tags.reach(w, 0)?;
         if self.current_leader != LeaderIdAndEpoch::default() {
             let tag = tags.open(w, 0);
-            w.nested(
-                &self.current_leader,
-                "current_leader",
-                version,
-                LeaderIdAndEpoch::write,
-            )?;
+            self.current_leader
+                .write(w, version)
+                .map_err(|error| error.within("current_leader"))?;
             tag.end(w);
         }
         tags.end(w)
@@ -201,12 +215,10 @@ pub struct SnapshotId {
 }
 
 impl SnapshotId {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            end_offset: r.i64("end_offset")?,
-            epoch: r.i32("epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.end_offset = r.i64("end_offset")?;
+        self.epoch = r.i32("epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -229,12 +241,10 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl LeaderIdAndEpoch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -259,13 +269,11 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

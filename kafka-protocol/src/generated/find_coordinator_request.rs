@@ -30,22 +30,18 @@ impl Message for FindCoordinatorRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            key: if version <= 3 {
-                r.string(flexible, "key")?
-            } else {
-                ByteString::new()
-            },
-            key_type: if version >= 1 { r.i8("key_type")? } else { 0 },
-            coordinator_keys: if version >= 4 {
-                r.strings(flexible, "coordinator_keys")?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 3 {
+            r.string(&mut self.key, flexible, "key")?;
+        }
+        if version >= 1 {
+            self.key_type = r.i8("key_type")?;
+        }
+        if version >= 4 {
+            r.strings(&mut self.coordinator_keys, flexible, "coordinator_keys")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -52,38 +52,32 @@ impl Message for FindCoordinatorResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: if version <= 3 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            error_message: if (1..=3).contains(&version) {
-                r.nullable_string(flexible, true, "error_message")?
-            } else {
-                Some(ByteString::new())
-            },
-            node_id: if version <= 3 { r.i32("node_id")? } else { 0 },
-            host: if version <= 3 {
-                r.string(flexible, "host")?
-            } else {
-                ByteString::new()
-            },
-            port: if version <= 3 { r.i32("port")? } else { 0 },
-            coordinators: if version >= 4 {
-                r.structs(flexible, "coordinators", version, Coordinator::read)?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        if version <= 3 {
+            self.error_code = r.i16("error_code")?;
+        }
+        if (1..=3).contains(&version) {
+            r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        }
+        if version <= 3 {
+            self.node_id = r.i32("node_id")?;
+            r.string(&mut self.host, flexible, "host")?;
+            self.port = r.i32("port")?;
+        }
+        if version >= 4 {
+            r.structs(
+                &mut self.coordinators,
+                flexible,
+                "coordinators",
+                version,
+                Coordinator::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -169,16 +163,14 @@ impl Default for Coordinator {
 }
 
 impl Coordinator {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -41,19 +41,21 @@ impl Message for GetTelemetrySubscriptionsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            client_instance_id: r.uuid("client_instance_id")?,
-            subscription_id: r.i32("subscription_id")?,
-            accepted_compression_types: r.i8s(true, "accepted_compression_types")?,
-            push_interval_ms: r.i32("push_interval_ms")?,
-            telemetry_max_bytes: r.i32("telemetry_max_bytes")?,
-            delta_temporality: r.bool("delta_temporality")?,
-            requested_metrics: r.strings(true, "requested_metrics")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        self.client_instance_id = r.uuid("client_instance_id")?;
+        self.subscription_id = r.i32("subscription_id")?;
+        r.i8s(
+            &mut self.accepted_compression_types,
+            true,
+            "accepted_compression_types",
+        )?;
+        self.push_interval_ms = r.i32("push_interval_ms")?;
+        self.telemetry_max_bytes = r.i32("telemetry_max_bytes")?;
+        self.delta_temporality = r.bool("delta_temporality")?;
+        r.strings(&mut self.requested_metrics, true, "requested_metrics")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

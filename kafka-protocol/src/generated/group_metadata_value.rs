@@ -49,21 +49,23 @@ impl Message for GroupMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            protocol_type: r.string(flexible, "protocol_type")?,
-            generation: r.i32("generation")?,
-            protocol: r.nullable_string(flexible, true, "protocol")?,
-            leader: r.nullable_string(flexible, true, "leader")?,
-            current_state_timestamp: if version >= 2 {
-                r.i64("current_state_timestamp")?
-            } else {
-                -1
-            },
-            members: r.structs(flexible, "members", version, MemberMetadata::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.protocol_type, flexible, "protocol_type")?;
+        self.generation = r.i32("generation")?;
+        r.nullable_string(&mut self.protocol, flexible, true, "protocol")?;
+        r.nullable_string(&mut self.leader, flexible, true, "leader")?;
+        if version >= 2 {
+            self.current_state_timestamp = r.i64("current_state_timestamp")?;
+        }
+        r.structs(
+            &mut self.members,
+            flexible,
+            "members",
+            version,
+            MemberMetadata::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -132,27 +134,26 @@ impl Default for MemberMetadata {
 }
 
 impl MemberMetadata {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            client_id: r.string(flexible, "client_id")?,
-            client_host: r.string(flexible, "client_host")?,
-            rebalance_timeout: if version >= 1 {
-                r.i32("rebalance_timeout")?
-            } else {
-                -1
-            },
-            session_timeout: r.i32("session_timeout")?,
-            subscription: r.bytes(flexible, "subscription")?,
-            assignment: r.bytes(flexible, "assignment")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 3 {
+            r.nullable_string(
+                &mut self.group_instance_id,
+                flexible,
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.string(&mut self.client_id, flexible, "client_id")?;
+        r.string(&mut self.client_host, flexible, "client_host")?;
+        if version >= 1 {
+            self.rebalance_timeout = r.i32("rebalance_timeout")?;
+        }
+        self.session_timeout = r.i32("session_timeout")?;
+        r.bytes(&mut self.subscription, flexible, "subscription")?;
+        r.bytes(&mut self.assignment, flexible, "assignment")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -32,19 +32,20 @@ impl Message for HeartbeatRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            generation_id: r.i32("generation_id")?,
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.generation_id = r.i32("generation_id")?;
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 3 {
+            r.nullable_string(
+                &mut self.group_instance_id,
+                flexible,
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

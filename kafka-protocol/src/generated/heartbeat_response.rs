@@ -24,17 +24,13 @@ impl Message for HeartbeatResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -26,18 +26,17 @@ impl Message for IncrementalAlterConfigsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            responses: r.structs(
-                flexible,
-                "responses",
-                version,
-                AlterConfigsResourceResponse::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.responses,
+            flexible,
+            "responses",
+            version,
+            AlterConfigsResourceResponse::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -83,15 +82,13 @@ impl Default for AlterConfigsResourceResponse {
 }
 
 impl AlterConfigsResourceResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            resource_type: r.i8("resource_type")?,
-            resource_name: r.string(flexible, "resource_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        self.resource_type = r.i8("resource_type")?;
+        r.string(&mut self.resource_name, flexible, "resource_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -52,33 +52,24 @@ impl Message for InitProducerIdRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            transactional_id: r.nullable_string(flexible, true, "transactional_id")?,
-            transaction_timeout_ms: r.i32("transaction_timeout_ms")?,
-            producer_id: if version >= 3 {
-                r.i64("producer_id")?
-            } else {
-                -1
-            },
-            producer_epoch: if version >= 3 {
-                r.i16("producer_epoch")?
-            } else {
-                -1
-            },
-            enable_2pc: if version >= 6 {
-                r.bool("enable_2pc")?
-            } else {
-                false
-            },
-            keep_prepared_txn: if version >= 6 {
-                r.bool("keep_prepared_txn")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.nullable_string(
+            &mut self.transactional_id,
+            flexible,
+            true,
+            "transactional_id",
+        )?;
+        self.transaction_timeout_ms = r.i32("transaction_timeout_ms")?;
+        if version >= 3 {
+            self.producer_id = r.i64("producer_id")?;
+            self.producer_epoch = r.i16("producer_epoch")?;
+        }
+        if version >= 6 {
+            self.enable_2pc = r.bool("enable_2pc")?;
+            self.keep_prepared_txn = r.bool("keep_prepared_txn")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -46,25 +46,17 @@ impl Message for InitProducerIdResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            ongoing_txn_producer_id: if version >= 6 {
-                r.i64("ongoing_txn_producer_id")?
-            } else {
-                -1
-            },
-            ongoing_txn_producer_epoch: if version >= 6 {
-                r.i16("ongoing_txn_producer_epoch")?
-            } else {
-                -1
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        if version >= 6 {
+            self.ongoing_txn_producer_id = r.i64("ongoing_txn_producer_id")?;
+            self.ongoing_txn_producer_epoch = r.i16("ongoing_txn_producer_epoch")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -57,36 +57,34 @@ impl Message for JoinGroupRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 9);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            session_timeout_ms: r.i32("session_timeout_ms")?,
-            rebalance_timeout_ms: if version >= 1 {
-                r.i32("rebalance_timeout_ms")?
-            } else {
-                -1
-            },
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 5 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            protocol_type: r.string(flexible, "protocol_type")?,
-            protocols: r.structs(
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.session_timeout_ms = r.i32("session_timeout_ms")?;
+        if version >= 1 {
+            self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
+        }
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 5 {
+            r.nullable_string(
+                &mut self.group_instance_id,
                 flexible,
-                "protocols",
-                version,
-                JoinGroupRequestProtocol::read,
-            )?,
-            reason: if version >= 8 {
-                r.nullable_string(flexible, true, "reason")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.string(&mut self.protocol_type, flexible, "protocol_type")?;
+        r.structs(
+            &mut self.protocols,
+            flexible,
+            "protocols",
+            version,
+            JoinGroupRequestProtocol::read,
+        )?;
+        if version >= 8 {
+            r.nullable_string(&mut self.reason, flexible, true, "reason")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -140,13 +138,11 @@ pub struct JoinGroupRequestProtocol {
 }
 
 impl JoinGroupRequestProtocol {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            metadata: r.bytes(flexible, "metadata")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.bytes(&mut self.metadata, flexible, "metadata")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

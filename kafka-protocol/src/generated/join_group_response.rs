@@ -59,32 +59,35 @@ impl Message for JoinGroupResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 9);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            throttle_time_ms: if version >= 2 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: r.i16("error_code")?,
-            generation_id: r.i32("generation_id")?,
-            protocol_type: if version >= 7 {
-                r.nullable_string(flexible, true, "protocol_type")?
-            } else {
-                None
-            },
-            protocol_name: r.nullable_string(flexible, version >= 7, "protocol_name")?,
-            leader: r.string(flexible, "leader")?,
-            skip_assignment: if version >= 9 {
-                r.bool("skip_assignment")?
-            } else {
-                false
-            },
-            member_id: r.string(flexible, "member_id")?,
-            members: r.structs(flexible, "members", version, JoinGroupResponseMember::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 2 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        self.generation_id = r.i32("generation_id")?;
+        if version >= 7 {
+            r.nullable_string(&mut self.protocol_type, flexible, true, "protocol_type")?;
+        }
+        r.nullable_string(
+            &mut self.protocol_name,
+            flexible,
+            version >= 7,
+            "protocol_name",
+        )?;
+        r.string(&mut self.leader, flexible, "leader")?;
+        if version >= 9 {
+            self.skip_assignment = r.bool("skip_assignment")?;
+        }
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        r.structs(
+            &mut self.members,
+            flexible,
+            "members",
+            version,
+            JoinGroupResponseMember::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -142,18 +145,19 @@ pub struct JoinGroupResponseMember {
 }
 
 impl JoinGroupResponseMember {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 5 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            metadata: r.bytes(flexible, "metadata")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 5 {
+            r.nullable_string(
+                &mut self.group_instance_id,
+                flexible,
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.bytes(&mut self.metadata, flexible, "metadata")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -29,14 +29,18 @@ impl Message for LeaderChangeMessage {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            version: r.i16("version")?,
-            leader_id: r.i32("leader_id")?,
-            voters: r.structs(true, "voters", version, Voter::read)?,
-            granting_voters: r.structs(true, "granting_voters", version, Voter::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.version = r.i16("version")?;
+        self.leader_id = r.i32("leader_id")?;
+        r.structs(&mut self.voters, true, "voters", version, Voter::read)?;
+        r.structs(
+            &mut self.granting_voters,
+            true,
+            "granting_voters",
+            version,
+            Voter::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -67,16 +71,12 @@ pub struct Voter {
 }
 
 impl Voter {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            voter_id: r.i32("voter_id")?,
-            voter_directory_id: if version >= 1 {
-                r.uuid("voter_directory_id")?
-            } else {
-                Uuid::ZERO
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.voter_id = r.i32("voter_id")?;
+        if version >= 1 {
+            self.voter_directory_id = r.uuid("voter_directory_id")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

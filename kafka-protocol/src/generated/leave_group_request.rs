@@ -30,22 +30,22 @@ impl Message for LeaveGroupRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            member_id: if version <= 2 {
-                r.string(flexible, "member_id")?
-            } else {
-                ByteString::new()
-            },
-            members: if version >= 3 {
-                r.structs(flexible, "members", version, MemberIdentity::read)?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        if version <= 2 {
+            r.string(&mut self.member_id, flexible, "member_id")?;
+        }
+        if version >= 3 {
+            r.structs(
+                &mut self.members,
+                flexible,
+                "members",
+                version,
+                MemberIdentity::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -91,18 +91,19 @@ pub struct MemberIdentity {
 }
 
 impl MemberIdentity {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: r.nullable_string(flexible, true, "group_instance_id")?,
-            reason: if version >= 5 {
-                r.nullable_string(flexible, true, "reason")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        r.nullable_string(
+            &mut self.group_instance_id,
+            flexible,
+            true,
+            "group_instance_id",
+        )?;
+        if version >= 5 {
+            r.nullable_string(&mut self.reason, flexible, true, "reason")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,22 +28,22 @@ impl Message for LeaveGroupResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: r.i16("error_code")?,
-            members: if version >= 3 {
-                r.structs(flexible, "members", version, MemberResponse::read)?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        if version >= 3 {
+            r.structs(
+                &mut self.members,
+                flexible,
+                "members",
+                version,
+                MemberResponse::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -93,14 +93,17 @@ impl Default for MemberResponse {
 }
 
 impl MemberResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: r.nullable_string(flexible, true, "group_instance_id")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        r.nullable_string(
+            &mut self.group_instance_id,
+            flexible,
+            true,
+            "group_instance_id",
+        )?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -26,12 +26,11 @@ impl Message for LegacyOffsetCommitValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            offset: r.i64("offset")?,
-            metadata: r.string(false, "metadata")?,
-            commit_timestamp: r.i64("commit_timestamp")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.offset = r.i64("offset")?;
+        r.string(&mut self.metadata, false, "metadata")?;
+        self.commit_timestamp = r.i64("commit_timestamp")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

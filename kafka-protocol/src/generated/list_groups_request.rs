@@ -28,21 +28,15 @@ impl Message for ListGroupsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            states_filter: if version >= 4 {
-                r.strings(flexible, "states_filter")?
-            } else {
-                Vec::new()
-            },
-            types_filter: if version >= 5 {
-                r.strings(flexible, "types_filter")?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 4 {
+            r.strings(&mut self.states_filter, flexible, "states_filter")?;
+        }
+        if version >= 5 {
+            r.strings(&mut self.types_filter, flexible, "types_filter")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

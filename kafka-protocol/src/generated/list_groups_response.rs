@@ -28,18 +28,20 @@ impl Message for ListGroupsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: r.i16("error_code")?,
-            groups: r.structs(flexible, "groups", version, ListedGroup::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        r.structs(
+            &mut self.groups,
+            flexible,
+            "groups",
+            version,
+            ListedGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -76,23 +78,17 @@ pub struct ListedGroup {
 }
 
 impl ListedGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            protocol_type: r.string(flexible, "protocol_type")?,
-            group_state: if version >= 4 {
-                r.string(flexible, "group_state")?
-            } else {
-                ByteString::new()
-            },
-            group_type: if version >= 5 {
-                r.string(flexible, "group_type")?
-            } else {
-                ByteString::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        r.string(&mut self.protocol_type, flexible, "protocol_type")?;
+        if version >= 4 {
+            r.string(&mut self.group_state, flexible, "group_state")?;
+        }
+        if version >= 5 {
+            r.string(&mut self.group_type, flexible, "group_type")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -32,23 +32,23 @@ impl Message for ListOffsetsRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 11);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            replica_id: r.i32("replica_id")?,
-            isolation_level: if version >= 2 {
-                r.i8("isolation_level")?
-            } else {
-                0
-            },
-            topics: r.structs(flexible, "topics", version, ListOffsetsTopic::read)?,
-            timeout_ms: if version >= 10 {
-                r.i32("timeout_ms")?
-            } else {
-                0
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.replica_id = r.i32("replica_id")?;
+        if version >= 2 {
+            self.isolation_level = r.i8("isolation_level")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            ListOffsetsTopic::read,
+        )?;
+        if version >= 10 {
+            self.timeout_ms = r.i32("timeout_ms")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -91,13 +91,17 @@ pub struct ListOffsetsTopic {
 }
 
 impl ListOffsetsTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partitions: r.structs(flexible, "partitions", version, ListOffsetsPartition::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            ListOffsetsPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -140,18 +144,14 @@ impl Default for ListOffsetsPartition {
 }
 
 impl ListOffsetsPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            current_leader_epoch: if version >= 4 {
-                r.i32("current_leader_epoch")?
-            } else {
-                -1
-            },
-            timestamp: r.i64("timestamp")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        if version >= 4 {
+            self.current_leader_epoch = r.i32("current_leader_epoch")?;
+        }
+        self.timestamp = r.i64("timestamp")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

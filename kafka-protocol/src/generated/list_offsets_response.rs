@@ -26,17 +26,19 @@ impl Message for ListOffsetsResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 11);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            throttle_time_ms: if version >= 2 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            topics: r.structs(flexible, "topics", version, ListOffsetsTopicResponse::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 2 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            ListOffsetsTopicResponse::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -68,18 +70,17 @@ pub struct ListOffsetsTopicResponse {
 }
 
 impl ListOffsetsTopicResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                ListOffsetsPartitionResponse::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            ListOffsetsPartitionResponse::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -128,20 +129,16 @@ impl Default for ListOffsetsPartitionResponse {
 }
 
 impl ListOffsetsPartitionResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            timestamp: r.i64("timestamp")?,
-            offset: r.i64("offset")?,
-            leader_epoch: if version >= 4 {
-                r.i32("leader_epoch")?
-            } else {
-                -1
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        self.timestamp = r.i64("timestamp")?;
+        self.offset = r.i64("offset")?;
+        if version >= 4 {
+            self.leader_epoch = r.i32("leader_epoch")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -39,18 +39,17 @@ impl Message for ListPartitionReassignmentsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            timeout_ms: r.i32("timeout_ms")?,
-            topics: r.nullable_structs(
-                true,
-                true,
-                "topics",
-                version,
-                ListPartitionReassignmentsTopics::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.timeout_ms = r.i32("timeout_ms")?;
+        r.nullable_structs(
+            &mut self.topics,
+            true,
+            true,
+            "topics",
+            version,
+            ListPartitionReassignmentsTopics::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -85,12 +84,10 @@ pub struct ListPartitionReassignmentsTopics {
 }
 
 impl ListPartitionReassignmentsTopics {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partition_indexes: r.i32s(true, "partition_indexes")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.i32s(&mut self.partition_indexes, true, "partition_indexes")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -44,22 +44,21 @@ impl Message for ListTransactionsRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            state_filters: r.strings(true, "state_filters")?,
-            producer_id_filters: r.i64s(true, "producer_id_filters")?,
-            duration_filter: if version >= 1 {
-                r.i64("duration_filter")?
-            } else {
-                -1
-            },
-            transactional_id_pattern: if version >= 2 {
-                r.nullable_string(true, true, "transactional_id_pattern")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.strings(&mut self.state_filters, true, "state_filters")?;
+        r.i64s(&mut self.producer_id_filters, true, "producer_id_filters")?;
+        if version >= 1 {
+            self.duration_filter = r.i64("duration_filter")?;
+        }
+        if version >= 2 {
+            r.nullable_string(
+                &mut self.transactional_id_pattern,
+                true,
+                true,
+                "transactional_id_pattern",
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

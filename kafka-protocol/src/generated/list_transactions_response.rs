@@ -30,19 +30,22 @@ impl Message for ListTransactionsResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            unknown_state_filters: r.strings(true, "unknown_state_filters")?,
-            transaction_states: r.structs(
-                true,
-                "transaction_states",
-                version,
-                TransactionState::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.strings(
+            &mut self.unknown_state_filters,
+            true,
+            "unknown_state_filters",
+        )?;
+        r.structs(
+            &mut self.transaction_states,
+            true,
+            "transaction_states",
+            version,
+            TransactionState::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -75,13 +78,11 @@ pub struct TransactionState {
 }
 
 impl TransactionState {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            transactional_id: r.string(true, "transactional_id")?,
-            producer_id: r.i64("producer_id")?,
-            transaction_state: r.string(true, "transaction_state")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.transactional_id, true, "transactional_id")?;
+        self.producer_id = r.i64("producer_id")?;
+        r.string(&mut self.transaction_state, true, "transaction_state")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

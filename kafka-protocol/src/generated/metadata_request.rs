@@ -45,33 +45,28 @@ impl Message for MetadataRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 13);
     const FIRST_FLEXIBLE: i16 = 9;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            topics: r.nullable_structs(
-                flexible,
-                version >= 1,
-                "topics",
-                version,
-                MetadataRequestTopic::read,
-            )?,
-            allow_auto_topic_creation: if version >= 4 {
-                r.bool("allow_auto_topic_creation")?
-            } else {
-                true
-            },
-            include_cluster_authorized_operations: if (8..=10).contains(&version) {
-                r.bool("include_cluster_authorized_operations")?
-            } else {
-                false
-            },
-            include_topic_authorized_operations: if version >= 8 {
-                r.bool("include_topic_authorized_operations")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.nullable_structs(
+            &mut self.topics,
+            flexible,
+            version >= 1,
+            "topics",
+            version,
+            MetadataRequestTopic::read,
+        )?;
+        if version >= 4 {
+            self.allow_auto_topic_creation = r.bool("allow_auto_topic_creation")?;
+        }
+        if (8..=10).contains(&version) {
+            self.include_cluster_authorized_operations =
+                r.bool("include_cluster_authorized_operations")?;
+        }
+        if version >= 8 {
+            self.include_topic_authorized_operations =
+                r.bool("include_topic_authorized_operations")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -131,17 +126,13 @@ impl Default for MetadataRequestTopic {
 }
 
 impl MetadataRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            name: r.nullable_string(flexible, version >= 10, "name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.nullable_string(&mut self.name, flexible, version >= 10, "name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -54,38 +54,38 @@ impl Message for MetadataResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 13);
     const FIRST_FLEXIBLE: i16 = 9;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            throttle_time_ms: if version >= 3 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            brokers: r.structs(flexible, "brokers", version, MetadataResponseBroker::read)?,
-            cluster_id: if version >= 2 {
-                r.nullable_string(flexible, true, "cluster_id")?
-            } else {
-                None
-            },
-            controller_id: if version >= 1 {
-                r.i32("controller_id")?
-            } else {
-                -1
-            },
-            topics: r.structs(flexible, "topics", version, MetadataResponseTopic::read)?,
-            cluster_authorized_operations: if (8..=10).contains(&version) {
-                r.i32("cluster_authorized_operations")?
-            } else {
-                i32::MIN
-            },
-            error_code: if version >= 13 {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        r.structs(
+            &mut self.brokers,
+            flexible,
+            "brokers",
+            version,
+            MetadataResponseBroker::read,
+        )?;
+        if version >= 2 {
+            r.nullable_string(&mut self.cluster_id, flexible, true, "cluster_id")?;
+        }
+        if version >= 1 {
+            self.controller_id = r.i32("controller_id")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            MetadataResponseTopic::read,
+        )?;
+        if (8..=10).contains(&version) {
+            self.cluster_authorized_operations = r.i32("cluster_authorized_operations")?;
+        }
+        if version >= 13 {
+            self.error_code = r.i16("error_code")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -142,19 +142,15 @@ pub struct MetadataResponseBroker {
 }
 
 impl MetadataResponseBroker {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(flexible, "host")?,
-            port: r.i32("port")?,
-            rack: if version >= 1 {
-                r.nullable_string(flexible, true, "rack")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, flexible, "host")?;
+        self.port = r.i32("port")?;
+        if version >= 1 {
+            r.nullable_string(&mut self.rack, flexible, true, "rack")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -205,34 +201,27 @@ impl Default for MetadataResponseTopic {
 }
 
 impl MetadataResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            name: r.nullable_string(flexible, version >= 12, "name")?,
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            is_internal: if version >= 1 {
-                r.bool("is_internal")?
-            } else {
-                false
-            },
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                MetadataResponsePartition::read,
-            )?,
-            topic_authorized_operations: if version >= 8 {
-                r.i32("topic_authorized_operations")?
-            } else {
-                i32::MIN
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.name, flexible, version >= 12, "name")?;
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        if version >= 1 {
+            self.is_internal = r.bool("is_internal")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            MetadataResponsePartition::read,
+        )?;
+        if version >= 8 {
+            self.topic_authorized_operations = r.i32("topic_authorized_operations")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -300,26 +289,20 @@ impl Default for MetadataResponsePartition {
 }
 
 impl MetadataResponsePartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            partition_index: r.i32("partition_index")?,
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: if version >= 7 {
-                r.i32("leader_epoch")?
-            } else {
-                -1
-            },
-            replica_nodes: r.i32s(flexible, "replica_nodes")?,
-            isr_nodes: r.i32s(flexible, "isr_nodes")?,
-            offline_replicas: if version >= 5 {
-                r.i32s(flexible, "offline_replicas")?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        self.partition_index = r.i32("partition_index")?;
+        self.leader_id = r.i32("leader_id")?;
+        if version >= 7 {
+            self.leader_epoch = r.i32("leader_epoch")?;
+        }
+        r.i32s(&mut self.replica_nodes, flexible, "replica_nodes")?;
+        r.i32s(&mut self.isr_nodes, flexible, "isr_nodes")?;
+        if version >= 5 {
+            r.i32s(&mut self.offline_replicas, flexible, "offline_replicas")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

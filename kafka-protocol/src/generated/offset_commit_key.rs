@@ -26,12 +26,11 @@ impl Message for OffsetCommitKey {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group: r.string(false, "group")?,
-            topic: r.string(false, "topic")?,
-            partition: r.i32("partition")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group, false, "group")?;
+        r.string(&mut self.topic, false, "topic")?;
+        self.partition = r.i32("partition")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -51,25 +51,30 @@ impl Message for OffsetCommitRequest {
     const VERSIONS: VersionRange = VersionRange::new(2, 10);
     const FIRST_FLEXIBLE: i16 = 8;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            generation_id_or_member_epoch: r.i32("generation_id_or_member_epoch")?,
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 7 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            retention_time_ms: if version <= 4 {
-                r.i64("retention_time_ms")?
-            } else {
-                -1
-            },
-            topics: r.structs(flexible, "topics", version, OffsetCommitRequestTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.generation_id_or_member_epoch = r.i32("generation_id_or_member_epoch")?;
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 7 {
+            r.nullable_string(
+                &mut self.group_instance_id,
+                flexible,
+                true,
+                "group_instance_id",
+            )?;
+        }
+        if version <= 4 {
+            self.retention_time_ms = r.i64("retention_time_ms")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            OffsetCommitRequestTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -122,27 +127,22 @@ pub struct OffsetCommitRequestTopic {
 }
 
 impl OffsetCommitRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            name: if version <= 9 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                OffsetCommitRequestPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 9 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            OffsetCommitRequestPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -193,19 +193,20 @@ impl Default for OffsetCommitRequestPartition {
 }
 
 impl OffsetCommitRequestPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            committed_offset: r.i64("committed_offset")?,
-            committed_leader_epoch: if version >= 6 {
-                r.i32("committed_leader_epoch")?
-            } else {
-                -1
-            },
-            committed_metadata: r.nullable_string(flexible, true, "committed_metadata")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.committed_offset = r.i64("committed_offset")?;
+        if version >= 6 {
+            self.committed_leader_epoch = r.i32("committed_leader_epoch")?;
+        }
+        r.nullable_string(
+            &mut self.committed_metadata,
+            flexible,
+            true,
+            "committed_metadata",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

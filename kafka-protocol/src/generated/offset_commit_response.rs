@@ -27,17 +27,19 @@ impl Message for OffsetCommitResponse {
     const VERSIONS: VersionRange = VersionRange::new(2, 10);
     const FIRST_FLEXIBLE: i16 = 8;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            throttle_time_ms: if version >= 3 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            topics: r.structs(flexible, "topics", version, OffsetCommitResponseTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            OffsetCommitResponseTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -72,27 +74,22 @@ pub struct OffsetCommitResponseTopic {
 }
 
 impl OffsetCommitResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            name: if version <= 9 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                OffsetCommitResponsePartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 9 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            OffsetCommitResponsePartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -127,13 +124,11 @@ pub struct OffsetCommitResponsePartition {
 }
 
 impl OffsetCommitResponsePartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

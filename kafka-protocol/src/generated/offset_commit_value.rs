@@ -49,38 +49,30 @@ impl Message for OffsetCommitValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        let mut message = Self {
-            offset: r.i64("offset")?,
-            leader_epoch: if version >= 3 {
-                r.i32("leader_epoch")?
-            } else {
-                -1
-            },
-            metadata: r.string(flexible, "metadata")?,
-            commit_timestamp: r.i64("commit_timestamp")?,
-            expire_timestamp: if version == 1 {
-                r.i64("expire_timestamp")?
-            } else {
-                -1
-            },
-            topic_id: Uuid::ZERO,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.offset = r.i64("offset")?;
+        if version >= 3 {
+            self.leader_epoch = r.i32("leader_epoch")?;
+        }
+        r.string(&mut self.metadata, flexible, "metadata")?;
+        self.commit_timestamp = r.i64("commit_timestamp")?;
+        if version == 1 {
+            self.expire_timestamp = r.i64("expire_timestamp")?;
+        }
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.topic_id = r.uuid("topic_id")?;
+                        self.topic_id = r.uuid("topic_id")?;
                         tag.end(r, "topic_id")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

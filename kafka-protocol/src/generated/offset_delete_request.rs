@@ -26,11 +26,16 @@ impl Message for OffsetDeleteRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(false, "group_id")?,
-            topics: r.structs(false, "topics", version, OffsetDeleteRequestTopic::read)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, false, "group_id")?;
+        r.structs(
+            &mut self.topics,
+            false,
+            "topics",
+            version,
+            OffsetDeleteRequestTopic::read,
+        )?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -62,16 +67,16 @@ pub struct OffsetDeleteRequestTopic {
 }
 
 impl OffsetDeleteRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(false, "name")?,
-            partitions: r.structs(
-                false,
-                "partitions",
-                version,
-                OffsetDeleteRequestPartition::read,
-            )?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, false, "name")?;
+        r.structs(
+            &mut self.partitions,
+            false,
+            "partitions",
+            version,
+            OffsetDeleteRequestPartition::read,
+        )?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -96,10 +101,9 @@ pub struct OffsetDeleteRequestPartition {
 }
 
 impl OffsetDeleteRequestPartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

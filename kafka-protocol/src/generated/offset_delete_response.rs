@@ -26,12 +26,17 @@ impl Message for OffsetDeleteResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            topics: r.structs(false, "topics", version, OffsetDeleteResponseTopic::read)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.topics,
+            false,
+            "topics",
+            version,
+            OffsetDeleteResponseTopic::read,
+        )?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -59,16 +64,16 @@ pub struct OffsetDeleteResponseTopic {
 }
 
 impl OffsetDeleteResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(false, "name")?,
-            partitions: r.structs(
-                false,
-                "partitions",
-                version,
-                OffsetDeleteResponsePartition::read,
-            )?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, false, "name")?;
+        r.structs(
+            &mut self.partitions,
+            false,
+            "partitions",
+            version,
+            OffsetDeleteResponsePartition::read,
+        )?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -95,11 +100,10 @@ pub struct OffsetDeleteResponsePartition {
 }
 
 impl OffsetDeleteResponsePartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -46,37 +46,32 @@ impl Message for OffsetFetchRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 10);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            group_id: if version <= 7 {
-                r.string(flexible, "group_id")?
-            } else {
-                ByteString::new()
-            },
-            topics: if version <= 7 {
-                r.nullable_structs(
-                    flexible,
-                    version >= 2,
-                    "topics",
-                    version,
-                    OffsetFetchRequestTopic::read,
-                )?
-            } else {
-                Some(Vec::new())
-            },
-            groups: if version >= 8 {
-                r.structs(flexible, "groups", version, OffsetFetchRequestGroup::read)?
-            } else {
-                Vec::new()
-            },
-            require_stable: if version >= 7 {
-                r.bool("require_stable")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 7 {
+            r.string(&mut self.group_id, flexible, "group_id")?;
+            r.nullable_structs(
+                &mut self.topics,
+                flexible,
+                version >= 2,
+                "topics",
+                version,
+                OffsetFetchRequestTopic::read,
+            )?;
+        }
+        if version >= 8 {
+            r.structs(
+                &mut self.groups,
+                flexible,
+                "groups",
+                version,
+                OffsetFetchRequestGroup::read,
+            )?;
+        }
+        if version >= 7 {
+            self.require_stable = r.bool("require_stable")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -136,13 +131,11 @@ pub struct OffsetFetchRequestTopic {
 }
 
 impl OffsetFetchRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partition_indexes: r.i32s(flexible, "partition_indexes")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.i32s(&mut self.partition_indexes, flexible, "partition_indexes")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -182,28 +175,21 @@ impl Default for OffsetFetchRequestGroup {
 }
 
 impl OffsetFetchRequestGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            member_id: if version >= 9 {
-                r.nullable_string(true, true, "member_id")?
-            } else {
-                None
-            },
-            member_epoch: if version >= 9 {
-                r.i32("member_epoch")?
-            } else {
-                -1
-            },
-            topics: r.nullable_structs(
-                true,
-                true,
-                "topics",
-                version,
-                OffsetFetchRequestTopics::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        if version >= 9 {
+            r.nullable_string(&mut self.member_id, true, true, "member_id")?;
+            self.member_epoch = r.i32("member_epoch")?;
+        }
+        r.nullable_structs(
+            &mut self.topics,
+            true,
+            true,
+            "topics",
+            version,
+            OffsetFetchRequestTopics::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -242,21 +228,15 @@ pub struct OffsetFetchRequestTopics {
 }
 
 impl OffsetFetchRequestTopics {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: if version <= 9 {
-                r.string(true, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partition_indexes: r.i32s(true, "partition_indexes")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        if version <= 9 {
+            r.string(&mut self.name, true, "name")?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.i32s(&mut self.partition_indexes, true, "partition_indexes")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -31,31 +31,33 @@ impl Message for OffsetFetchResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 10);
     const FIRST_FLEXIBLE: i16 = 6;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            throttle_time_ms: if version >= 3 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            topics: if version <= 7 {
-                r.structs(flexible, "topics", version, OffsetFetchResponseTopic::read)?
-            } else {
-                Vec::new()
-            },
-            error_code: if (2..=7).contains(&version) {
-                r.i16("error_code")?
-            } else {
-                0
-            },
-            groups: if version >= 8 {
-                r.structs(flexible, "groups", version, OffsetFetchResponseGroup::read)?
-            } else {
-                Vec::new()
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        if version <= 7 {
+            r.structs(
+                &mut self.topics,
+                flexible,
+                "topics",
+                version,
+                OffsetFetchResponseTopic::read,
+            )?;
+        }
+        if (2..=7).contains(&version) {
+            self.error_code = r.i16("error_code")?;
+        }
+        if version >= 8 {
+            r.structs(
+                &mut self.groups,
+                flexible,
+                "groups",
+                version,
+                OffsetFetchResponseGroup::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -105,18 +107,17 @@ pub struct OffsetFetchResponseTopic {
 }
 
 impl OffsetFetchResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            name: r.string(flexible, "name")?,
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                OffsetFetchResponsePartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.name, flexible, "name")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            OffsetFetchResponsePartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -165,20 +166,16 @@ impl Default for OffsetFetchResponsePartition {
 }
 
 impl OffsetFetchResponsePartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            committed_offset: r.i64("committed_offset")?,
-            committed_leader_epoch: if version >= 5 {
-                r.i32("committed_leader_epoch")?
-            } else {
-                -1
-            },
-            metadata: r.nullable_string(flexible, true, "metadata")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.committed_offset = r.i64("committed_offset")?;
+        if version >= 5 {
+            self.committed_leader_epoch = r.i32("committed_leader_epoch")?;
+        }
+        r.nullable_string(&mut self.metadata, flexible, true, "metadata")?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -209,13 +206,17 @@ pub struct OffsetFetchResponseGroup {
 }
 
 impl OffsetFetchResponseGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            topics: r.structs(true, "topics", version, OffsetFetchResponseTopics::read)?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            OffsetFetchResponseTopics::read,
+        )?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -248,26 +249,21 @@ pub struct OffsetFetchResponseTopics {
 }
 
 impl OffsetFetchResponseTopics {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: if version <= 9 {
-                r.string(true, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 10 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(
-                true,
-                "partitions",
-                version,
-                OffsetFetchResponsePartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        if version <= 9 {
+            r.string(&mut self.name, true, "name")?;
+        }
+        if version >= 10 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            OffsetFetchResponsePartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -320,15 +316,13 @@ impl Default for OffsetFetchResponsePartitions {
 }
 
 impl OffsetFetchResponsePartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            committed_offset: r.i64("committed_offset")?,
-            committed_leader_epoch: r.i32("committed_leader_epoch")?,
-            metadata: r.nullable_string(true, true, "metadata")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.committed_offset = r.i64("committed_offset")?;
+        self.committed_leader_epoch = r.i32("committed_leader_epoch")?;
+        r.nullable_string(&mut self.metadata, true, true, "metadata")?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -39,17 +39,19 @@ impl Message for OffsetForLeaderEpochRequest {
     const VERSIONS: VersionRange = VersionRange::new(2, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            replica_id: if version >= 3 {
-                r.i32("replica_id")?
-            } else {
-                -2
-            },
-            topics: r.structs(flexible, "topics", version, OffsetForLeaderTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 3 {
+            self.replica_id = r.i32("replica_id")?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            OffsetForLeaderTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -86,18 +88,17 @@ pub struct OffsetForLeaderTopic {
 }
 
 impl OffsetForLeaderTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                OffsetForLeaderPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            OffsetForLeaderPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -140,14 +141,12 @@ impl Default for OffsetForLeaderPartition {
 }
 
 impl OffsetForLeaderPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            partition: r.i32("partition")?,
-            current_leader_epoch: r.i32("current_leader_epoch")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition = r.i32("partition")?;
+        self.current_leader_epoch = r.i32("current_leader_epoch")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -26,18 +26,17 @@ impl Message for OffsetForLeaderEpochResponse {
     const VERSIONS: VersionRange = VersionRange::new(2, 4);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            topics: r.structs(
-                flexible,
-                "topics",
-                version,
-                OffsetForLeaderTopicResult::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            OffsetForLeaderTopicResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -67,13 +66,17 @@ pub struct OffsetForLeaderTopicResult {
 }
 
 impl OffsetForLeaderTopicResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partitions: r.structs(flexible, "partitions", version, EpochEndOffset::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            EpochEndOffset::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -119,15 +122,13 @@ impl Default for EpochEndOffset {
 }
 
 impl EpochEndOffset {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            partition: r.i32("partition")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            end_offset: r.i64("end_offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        self.partition = r.i32("partition")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.end_offset = r.i64("end_offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -66,65 +66,57 @@ impl Message for PartitionChangeRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            partition_id: r.i32("partition_id")?,
-            topic_id: r.uuid("topic_id")?,
-            isr: None,
-            leader: -2,
-            replicas: None,
-            removing_replicas: None,
-            adding_replicas: None,
-            leader_recovery_state: -1,
-            directories: None,
-            eligible_leader_replicas: None,
-            last_known_elr: None,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_id = r.i32("partition_id")?;
+        self.topic_id = r.uuid("topic_id")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.isr = r.nullable_i32s(true, true, "isr")?;
+                    r.nullable_i32s(&mut self.isr, true, true, "isr")?;
                     tag.end(r, "isr")?;
                 }
                 1 => {
-                    message.leader = r.i32("leader")?;
+                    self.leader = r.i32("leader")?;
                     tag.end(r, "leader")?;
                 }
                 2 => {
-                    message.replicas = r.nullable_i32s(true, true, "replicas")?;
+                    r.nullable_i32s(&mut self.replicas, true, true, "replicas")?;
                     tag.end(r, "replicas")?;
                 }
                 3 => {
-                    message.removing_replicas = r.nullable_i32s(true, true, "removing_replicas")?;
+                    r.nullable_i32s(&mut self.removing_replicas, true, true, "removing_replicas")?;
                     tag.end(r, "removing_replicas")?;
                 }
                 4 => {
-                    message.adding_replicas = r.nullable_i32s(true, true, "adding_replicas")?;
+                    r.nullable_i32s(&mut self.adding_replicas, true, true, "adding_replicas")?;
                     tag.end(r, "adding_replicas")?;
                 }
                 5 => {
-                    message.leader_recovery_state = r.i8("leader_recovery_state")?;
+                    self.leader_recovery_state = r.i8("leader_recovery_state")?;
                     tag.end(r, "leader_recovery_state")?;
                 }
                 6 if version >= 2 => {
-                    message.eligible_leader_replicas =
-                        r.nullable_i32s(true, true, "eligible_leader_replicas")?;
+                    r.nullable_i32s(
+                        &mut self.eligible_leader_replicas,
+                        true,
+                        true,
+                        "eligible_leader_replicas",
+                    )?;
                     tag.end(r, "eligible_leader_replicas")?;
                 }
                 7 if version >= 2 => {
-                    message.last_known_elr = r.nullable_i32s(true, true, "last_known_elr")?;
+                    r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
                     tag.end(r, "last_known_elr")?;
                 }
                 8 if version >= 1 => {
-                    message.directories = r.nullable_uuids(true, true, "directories")?;
+                    r.nullable_uuids(&mut self.directories, true, true, "directories")?;
                     tag.end(r, "directories")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -70,47 +70,43 @@ impl Message for PartitionRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            partition_id: r.i32("partition_id")?,
-            topic_id: r.uuid("topic_id")?,
-            replicas: r.i32s(true, "replicas")?,
-            isr: r.i32s(true, "isr")?,
-            removing_replicas: r.i32s(true, "removing_replicas")?,
-            adding_replicas: r.i32s(true, "adding_replicas")?,
-            leader: r.i32("leader")?,
-            leader_recovery_state: 0,
-            leader_epoch: r.i32("leader_epoch")?,
-            partition_epoch: r.i32("partition_epoch")?,
-            directories: if version >= 1 {
-                r.uuids(true, "directories")?
-            } else {
-                Vec::new()
-            },
-            eligible_leader_replicas: None,
-            last_known_elr: None,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_id = r.i32("partition_id")?;
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.replicas, true, "replicas")?;
+        r.i32s(&mut self.isr, true, "isr")?;
+        r.i32s(&mut self.removing_replicas, true, "removing_replicas")?;
+        r.i32s(&mut self.adding_replicas, true, "adding_replicas")?;
+        self.leader = r.i32("leader")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.partition_epoch = r.i32("partition_epoch")?;
+        if version >= 1 {
+            r.uuids(&mut self.directories, true, "directories")?;
+        }
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.leader_recovery_state = r.i8("leader_recovery_state")?;
+                    self.leader_recovery_state = r.i8("leader_recovery_state")?;
                     tag.end(r, "leader_recovery_state")?;
                 }
                 1 if version >= 2 => {
-                    message.eligible_leader_replicas =
-                        r.nullable_i32s(true, true, "eligible_leader_replicas")?;
+                    r.nullable_i32s(
+                        &mut self.eligible_leader_replicas,
+                        true,
+                        true,
+                        "eligible_leader_replicas",
+                    )?;
                     tag.end(r, "eligible_leader_replicas")?;
                 }
                 2 if version >= 2 => {
-                    message.last_known_elr = r.nullable_i32s(true, true, "last_known_elr")?;
+                    r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
                     tag.end(r, "last_known_elr")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

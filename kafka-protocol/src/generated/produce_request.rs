@@ -34,15 +34,24 @@ impl Message for ProduceRequest {
     const VERSIONS: VersionRange = VersionRange::new(3, 13);
     const FIRST_FLEXIBLE: i16 = 9;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            transactional_id: r.nullable_string(flexible, true, "transactional_id")?,
-            acks: r.i16("acks")?,
-            timeout_ms: r.i32("timeout_ms")?,
-            topic_data: r.structs(flexible, "topic_data", version, TopicProduceData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.nullable_string(
+            &mut self.transactional_id,
+            flexible,
+            true,
+            "transactional_id",
+        )?;
+        self.acks = r.i16("acks")?;
+        self.timeout_ms = r.i32("timeout_ms")?;
+        r.structs(
+            &mut self.topic_data,
+            flexible,
+            "topic_data",
+            version,
+            TopicProduceData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -88,27 +97,22 @@ pub struct TopicProduceData {
 }
 
 impl TopicProduceData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            name: if version <= 12 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 13 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partition_data: r.structs(
-                flexible,
-                "partition_data",
-                version,
-                PartitionProduceData::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 12 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partition_data,
+            flexible,
+            "partition_data",
+            version,
+            PartitionProduceData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -143,13 +147,11 @@ pub struct PartitionProduceData {
 }
 
 impl PartitionProduceData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            index: r.i32("index")?,
-            records: r.nullable_bytes(flexible, true, "records")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.index = r.i32("index")?;
+        r.nullable_bytes(&mut self.records, flexible, true, "records")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

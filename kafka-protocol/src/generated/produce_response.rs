@@ -29,28 +29,35 @@ impl Message for ProduceResponse {
     const VERSIONS: VersionRange = VersionRange::new(3, 13);
     const FIRST_FLEXIBLE: i16 = 9;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        let mut message = Self {
-            responses: r.structs(flexible, "responses", version, TopicProduceResponse::read)?,
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            node_endpoints: Vec::new(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        r.structs(
+            &mut self.responses,
+            flexible,
+            "responses",
+            version,
+            TopicProduceResponse::read,
+        )?;
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 10 => {
-                        message.node_endpoints =
-                            r.structs(true, "node_endpoints", version, NodeEndpoint::read)?;
+                        r.structs(
+                            &mut self.node_endpoints,
+                            true,
+                            "node_endpoints",
+                            version,
+                            NodeEndpoint::read,
+                        )?;
                         tag.end(r, "node_endpoints")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -107,27 +114,22 @@ pub struct TopicProduceResponse {
 }
 
 impl TopicProduceResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            name: if version <= 12 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 13 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partition_responses: r.structs(
-                flexible,
-                "partition_responses",
-                version,
-                PartitionProduceResponse::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 12 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 13 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partition_responses,
+            flexible,
+            "partition_responses",
+            version,
+            PartitionProduceResponse::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -192,50 +194,40 @@ impl Default for PartitionProduceResponse {
 }
 
 impl PartitionProduceResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        let mut message = Self {
-            index: r.i32("index")?,
-            error_code: r.i16("error_code")?,
-            base_offset: r.i64("base_offset")?,
-            log_append_time_ms: r.i64("log_append_time_ms")?,
-            log_start_offset: if version >= 5 {
-                r.i64("log_start_offset")?
-            } else {
-                -1
-            },
-            record_errors: if version >= 8 {
-                r.structs(
-                    flexible,
-                    "record_errors",
-                    version,
-                    BatchIndexAndErrorMessage::read,
-                )?
-            } else {
-                Vec::new()
-            },
-            error_message: if version >= 8 {
-                r.nullable_string(flexible, true, "error_message")?
-            } else {
-                None
-            },
-            current_leader: LeaderIdAndEpoch::default(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.index = r.i32("index")?;
+        self.error_code = r.i16("error_code")?;
+        self.base_offset = r.i64("base_offset")?;
+        self.log_append_time_ms = r.i64("log_append_time_ms")?;
+        if version >= 5 {
+            self.log_start_offset = r.i64("log_start_offset")?;
+        }
+        if version >= 8 {
+            r.structs(
+                &mut self.record_errors,
+                flexible,
+                "record_errors",
+                version,
+                BatchIndexAndErrorMessage::read,
+            )?;
+            r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        }
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 10 => {
-                        message.current_leader =
-                            r.nested("current_leader", version, LeaderIdAndEpoch::read)?;
+                        self.current_leader
+                            .read(r, version)
+                            .map_err(|error| error.within("current_leader"))?;
                         tag.end(r, "current_leader")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -275,12 +267,9 @@ impl PartitionProduceResponse {
             tags.reach(w, 0)?;
             if self.current_leader != LeaderIdAndEpoch::default() {
                 let tag = tags.open(w, 0);
-                w.nested(
-                    &self.current_leader,
-                    "current_leader",
-                    version,
-                    LeaderIdAndEpoch::write,
-                )?;
+                self.current_leader
+                    .write(w, version)
+                    .map_err(|error| error.within("current_leader"))?;
                 tag.end(w);
             }
         } else if self.current_leader != LeaderIdAndEpoch::default() {
@@ -303,17 +292,16 @@ pub struct BatchIndexAndErrorMessage {
 }
 
 impl BatchIndexAndErrorMessage {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        Ok(Self {
-            batch_index: r.i32("batch_index")?,
-            batch_index_error_message: r.nullable_string(
-                flexible,
-                true,
-                "batch_index_error_message",
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.batch_index = r.i32("batch_index")?;
+        r.nullable_string(
+            &mut self.batch_index_error_message,
+            flexible,
+            true,
+            "batch_index_error_message",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -352,12 +340,10 @@ impl Default for LeaderIdAndEpoch {
 }
 
 impl LeaderIdAndEpoch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -384,14 +370,12 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            rack: r.nullable_string(true, true, "rack")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -22,11 +22,16 @@ impl Message for ProducerSnapshot {
     const VERSIONS: VersionRange = VersionRange::new(1, 1);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            crc: r.u32("crc")?,
-            producer_entries: r.structs(false, "producer_entries", version, ProducerEntry::read)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.crc = r.u32("crc")?;
+        r.structs(
+            &mut self.producer_entries,
+            false,
+            "producer_entries",
+            version,
+            ProducerEntry::read,
+        )?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -65,17 +70,16 @@ pub struct ProducerEntry {
 }
 
 impl ProducerEntry {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            producer_id: r.i64("producer_id")?,
-            epoch: r.i16("epoch")?,
-            last_sequence: r.i32("last_sequence")?,
-            last_offset: r.i64("last_offset")?,
-            offset_delta: r.i32("offset_delta")?,
-            timestamp: r.i64("timestamp")?,
-            coordinator_epoch: r.i32("coordinator_epoch")?,
-            current_txn_first_offset: r.i64("current_txn_first_offset")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.producer_id = r.i64("producer_id")?;
+        self.epoch = r.i16("epoch")?;
+        self.last_sequence = r.i32("last_sequence")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.offset_delta = r.i32("offset_delta")?;
+        self.timestamp = r.i64("timestamp")?;
+        self.coordinator_epoch = r.i32("coordinator_epoch")?;
+        self.current_txn_first_offset = r.i64("current_txn_first_offset")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -35,15 +35,13 @@ impl Message for PushTelemetryRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            client_instance_id: r.uuid("client_instance_id")?,
-            subscription_id: r.i32("subscription_id")?,
-            terminating: r.bool("terminating")?,
-            compression_type: r.i8("compression_type")?,
-            metrics: r.bytes(true, "metrics")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.client_instance_id = r.uuid("client_instance_id")?;
+        self.subscription_id = r.i32("subscription_id")?;
+        self.terminating = r.bool("terminating")?;
+        self.compression_type = r.i8("compression_type")?;
+        r.bytes(&mut self.metrics, true, "metrics")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

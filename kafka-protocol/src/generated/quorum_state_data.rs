@@ -52,33 +52,28 @@ impl Message for QuorumStateData {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster_id: if version <= 0 {
-                r.string(true, "cluster_id")?
-            } else {
-                ByteString::new()
-            },
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            voted_id: r.i32("voted_id")?,
-            voted_directory_id: if version >= 1 {
-                r.uuid("voted_directory_id")?
-            } else {
-                Uuid::ZERO
-            },
-            applied_offset: if version <= 0 {
-                r.i64("applied_offset")?
-            } else {
-                0
-            },
-            current_voters: if version <= 0 {
-                r.nullable_structs(true, true, "current_voters", version, Voter::read)?
-            } else {
-                Some(Vec::new())
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        if version <= 0 {
+            r.string(&mut self.cluster_id, true, "cluster_id")?;
+        }
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.voted_id = r.i32("voted_id")?;
+        if version >= 1 {
+            self.voted_directory_id = r.uuid("voted_directory_id")?;
+        }
+        if version <= 0 {
+            self.applied_offset = r.i64("applied_offset")?;
+            r.nullable_structs(
+                &mut self.current_voters,
+                true,
+                true,
+                "current_voters",
+                version,
+                Voter::read,
+            )?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -127,11 +122,9 @@ pub struct Voter {
 }
 
 impl Voter {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            voter_id: r.i32("voter_id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.voter_id = r.i32("voter_id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -25,11 +25,15 @@ impl Message for ReadShareGroupStateResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            results: r.structs(true, "results", version, ReadStateResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.results,
+            true,
+            "results",
+            version,
+            ReadStateResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -57,12 +61,16 @@ pub struct ReadStateResult {
 }
 
 impl ReadStateResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, PartitionResult::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionResult::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -99,16 +107,20 @@ pub struct PartitionResult {
 }
 
 impl PartitionResult {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: r.i32("partition")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            state_epoch: r.i32("state_epoch")?,
-            start_offset: r.i64("start_offset")?,
-            state_batches: r.structs(true, "state_batches", version, StateBatch::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition = r.i32("partition")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        self.state_epoch = r.i32("state_epoch")?;
+        self.start_offset = r.i64("start_offset")?;
+        r.structs(
+            &mut self.state_batches,
+            true,
+            "state_batches",
+            version,
+            StateBatch::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -145,14 +157,12 @@ pub struct StateBatch {
 }
 
 impl StateBatch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            delivery_state: r.i8("delivery_state")?,
-            delivery_count: r.i16("delivery_count")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.delivery_state = r.i8("delivery_state")?;
+        self.delivery_count = r.i16("delivery_count")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -64,45 +64,47 @@ impl Message for RegisterBrokerRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 4);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            broker_id: r.i32("broker_id")?,
-            is_migrating_zk_broker: if version >= 2 {
-                r.bool("is_migrating_zk_broker")?
-            } else {
-                false
-            },
-            incarnation_id: r.uuid("incarnation_id")?,
-            broker_epoch: r.i64("broker_epoch")?,
-            end_points: r.structs(true, "end_points", version, BrokerEndpoint::read)?,
-            features: r.structs(true, "features", version, BrokerFeature::read)?,
-            rack: r.nullable_string(true, true, "rack")?,
-            fenced: r.bool("fenced")?,
-            in_controlled_shutdown: if version >= 1 {
-                r.bool("in_controlled_shutdown")?
-            } else {
-                false
-            },
-            log_dirs: Vec::new(),
-            cordoned_log_dirs: None,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.broker_id = r.i32("broker_id")?;
+        if version >= 2 {
+            self.is_migrating_zk_broker = r.bool("is_migrating_zk_broker")?;
+        }
+        self.incarnation_id = r.uuid("incarnation_id")?;
+        self.broker_epoch = r.i64("broker_epoch")?;
+        r.structs(
+            &mut self.end_points,
+            true,
+            "end_points",
+            version,
+            BrokerEndpoint::read,
+        )?;
+        r.structs(
+            &mut self.features,
+            true,
+            "features",
+            version,
+            BrokerFeature::read,
+        )?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        self.fenced = r.bool("fenced")?;
+        if version >= 1 {
+            self.in_controlled_shutdown = r.bool("in_controlled_shutdown")?;
+        }
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 3 => {
-                    message.log_dirs = r.uuids(true, "log_dirs")?;
+                    r.uuids(&mut self.log_dirs, true, "log_dirs")?;
                     tag.end(r, "log_dirs")?;
                 }
                 1 if version >= 4 => {
-                    message.cordoned_log_dirs =
-                        r.nullable_uuids(true, true, "cordoned_log_dirs")?;
+                    r.nullable_uuids(&mut self.cordoned_log_dirs, true, true, "cordoned_log_dirs")?;
                     tag.end(r, "cordoned_log_dirs")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -186,14 +188,12 @@ pub struct BrokerEndpoint {
 }
 
 impl BrokerEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            security_protocol: r.i16("security_protocol")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        self.security_protocol = r.i16("security_protocol")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -220,13 +220,11 @@ pub struct BrokerFeature {
 }
 
 impl BrokerFeature {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            min_supported_version: r.i16("min_supported_version")?,
-            max_supported_version: r.i16("max_supported_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.min_supported_version = r.i16("min_supported_version")?;
+        self.max_supported_version = r.i16("max_supported_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

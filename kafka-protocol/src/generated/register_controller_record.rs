@@ -33,15 +33,25 @@ impl Message for RegisterControllerRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            controller_id: r.i32("controller_id")?,
-            incarnation_id: r.uuid("incarnation_id")?,
-            zk_migration_ready: r.bool("zk_migration_ready")?,
-            end_points: r.structs(true, "end_points", version, ControllerEndpoint::read)?,
-            features: r.structs(true, "features", version, ControllerFeature::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.controller_id = r.i32("controller_id")?;
+        self.incarnation_id = r.uuid("incarnation_id")?;
+        self.zk_migration_ready = r.bool("zk_migration_ready")?;
+        r.structs(
+            &mut self.end_points,
+            true,
+            "end_points",
+            version,
+            ControllerEndpoint::read,
+        )?;
+        r.structs(
+            &mut self.features,
+            true,
+            "features",
+            version,
+            ControllerFeature::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -87,14 +97,12 @@ pub struct ControllerEndpoint {
 }
 
 impl ControllerEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            security_protocol: r.i16("security_protocol")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        self.security_protocol = r.i16("security_protocol")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -121,13 +129,11 @@ pub struct ControllerFeature {
 }
 
 impl ControllerFeature {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            min_supported_version: r.i16("min_supported_version")?,
-            max_supported_version: r.i16("max_supported_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.min_supported_version = r.i16("min_supported_version")?;
+        self.max_supported_version = r.i16("max_supported_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

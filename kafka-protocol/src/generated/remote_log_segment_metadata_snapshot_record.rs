@@ -45,37 +45,34 @@ impl Message for RemoteLogSegmentMetadataSnapshotRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            segment_id: r.uuid("segment_id")?,
-            start_offset: r.i64("start_offset")?,
-            end_offset: r.i64("end_offset")?,
-            broker_id: r.i32("broker_id")?,
-            max_timestamp_ms: r.i64("max_timestamp_ms")?,
-            event_timestamp_ms: r.i64("event_timestamp_ms")?,
-            segment_leader_epochs: r.structs(
-                true,
-                "segment_leader_epochs",
-                version,
-                SegmentLeaderEpochEntry::read,
-            )?,
-            segment_size_in_bytes: r.i32("segment_size_in_bytes")?,
-            custom_metadata: r.nullable_bytes(true, true, "custom_metadata")?,
-            remote_log_segment_state: r.i8("remote_log_segment_state")?,
-            txn_index_empty: false,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.segment_id = r.uuid("segment_id")?;
+        self.start_offset = r.i64("start_offset")?;
+        self.end_offset = r.i64("end_offset")?;
+        self.broker_id = r.i32("broker_id")?;
+        self.max_timestamp_ms = r.i64("max_timestamp_ms")?;
+        self.event_timestamp_ms = r.i64("event_timestamp_ms")?;
+        r.structs(
+            &mut self.segment_leader_epochs,
+            true,
+            "segment_leader_epochs",
+            version,
+            SegmentLeaderEpochEntry::read,
+        )?;
+        self.segment_size_in_bytes = r.i32("segment_size_in_bytes")?;
+        r.nullable_bytes(&mut self.custom_metadata, true, true, "custom_metadata")?;
+        self.remote_log_segment_state = r.i8("remote_log_segment_state")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.txn_index_empty = r.bool("txn_index_empty")?;
+                    self.txn_index_empty = r.bool("txn_index_empty")?;
                     tag.end(r, "txn_index_empty")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -128,12 +125,10 @@ pub struct SegmentLeaderEpochEntry {
 }
 
 impl SegmentLeaderEpochEntry {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_epoch: r.i32("leader_epoch")?,
-            offset: r.i64("offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.offset = r.i64("offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

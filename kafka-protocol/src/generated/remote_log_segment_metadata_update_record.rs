@@ -35,28 +35,21 @@ impl Message for RemoteLogSegmentMetadataUpdateRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            remote_log_segment_id: r.nested(
-                "remote_log_segment_id",
-                version,
-                RemoteLogSegmentIdEntry::read,
-            )?,
-            broker_id: r.i32("broker_id")?,
-            event_timestamp_ms: r.i64("event_timestamp_ms")?,
-            custom_metadata: r.nullable_bytes(true, true, "custom_metadata")?,
-            remote_log_segment_state: r.i8("remote_log_segment_state")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.remote_log_segment_id
+            .read(r, version)
+            .map_err(|error| error.within("remote_log_segment_id"))?;
+        self.broker_id = r.i32("broker_id")?;
+        self.event_timestamp_ms = r.i64("event_timestamp_ms")?;
+        r.nullable_bytes(&mut self.custom_metadata, true, true, "custom_metadata")?;
+        self.remote_log_segment_state = r.i8("remote_log_segment_state")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.remote_log_segment_id,
-            "remote_log_segment_id",
-            version,
-            RemoteLogSegmentIdEntry::write,
-        )?;
+        self.remote_log_segment_id
+            .write(w, version)
+            .map_err(|error| error.within("remote_log_segment_id"))?;
         w.i32(self.broker_id);
         w.i64(self.event_timestamp_ms);
         w.nullable_bytes(
@@ -87,25 +80,18 @@ pub struct RemoteLogSegmentIdEntry {
 }
 
 impl RemoteLogSegmentIdEntry {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id_partition: r.nested(
-                "topic_id_partition",
-                version,
-                TopicIdPartitionEntry::read,
-            )?,
-            id: r.uuid("id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id_partition
+            .read(r, version)
+            .map_err(|error| error.within("topic_id_partition"))?;
+        self.id = r.uuid("id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.topic_id_partition,
-            "topic_id_partition",
-            version,
-            TopicIdPartitionEntry::write,
-        )?;
+        self.topic_id_partition
+            .write(w, version)
+            .map_err(|error| error.within("topic_id_partition"))?;
         w.uuid(self.id);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -126,13 +112,11 @@ pub struct TopicIdPartitionEntry {
 }
 
 impl TopicIdPartitionEntry {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            id: r.uuid("id")?,
-            partition: r.i32("partition")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.id = r.uuid("id")?;
+        self.partition = r.i32("partition")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -31,27 +31,20 @@ impl Message for RemotePartitionDeleteMetadataRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id_partition: r.nested(
-                "topic_id_partition",
-                version,
-                TopicIdPartitionEntry::read,
-            )?,
-            broker_id: r.i32("broker_id")?,
-            event_timestamp_ms: r.i64("event_timestamp_ms")?,
-            remote_partition_delete_state: r.i8("remote_partition_delete_state")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id_partition
+            .read(r, version)
+            .map_err(|error| error.within("topic_id_partition"))?;
+        self.broker_id = r.i32("broker_id")?;
+        self.event_timestamp_ms = r.i64("event_timestamp_ms")?;
+        self.remote_partition_delete_state = r.i8("remote_partition_delete_state")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.topic_id_partition,
-            "topic_id_partition",
-            version,
-            TopicIdPartitionEntry::write,
-        )?;
+        self.topic_id_partition
+            .write(w, version)
+            .map_err(|error| error.within("topic_id_partition"))?;
         w.i32(self.broker_id);
         w.i64(self.event_timestamp_ms);
         w.i8(self.remote_partition_delete_state);
@@ -78,13 +71,11 @@ pub struct TopicIdPartitionEntry {
 }
 
 impl TopicIdPartitionEntry {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            id: r.uuid("id")?,
-            partition: r.i32("partition")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.id = r.uuid("id")?;
+        self.partition = r.i32("partition")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

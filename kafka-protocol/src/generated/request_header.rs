@@ -42,15 +42,13 @@ impl Message for RequestHeader {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            request_api_key: r.i16("request_api_key")?,
-            request_api_version: r.i16("request_api_version")?,
-            correlation_id: r.i32("correlation_id")?,
-            client_id: r.nullable_string(false, true, "client_id")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.request_api_key = r.i16("request_api_key")?;
+        self.request_api_version = r.i16("request_api_version")?;
+        self.correlation_id = r.i32("correlation_id")?;
+        r.nullable_string(&mut self.client_id, false, true, "client_id")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

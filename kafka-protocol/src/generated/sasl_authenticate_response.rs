@@ -43,19 +43,15 @@ impl Message for SaslAuthenticateResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 2;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(flexible, true, "error_message")?,
-            auth_bytes: r.bytes(flexible, "auth_bytes")?,
-            session_lifetime_ms: if version >= 1 {
-                r.i64("session_lifetime_ms")?
-            } else {
-                0
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
+        r.bytes(&mut self.auth_bytes, flexible, "auth_bytes")?;
+        if version >= 1 {
+            self.session_lifetime_ms = r.i64("session_lifetime_ms")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -24,10 +24,9 @@ impl Message for SaslHandshakeRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mechanism: r.string(false, "mechanism")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.mechanism, false, "mechanism")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

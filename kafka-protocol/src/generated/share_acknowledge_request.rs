@@ -48,19 +48,21 @@ impl Message for ShareAcknowledgeRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.nullable_string(true, true, "group_id")?,
-            member_id: r.nullable_string(true, true, "member_id")?,
-            share_session_epoch: r.i32("share_session_epoch")?,
-            is_renew_ack: if version >= 2 {
-                r.bool("is_renew_ack")?
-            } else {
-                false
-            },
-            topics: r.structs(true, "topics", version, AcknowledgeTopic::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.group_id, true, true, "group_id")?;
+        r.nullable_string(&mut self.member_id, true, true, "member_id")?;
+        self.share_session_epoch = r.i32("share_session_epoch")?;
+        if version >= 2 {
+            self.is_renew_ack = r.bool("is_renew_ack")?;
+        }
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            AcknowledgeTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -101,12 +103,16 @@ pub struct AcknowledgeTopic {
 }
 
 impl AcknowledgeTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, AcknowledgePartition::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            AcknowledgePartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -135,17 +141,16 @@ pub struct AcknowledgePartition {
 }
 
 impl AcknowledgePartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            acknowledgement_batches: r.structs(
-                true,
-                "acknowledgement_batches",
-                version,
-                AcknowledgementBatch::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        r.structs(
+            &mut self.acknowledgement_batches,
+            true,
+            "acknowledgement_batches",
+            version,
+            AcknowledgementBatch::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -176,13 +181,11 @@ pub struct AcknowledgementBatch {
 }
 
 impl AcknowledgementBatch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            acknowledge_types: r.i8s(true, "acknowledge_types")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        r.i8s(&mut self.acknowledge_types, true, "acknowledge_types")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

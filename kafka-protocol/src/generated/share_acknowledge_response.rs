@@ -35,25 +35,28 @@ impl Message for ShareAcknowledgeResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            acquisition_lock_timeout_ms: if version >= 2 {
-                r.i32("acquisition_lock_timeout_ms")?
-            } else {
-                0
-            },
-            responses: r.structs(
-                true,
-                "responses",
-                version,
-                ShareAcknowledgeTopicResponse::read,
-            )?,
-            node_endpoints: r.structs(true, "node_endpoints", version, NodeEndpoint::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        if version >= 2 {
+            self.acquisition_lock_timeout_ms = r.i32("acquisition_lock_timeout_ms")?;
+        }
+        r.structs(
+            &mut self.responses,
+            true,
+            "responses",
+            version,
+            ShareAcknowledgeTopicResponse::read,
+        )?;
+        r.structs(
+            &mut self.node_endpoints,
+            true,
+            "node_endpoints",
+            version,
+            NodeEndpoint::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -94,12 +97,16 @@ pub struct ShareAcknowledgeTopicResponse {
 }
 
 impl ShareAcknowledgeTopicResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -132,26 +139,23 @@ pub struct PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            current_leader: r.nested("current_leader", version, LeaderIdAndEpoch::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        self.current_leader
+            .read(r, version)
+            .map_err(|error| error.within("current_leader"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.partition_index);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.nested(
-            &self.current_leader,
-            "current_leader",
-            version,
-            LeaderIdAndEpoch::write,
-        )?;
+        self.current_leader
+            .write(w, version)
+            .map_err(|error| error.within("current_leader"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -169,12 +173,10 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl LeaderIdAndEpoch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -201,14 +203,12 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            rack: r.nullable_string(true, true, "rack")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -69,35 +69,28 @@ impl Message for ShareFetchRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.nullable_string(true, true, "group_id")?,
-            member_id: r.nullable_string(true, true, "member_id")?,
-            share_session_epoch: r.i32("share_session_epoch")?,
-            max_wait_ms: r.i32("max_wait_ms")?,
-            min_bytes: r.i32("min_bytes")?,
-            max_bytes: r.i32("max_bytes")?,
-            max_records: r.i32("max_records")?,
-            batch_size: r.i32("batch_size")?,
-            share_acquire_mode: if version >= 2 {
-                r.i8("share_acquire_mode")?
-            } else {
-                0
-            },
-            is_renew_ack: if version >= 2 {
-                r.bool("is_renew_ack")?
-            } else {
-                false
-            },
-            topics: r.structs(true, "topics", version, FetchTopic::read)?,
-            forgotten_topics_data: r.structs(
-                true,
-                "forgotten_topics_data",
-                version,
-                ForgottenTopic::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.group_id, true, true, "group_id")?;
+        r.nullable_string(&mut self.member_id, true, true, "member_id")?;
+        self.share_session_epoch = r.i32("share_session_epoch")?;
+        self.max_wait_ms = r.i32("max_wait_ms")?;
+        self.min_bytes = r.i32("min_bytes")?;
+        self.max_bytes = r.i32("max_bytes")?;
+        self.max_records = r.i32("max_records")?;
+        self.batch_size = r.i32("batch_size")?;
+        if version >= 2 {
+            self.share_acquire_mode = r.i8("share_acquire_mode")?;
+            self.is_renew_ack = r.bool("is_renew_ack")?;
+        }
+        r.structs(&mut self.topics, true, "topics", version, FetchTopic::read)?;
+        r.structs(
+            &mut self.forgotten_topics_data,
+            true,
+            "forgotten_topics_data",
+            version,
+            ForgottenTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -147,12 +140,16 @@ pub struct FetchTopic {
 }
 
 impl FetchTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, FetchPartition::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            FetchPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -183,18 +180,16 @@ pub struct FetchPartition {
 }
 
 impl FetchPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            partition_max_bytes: 0,
-            acknowledgement_batches: r.structs(
-                true,
-                "acknowledgement_batches",
-                version,
-                AcknowledgementBatch::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        r.structs(
+            &mut self.acknowledgement_batches,
+            true,
+            "acknowledgement_batches",
+            version,
+            AcknowledgementBatch::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -228,13 +223,11 @@ pub struct AcknowledgementBatch {
 }
 
 impl AcknowledgementBatch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            acknowledge_types: r.i8s(true, "acknowledge_types")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        r.i8s(&mut self.acknowledge_types, true, "acknowledge_types")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -258,12 +251,10 @@ pub struct ForgottenTopic {
 }
 
 impl ForgottenTopic {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

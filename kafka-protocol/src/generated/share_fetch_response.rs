@@ -36,21 +36,26 @@ impl Message for ShareFetchResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            acquisition_lock_timeout_ms: r.i32("acquisition_lock_timeout_ms")?,
-            responses: r.structs(
-                true,
-                "responses",
-                version,
-                ShareFetchableTopicResponse::read,
-            )?,
-            node_endpoints: r.structs(true, "node_endpoints", version, NodeEndpoint::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        self.acquisition_lock_timeout_ms = r.i32("acquisition_lock_timeout_ms")?;
+        r.structs(
+            &mut self.responses,
+            true,
+            "responses",
+            version,
+            ShareFetchableTopicResponse::read,
+        )?;
+        r.structs(
+            &mut self.node_endpoints,
+            true,
+            "node_endpoints",
+            version,
+            NodeEndpoint::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -89,12 +94,16 @@ pub struct ShareFetchableTopicResponse {
 }
 
 impl ShareFetchableTopicResponse {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -135,27 +144,29 @@ pub struct PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            acknowledge_error_code: r.i16("acknowledge_error_code")?,
-            acknowledge_error_message: r.nullable_string(
-                true,
-                true,
-                "acknowledge_error_message",
-            )?,
-            current_leader: r.nested("current_leader", version, LeaderIdAndEpoch::read)?,
-            records: r.nullable_bytes(true, false, "records")?,
-            acquired_records: r.structs(
-                true,
-                "acquired_records",
-                version,
-                AcquiredRecords::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        self.acknowledge_error_code = r.i16("acknowledge_error_code")?;
+        r.nullable_string(
+            &mut self.acknowledge_error_message,
+            true,
+            true,
+            "acknowledge_error_message",
+        )?;
+        self.current_leader
+            .read(r, version)
+            .map_err(|error| error.within("current_leader"))?;
+        r.nullable_bytes(&mut self.records, true, false, "records")?;
+        r.structs(
+            &mut self.acquired_records,
+            true,
+            "acquired_records",
+            version,
+            AcquiredRecords::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -169,12 +180,9 @@ impl PartitionData {
             self.acknowledge_error_message.as_deref(),
             "acknowledge_error_message",
         )?;
-        w.nested(
-            &self.current_leader,
-            "current_leader",
-            version,
-            LeaderIdAndEpoch::write,
-        )?;
+        self.current_leader
+            .write(w, version)
+            .map_err(|error| error.within("current_leader"))?;
         w.records(true, false, self.records.as_ref(), "records")?;
         w.structs(
             true,
@@ -200,12 +208,10 @@ pub struct LeaderIdAndEpoch {
 }
 
 impl LeaderIdAndEpoch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -230,13 +236,11 @@ pub struct AcquiredRecords {
 }
 
 impl AcquiredRecords {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            delivery_count: r.i16("delivery_count")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.delivery_count = r.i16("delivery_count")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -264,14 +268,12 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            rack: r.nullable_string(true, true, "rack")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.nullable_string(&mut self.rack, true, true, "rack")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

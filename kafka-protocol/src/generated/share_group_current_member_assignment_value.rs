@@ -31,19 +31,18 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            member_epoch: r.i32("member_epoch")?,
-            previous_member_epoch: r.i32("previous_member_epoch")?,
-            state: r.i8("state")?,
-            assigned_partitions: r.structs(
-                true,
-                "assigned_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.member_epoch = r.i32("member_epoch")?;
+        self.previous_member_epoch = r.i32("previous_member_epoch")?;
+        self.state = r.i8("state")?;
+        r.structs(
+            &mut self.assigned_partitions,
+            true,
+            "assigned_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -78,12 +77,10 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

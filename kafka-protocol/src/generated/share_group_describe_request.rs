@@ -28,12 +28,10 @@ impl Message for ShareGroupDescribeRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_ids: r.strings(true, "group_ids")?,
-            include_authorized_operations: r.bool("include_authorized_operations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.strings(&mut self.group_ids, true, "group_ids")?;
+        self.include_authorized_operations = r.bool("include_authorized_operations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

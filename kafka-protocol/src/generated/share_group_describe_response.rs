@@ -27,12 +27,16 @@ impl Message for ShareGroupDescribeResponse {
     const VERSIONS: VersionRange = VersionRange::new(1, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            groups: r.structs(true, "groups", version, DescribedGroup::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.groups,
+            true,
+            "groups",
+            version,
+            DescribedGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -86,19 +90,17 @@ impl Default for DescribedGroup {
 }
 
 impl DescribedGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            group_id: r.string(true, "group_id")?,
-            group_state: r.string(true, "group_state")?,
-            group_epoch: r.i32("group_epoch")?,
-            assignment_epoch: r.i32("assignment_epoch")?,
-            assignor_name: r.string(true, "assignor_name")?,
-            members: r.structs(true, "members", version, Member::read)?,
-            authorized_operations: r.i32("authorized_operations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.group_state, true, "group_state")?;
+        self.group_epoch = r.i32("group_epoch")?;
+        self.assignment_epoch = r.i32("assignment_epoch")?;
+        r.string(&mut self.assignor_name, true, "assignor_name")?;
+        r.structs(&mut self.members, true, "members", version, Member::read)?;
+        self.authorized_operations = r.i32("authorized_operations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -138,17 +140,21 @@ pub struct Member {
 }
 
 impl Member {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            member_id: r.string(true, "member_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            client_id: r.string(true, "client_id")?,
-            client_host: r.string(true, "client_host")?,
-            subscribed_topic_names: r.strings(true, "subscribed_topic_names")?,
-            assignment: r.nested("assignment", version, Assignment::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.member_id, true, "member_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        r.string(&mut self.client_id, true, "client_id")?;
+        r.string(&mut self.client_host, true, "client_host")?;
+        r.strings(
+            &mut self.subscribed_topic_names,
+            true,
+            "subscribed_topic_names",
+        )?;
+        self.assignment
+            .read(r, version)
+            .map_err(|error| error.within("assignment"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -158,7 +164,9 @@ impl Member {
         w.string(true, &self.client_id, "client_id")?;
         w.string(true, &self.client_host, "client_host")?;
         w.strings(true, &self.subscribed_topic_names, "subscribed_topic_names")?;
-        w.nested(&self.assignment, "assignment", version, Assignment::write)?;
+        self.assignment
+            .write(w, version)
+            .map_err(|error| error.within("assignment"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -174,16 +182,15 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_partitions: r.structs(
-                true,
-                "topic_partitions",
-                version,
-                TopicPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.topic_partitions,
+            true,
+            "topic_partitions",
+            version,
+            TopicPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -213,13 +220,11 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

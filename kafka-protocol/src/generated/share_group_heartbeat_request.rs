@@ -35,15 +35,18 @@ impl Message for ShareGroupHeartbeatRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            member_id: r.string(true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            subscribed_topic_names: r.nullable_strings(true, true, "subscribed_topic_names")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        r.nullable_strings(
+            &mut self.subscribed_topic_names,
+            true,
+            true,
+            "subscribed_topic_names",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -44,14 +44,16 @@ impl Message for ShareGroupMemberMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            client_id: r.string(true, "client_id")?,
-            client_host: r.string(true, "client_host")?,
-            subscribed_topic_names: r.strings(true, "subscribed_topic_names")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        r.string(&mut self.client_id, true, "client_id")?;
+        r.string(&mut self.client_host, true, "client_host")?;
+        r.strings(
+            &mut self.subscribed_topic_names,
+            true,
+            "subscribed_topic_names",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -31,23 +31,29 @@ impl Message for ShareGroupStatePartitionMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            initializing_topics: r.structs(
-                true,
-                "initializing_topics",
-                version,
-                TopicPartitionsInfo::read,
-            )?,
-            initialized_topics: r.structs(
-                true,
-                "initialized_topics",
-                version,
-                TopicPartitionsInfo::read,
-            )?,
-            deleting_topics: r.structs(true, "deleting_topics", version, TopicInfo::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.initializing_topics,
+            true,
+            "initializing_topics",
+            version,
+            TopicPartitionsInfo::read,
+        )?;
+        r.structs(
+            &mut self.initialized_topics,
+            true,
+            "initialized_topics",
+            version,
+            TopicPartitionsInfo::read,
+        )?;
+        r.structs(
+            &mut self.deleting_topics,
+            true,
+            "deleting_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -95,13 +101,11 @@ pub struct TopicPartitionsInfo {
 }
 
 impl TopicPartitionsInfo {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -125,12 +129,10 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            topic_name: r.string(true, "topic_name")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

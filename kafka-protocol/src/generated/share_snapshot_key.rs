@@ -27,12 +27,11 @@ impl Message for ShareSnapshotKey {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = i16::MAX;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(false, "group_id")?,
-            topic_id: r.uuid("topic_id")?,
-            partition: r.i32("partition")?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, false, "group_id")?;
+        self.topic_id = r.uuid("topic_id")?;
+        self.partition = r.i32("partition")?;
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -43,26 +43,28 @@ impl Message for ShareUpdateValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            snapshot_epoch: r.i32("snapshot_epoch")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            start_offset: r.i64("start_offset")?,
-            delivery_complete_count: -1,
-            state_batches: r.structs(true, "state_batches", version, StateBatch::read)?,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.snapshot_epoch = r.i32("snapshot_epoch")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.start_offset = r.i64("start_offset")?;
+        r.structs(
+            &mut self.state_batches,
+            true,
+            "state_batches",
+            version,
+            StateBatch::read,
+        )?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.delivery_complete_count = r.i32("delivery_complete_count")?;
+                    self.delivery_complete_count = r.i32("delivery_complete_count")?;
                     tag.end(r, "delivery_complete_count")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -108,14 +110,12 @@ pub struct StateBatch {
 }
 
 impl StateBatch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            delivery_state: r.i8("delivery_state")?,
-            delivery_count: r.i16("delivery_count")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.delivery_state = r.i8("delivery_state")?;
+        self.delivery_count = r.i16("delivery_count")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

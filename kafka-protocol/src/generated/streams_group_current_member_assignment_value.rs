@@ -42,34 +42,53 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            member_epoch: r.i32("member_epoch")?,
-            previous_member_epoch: r.i32("previous_member_epoch")?,
-            state: r.i8("state")?,
-            active_tasks: r.structs(true, "active_tasks", version, TaskIds::read)?,
-            standby_tasks: r.structs(true, "standby_tasks", version, TaskIds::read)?,
-            warmup_tasks: r.structs(true, "warmup_tasks", version, TaskIds::read)?,
-            active_tasks_pending_revocation: r.structs(
-                true,
-                "active_tasks_pending_revocation",
-                version,
-                TaskIds::read,
-            )?,
-            standby_tasks_pending_revocation: r.structs(
-                true,
-                "standby_tasks_pending_revocation",
-                version,
-                TaskIds::read,
-            )?,
-            warmup_tasks_pending_revocation: r.structs(
-                true,
-                "warmup_tasks_pending_revocation",
-                version,
-                TaskIds::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.member_epoch = r.i32("member_epoch")?;
+        self.previous_member_epoch = r.i32("previous_member_epoch")?;
+        self.state = r.i8("state")?;
+        r.structs(
+            &mut self.active_tasks,
+            true,
+            "active_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.standby_tasks,
+            true,
+            "standby_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.warmup_tasks,
+            true,
+            "warmup_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.active_tasks_pending_revocation,
+            true,
+            "active_tasks_pending_revocation",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.standby_tasks_pending_revocation,
+            true,
+            "standby_tasks_pending_revocation",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.warmup_tasks_pending_revocation,
+            true,
+            "warmup_tasks_pending_revocation",
+            version,
+            TaskIds::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -152,24 +171,20 @@ impl Default for TaskIds {
 }
 
 impl TaskIds {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            assignment_epochs: Some(Vec::new()),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.assignment_epochs = r.nullable_i32s(true, true, "assignment_epochs")?;
+                    r.nullable_i32s(&mut self.assignment_epochs, true, true, "assignment_epochs")?;
                     tag.end(r, "assignment_epochs")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

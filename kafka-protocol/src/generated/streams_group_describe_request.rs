@@ -30,17 +30,13 @@ impl Message for StreamsGroupDescribeRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_ids: r.strings(true, "group_ids")?,
-            include_authorized_operations: r.bool("include_authorized_operations")?,
-            include_topology_description: if version >= 1 {
-                r.bool("include_topology_description")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.strings(&mut self.group_ids, true, "group_ids")?;
+        self.include_authorized_operations = r.bool("include_authorized_operations")?;
+        if version >= 1 {
+            self.include_topology_description = r.bool("include_topology_description")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -26,12 +26,16 @@ impl Message for StreamsGroupDescribeResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            groups: r.structs(true, "groups", version, DescribedGroup::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.groups,
+            true,
+            "groups",
+            version,
+            DescribedGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -95,39 +99,34 @@ impl Default for DescribedGroup {
 }
 
 impl DescribedGroup {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            group_id: r.string(true, "group_id")?,
-            group_state: r.string(true, "group_state")?,
-            group_epoch: r.i32("group_epoch")?,
-            assignment_epoch: r.i32("assignment_epoch")?,
-            topology: r.nullable_nested(true, "topology", version, Topology::read)?,
-            members: r.structs(true, "members", version, Member::read)?,
-            authorized_operations: r.i32("authorized_operations")?,
-            topology_description: if version >= 1 {
-                r.nullable_nested(
-                    true,
-                    "topology_description",
-                    version,
-                    TopologyDescription::read,
-                )?
-            } else {
-                None
-            },
-            topology_description_status: if version >= 1 {
-                r.i8("topology_description_status")?
-            } else {
-                0
-            },
-            assignor_name: if version >= 1 {
-                r.nullable_string(true, true, "assignor_name")?
-            } else {
-                None
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.group_state, true, "group_state")?;
+        self.group_epoch = r.i32("group_epoch")?;
+        self.assignment_epoch = r.i32("assignment_epoch")?;
+        r.nullable_struct(
+            &mut self.topology,
+            true,
+            "topology",
+            version,
+            Topology::read,
+        )?;
+        r.structs(&mut self.members, true, "members", version, Member::read)?;
+        self.authorized_operations = r.i32("authorized_operations")?;
+        if version >= 1 {
+            r.nullable_struct(
+                &mut self.topology_description,
+                true,
+                "topology_description",
+                version,
+                TopologyDescription::read,
+            )?;
+            self.topology_description_status = r.i8("topology_description_status")?;
+            r.nullable_string(&mut self.assignor_name, true, true, "assignor_name")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -137,7 +136,7 @@ impl DescribedGroup {
         w.string(true, &self.group_state, "group_state")?;
         w.i32(self.group_epoch);
         w.i32(self.assignment_epoch);
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.topology.as_ref(),
             "topology",
@@ -147,7 +146,7 @@ impl DescribedGroup {
         w.structs(true, &self.members, "members", version, Member::write)?;
         w.i32(self.authorized_operations);
         if version >= 1 {
-            w.nullable_nested(
+            w.nullable_struct(
                 true,
                 self.topology_description.as_ref(),
                 "topology_description",
@@ -182,18 +181,17 @@ pub struct Topology {
 }
 
 impl Topology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: r.i32("epoch")?,
-            subtopologies: r.nullable_structs(
-                true,
-                true,
-                "subtopologies",
-                version,
-                Subtopology::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.epoch = r.i32("epoch")?;
+        r.nullable_structs(
+            &mut self.subtopologies,
+            true,
+            true,
+            "subtopologies",
+            version,
+            Subtopology::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -229,25 +227,29 @@ pub struct Subtopology {
 }
 
 impl Subtopology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            source_topics: r.strings(true, "source_topics")?,
-            repartition_sink_topics: r.strings(true, "repartition_sink_topics")?,
-            state_changelog_topics: r.structs(
-                true,
-                "state_changelog_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            repartition_source_topics: r.structs(
-                true,
-                "repartition_source_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.strings(&mut self.source_topics, true, "source_topics")?;
+        r.strings(
+            &mut self.repartition_sink_topics,
+            true,
+            "repartition_sink_topics",
+        )?;
+        r.structs(
+            &mut self.state_changelog_topics,
+            true,
+            "state_changelog_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.structs(
+            &mut self.repartition_source_topics,
+            true,
+            "repartition_source_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -293,14 +295,18 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.i32("partitions")?,
-            replication_factor: r.i16("replication_factor")?,
-            topic_configs: r.structs(true, "topic_configs", version, KeyValue::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.partitions = r.i32("partitions")?;
+        self.replication_factor = r.i16("replication_factor")?;
+        r.structs(
+            &mut self.topic_configs,
+            true,
+            "topic_configs",
+            version,
+            KeyValue::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -331,12 +337,10 @@ pub struct KeyValue {
 }
 
 impl KeyValue {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            value: r.string(true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        r.string(&mut self.value, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -385,25 +389,51 @@ pub struct Member {
 }
 
 impl Member {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            member_id: r.string(true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            instance_id: r.nullable_string(true, true, "instance_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            client_id: r.string(true, "client_id")?,
-            client_host: r.string(true, "client_host")?,
-            topology_epoch: r.i32("topology_epoch")?,
-            process_id: r.string(true, "process_id")?,
-            user_endpoint: r.nullable_nested(true, "user_endpoint", version, Endpoint::read)?,
-            client_tags: r.structs(true, "client_tags", version, KeyValue::read)?,
-            task_offsets: r.structs(true, "task_offsets", version, TaskOffset::read)?,
-            task_end_offsets: r.structs(true, "task_end_offsets", version, TaskOffset::read)?,
-            assignment: r.nested("assignment", version, Assignment::read)?,
-            target_assignment: r.nested("target_assignment", version, Assignment::read)?,
-            is_classic: r.bool("is_classic")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        r.string(&mut self.client_id, true, "client_id")?;
+        r.string(&mut self.client_host, true, "client_host")?;
+        self.topology_epoch = r.i32("topology_epoch")?;
+        r.string(&mut self.process_id, true, "process_id")?;
+        r.nullable_struct(
+            &mut self.user_endpoint,
+            true,
+            "user_endpoint",
+            version,
+            Endpoint::read,
+        )?;
+        r.structs(
+            &mut self.client_tags,
+            true,
+            "client_tags",
+            version,
+            KeyValue::read,
+        )?;
+        r.structs(
+            &mut self.task_offsets,
+            true,
+            "task_offsets",
+            version,
+            TaskOffset::read,
+        )?;
+        r.structs(
+            &mut self.task_end_offsets,
+            true,
+            "task_end_offsets",
+            version,
+            TaskOffset::read,
+        )?;
+        self.assignment
+            .read(r, version)
+            .map_err(|error| error.within("assignment"))?;
+        self.target_assignment
+            .read(r, version)
+            .map_err(|error| error.within("target_assignment"))?;
+        self.is_classic = r.bool("is_classic")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -415,7 +445,7 @@ impl Member {
         w.string(true, &self.client_host, "client_host")?;
         w.i32(self.topology_epoch);
         w.string(true, &self.process_id, "process_id")?;
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.user_endpoint.as_ref(),
             "user_endpoint",
@@ -443,13 +473,12 @@ impl Member {
             version,
             TaskOffset::write,
         )?;
-        w.nested(&self.assignment, "assignment", version, Assignment::write)?;
-        w.nested(
-            &self.target_assignment,
-            "target_assignment",
-            version,
-            Assignment::write,
-        )?;
+        self.assignment
+            .write(w, version)
+            .map_err(|error| error.within("assignment"))?;
+        self.target_assignment
+            .write(w, version)
+            .map_err(|error| error.within("target_assignment"))?;
         w.bool(self.is_classic);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -468,12 +497,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -498,13 +525,11 @@ pub struct TaskOffset {
 }
 
 impl TaskOffset {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partition: r.i32("partition")?,
-            offset: r.i64("offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        self.partition = r.i32("partition")?;
+        self.offset = r.i64("offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -530,13 +555,29 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            active_tasks: r.structs(true, "active_tasks", version, TaskIds::read)?,
-            standby_tasks: r.structs(true, "standby_tasks", version, TaskIds::read)?,
-            warmup_tasks: r.structs(true, "warmup_tasks", version, TaskIds::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.active_tasks,
+            true,
+            "active_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.standby_tasks,
+            true,
+            "standby_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.warmup_tasks,
+            true,
+            "warmup_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -578,12 +619,10 @@ pub struct TaskIds {
 }
 
 impl TaskIds {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -606,22 +645,22 @@ pub struct TopologyDescription {
 }
 
 impl TopologyDescription {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopologies: r.structs(
-                true,
-                "subtopologies",
-                version,
-                TopologyDescriptionSubtopology::read,
-            )?,
-            global_stores: r.structs(
-                true,
-                "global_stores",
-                version,
-                TopologyDescriptionGlobalStore::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.subtopologies,
+            true,
+            "subtopologies",
+            version,
+            TopologyDescriptionSubtopology::read,
+        )?;
+        r.structs(
+            &mut self.global_stores,
+            true,
+            "global_stores",
+            version,
+            TopologyDescriptionGlobalStore::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -656,12 +695,16 @@ pub struct TopologyDescriptionSubtopology {
 }
 
 impl TopologyDescriptionSubtopology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            nodes: r.structs(true, "nodes", version, TopologyDescriptionNode::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.structs(
+            &mut self.nodes,
+            true,
+            "nodes",
+            version,
+            TopologyDescriptionNode::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -698,16 +741,14 @@ pub struct TopologyDescriptionNode {
 }
 
 impl TopologyDescriptionNode {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            node_type: r.i8("node_type")?,
-            source_topics: r.strings(true, "source_topics")?,
-            sink_topic: r.nullable_string(true, true, "sink_topic")?,
-            stores: r.strings(true, "stores")?,
-            successors: r.strings(true, "successors")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.node_type = r.i8("node_type")?;
+        r.strings(&mut self.source_topics, true, "source_topics")?;
+        r.nullable_string(&mut self.sink_topic, true, true, "sink_topic")?;
+        r.strings(&mut self.stores, true, "stores")?;
+        r.strings(&mut self.successors, true, "successors")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -734,27 +775,23 @@ pub struct TopologyDescriptionGlobalStore {
 }
 
 impl TopologyDescriptionGlobalStore {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            source: r.nested("source", version, TopologyDescriptionNode::read)?,
-            processor: r.nested("processor", version, TopologyDescriptionNode::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.source
+            .read(r, version)
+            .map_err(|error| error.within("source"))?;
+        self.processor
+            .read(r, version)
+            .map_err(|error| error.within("processor"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.source,
-            "source",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
-        w.nested(
-            &self.processor,
-            "processor",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
+        self.source
+            .write(w, version)
+            .map_err(|error| error.within("source"))?;
+        self.processor
+            .write(w, version)
+            .map_err(|error| error.within("processor"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }

@@ -83,45 +83,79 @@ impl Message for StreamsGroupHeartbeatRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            member_id: r.string(true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            endpoint_information_epoch: r.i32("endpoint_information_epoch")?,
-            instance_id: r.nullable_string(true, true, "instance_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            rebalance_timeout_ms: r.i32("rebalance_timeout_ms")?,
-            topology: r.nullable_nested(true, "topology", version, Topology::read)?,
-            active_tasks: r.nullable_structs(true, true, "active_tasks", version, TaskIds::read)?,
-            standby_tasks: r.nullable_structs(
-                true,
-                true,
-                "standby_tasks",
-                version,
-                TaskIds::read,
-            )?,
-            warmup_tasks: r.nullable_structs(true, true, "warmup_tasks", version, TaskIds::read)?,
-            process_id: r.nullable_string(true, true, "process_id")?,
-            user_endpoint: r.nullable_nested(true, "user_endpoint", version, Endpoint::read)?,
-            client_tags: r.nullable_structs(true, true, "client_tags", version, KeyValue::read)?,
-            task_offsets: r.nullable_structs(
-                true,
-                true,
-                "task_offsets",
-                version,
-                TaskOffset::read,
-            )?,
-            task_end_offsets: r.nullable_structs(
-                true,
-                true,
-                "task_end_offsets",
-                version,
-                TaskOffset::read,
-            )?,
-            shutdown_application: r.bool("shutdown_application")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        self.endpoint_information_epoch = r.i32("endpoint_information_epoch")?;
+        r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
+        r.nullable_struct(
+            &mut self.topology,
+            true,
+            "topology",
+            version,
+            Topology::read,
+        )?;
+        r.nullable_structs(
+            &mut self.active_tasks,
+            true,
+            true,
+            "active_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.nullable_structs(
+            &mut self.standby_tasks,
+            true,
+            true,
+            "standby_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.nullable_structs(
+            &mut self.warmup_tasks,
+            true,
+            true,
+            "warmup_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.nullable_string(&mut self.process_id, true, true, "process_id")?;
+        r.nullable_struct(
+            &mut self.user_endpoint,
+            true,
+            "user_endpoint",
+            version,
+            Endpoint::read,
+        )?;
+        r.nullable_structs(
+            &mut self.client_tags,
+            true,
+            true,
+            "client_tags",
+            version,
+            KeyValue::read,
+        )?;
+        r.nullable_structs(
+            &mut self.task_offsets,
+            true,
+            true,
+            "task_offsets",
+            version,
+            TaskOffset::read,
+        )?;
+        r.nullable_structs(
+            &mut self.task_end_offsets,
+            true,
+            true,
+            "task_end_offsets",
+            version,
+            TaskOffset::read,
+        )?;
+        self.shutdown_application = r.bool("shutdown_application")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -132,7 +166,7 @@ impl Message for StreamsGroupHeartbeatRequest {
         w.nullable_string(true, true, self.instance_id.as_deref(), "instance_id")?;
         w.nullable_string(true, true, self.rack_id.as_deref(), "rack_id")?;
         w.i32(self.rebalance_timeout_ms);
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.topology.as_ref(),
             "topology",
@@ -164,7 +198,7 @@ impl Message for StreamsGroupHeartbeatRequest {
             TaskIds::write,
         )?;
         w.nullable_string(true, true, self.process_id.as_deref(), "process_id")?;
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.user_endpoint.as_ref(),
             "user_endpoint",
@@ -218,12 +252,16 @@ pub struct Topology {
 }
 
 impl Topology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: r.i32("epoch")?,
-            subtopologies: r.structs(true, "subtopologies", version, Subtopology::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.epoch = r.i32("epoch")?;
+        r.structs(
+            &mut self.subtopologies,
+            true,
+            "subtopologies",
+            version,
+            Subtopology::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -262,32 +300,37 @@ pub struct Subtopology {
 }
 
 impl Subtopology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            source_topics: r.strings(true, "source_topics")?,
-            source_topic_regex: r.strings(true, "source_topic_regex")?,
-            state_changelog_topics: r.structs(
-                true,
-                "state_changelog_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            repartition_sink_topics: r.strings(true, "repartition_sink_topics")?,
-            repartition_source_topics: r.structs(
-                true,
-                "repartition_source_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            copartition_groups: r.structs(
-                true,
-                "copartition_groups",
-                version,
-                CopartitionGroup::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.strings(&mut self.source_topics, true, "source_topics")?;
+        r.strings(&mut self.source_topic_regex, true, "source_topic_regex")?;
+        r.structs(
+            &mut self.state_changelog_topics,
+            true,
+            "state_changelog_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.strings(
+            &mut self.repartition_sink_topics,
+            true,
+            "repartition_sink_topics",
+        )?;
+        r.structs(
+            &mut self.repartition_source_topics,
+            true,
+            "repartition_source_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.structs(
+            &mut self.copartition_groups,
+            true,
+            "copartition_groups",
+            version,
+            CopartitionGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -341,14 +384,18 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.i32("partitions")?,
-            replication_factor: r.i16("replication_factor")?,
-            topic_configs: r.structs(true, "topic_configs", version, KeyValue::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.partitions = r.i32("partitions")?;
+        self.replication_factor = r.i16("replication_factor")?;
+        r.structs(
+            &mut self.topic_configs,
+            true,
+            "topic_configs",
+            version,
+            KeyValue::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -379,12 +426,10 @@ pub struct KeyValue {
 }
 
 impl KeyValue {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            value: r.string(true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        r.string(&mut self.value, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -409,13 +454,15 @@ pub struct CopartitionGroup {
 }
 
 impl CopartitionGroup {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            source_topics: r.i16s(true, "source_topics")?,
-            source_topic_regex: r.i16s(true, "source_topic_regex")?,
-            repartition_source_topics: r.i16s(true, "repartition_source_topics")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.i16s(&mut self.source_topics, true, "source_topics")?;
+        r.i16s(&mut self.source_topic_regex, true, "source_topic_regex")?;
+        r.i16s(
+            &mut self.repartition_source_topics,
+            true,
+            "repartition_source_topics",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -443,12 +490,10 @@ pub struct TaskIds {
 }
 
 impl TaskIds {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -471,12 +516,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -501,13 +544,11 @@ pub struct TaskOffset {
 }
 
 impl TaskOffset {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partition: r.i32("partition")?,
-            offset: r.i64("offset")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        self.partition = r.i32("partition")?;
+        self.offset = r.i64("offset")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

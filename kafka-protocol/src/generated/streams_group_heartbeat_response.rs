@@ -79,50 +79,65 @@ impl Message for StreamsGroupHeartbeatResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            error_message: r.nullable_string(true, true, "error_message")?,
-            member_id: r.string(true, "member_id")?,
-            member_epoch: r.i32("member_epoch")?,
-            heartbeat_interval_ms: r.i32("heartbeat_interval_ms")?,
-            acceptable_recovery_lag_legacy: if version <= 0 {
-                r.i32("acceptable_recovery_lag_legacy")?
-            } else {
-                0
-            },
-            task_offset_interval_ms: r.i32("task_offset_interval_ms")?,
-            acceptable_recovery_lag: if version >= 1 {
-                r.i64("acceptable_recovery_lag")?
-            } else {
-                -1
-            },
-            status: r.nullable_structs(true, true, "status", version, Status::read)?,
-            active_tasks: r.nullable_structs(true, true, "active_tasks", version, TaskIds::read)?,
-            standby_tasks: r.nullable_structs(
-                true,
-                true,
-                "standby_tasks",
-                version,
-                TaskIds::read,
-            )?,
-            warmup_tasks: r.nullable_structs(true, true, "warmup_tasks", version, TaskIds::read)?,
-            topology_description_required: if version >= 1 {
-                r.bool("topology_description_required")?
-            } else {
-                false
-            },
-            endpoint_information_epoch: r.i32("endpoint_information_epoch")?,
-            partitions_by_user_endpoint: r.nullable_structs(
-                true,
-                true,
-                "partitions_by_user_endpoint",
-                version,
-                EndpointToPartitions::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
+        r.nullable_string(&mut self.error_message, true, true, "error_message")?;
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.member_epoch = r.i32("member_epoch")?;
+        self.heartbeat_interval_ms = r.i32("heartbeat_interval_ms")?;
+        if version <= 0 {
+            self.acceptable_recovery_lag_legacy = r.i32("acceptable_recovery_lag_legacy")?;
+        }
+        self.task_offset_interval_ms = r.i32("task_offset_interval_ms")?;
+        if version >= 1 {
+            self.acceptable_recovery_lag = r.i64("acceptable_recovery_lag")?;
+        }
+        r.nullable_structs(
+            &mut self.status,
+            true,
+            true,
+            "status",
+            version,
+            Status::read,
+        )?;
+        r.nullable_structs(
+            &mut self.active_tasks,
+            true,
+            true,
+            "active_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.nullable_structs(
+            &mut self.standby_tasks,
+            true,
+            true,
+            "standby_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.nullable_structs(
+            &mut self.warmup_tasks,
+            true,
+            true,
+            "warmup_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        if version >= 1 {
+            self.topology_description_required = r.bool("topology_description_required")?;
+        }
+        self.endpoint_information_epoch = r.i32("endpoint_information_epoch")?;
+        r.nullable_structs(
+            &mut self.partitions_by_user_endpoint,
+            true,
+            true,
+            "partitions_by_user_endpoint",
+            version,
+            EndpointToPartitions::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -204,12 +219,10 @@ pub struct Status {
 }
 
 impl Status {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            status_code: r.i8("status_code")?,
-            status_detail: r.string(true, "status_detail")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.status_code = r.i8("status_code")?;
+        r.string(&mut self.status_detail, true, "status_detail")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -232,12 +245,10 @@ pub struct TaskIds {
 }
 
 impl TaskIds {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -262,32 +273,31 @@ pub struct EndpointToPartitions {
 }
 
 impl EndpointToPartitions {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            user_endpoint: r.nested("user_endpoint", version, Endpoint::read)?,
-            active_partitions: r.structs(
-                true,
-                "active_partitions",
-                version,
-                TopicPartition::read,
-            )?,
-            standby_partitions: r.structs(
-                true,
-                "standby_partitions",
-                version,
-                TopicPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.user_endpoint
+            .read(r, version)
+            .map_err(|error| error.within("user_endpoint"))?;
+        r.structs(
+            &mut self.active_partitions,
+            true,
+            "active_partitions",
+            version,
+            TopicPartition::read,
+        )?;
+        r.structs(
+            &mut self.standby_partitions,
+            true,
+            "standby_partitions",
+            version,
+            TopicPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.user_endpoint,
-            "user_endpoint",
-            version,
-            Endpoint::write,
-        )?;
+        self.user_endpoint
+            .write(w, version)
+            .map_err(|error| error.within("user_endpoint"))?;
         w.structs(
             true,
             &self.active_partitions,
@@ -319,12 +329,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -347,12 +355,10 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: r.string(true, "topic")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic, true, "topic")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -59,19 +59,29 @@ impl Message for StreamsGroupMemberMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            instance_id: r.nullable_string(true, true, "instance_id")?,
-            rack_id: r.nullable_string(true, true, "rack_id")?,
-            client_id: r.string(true, "client_id")?,
-            client_host: r.string(true, "client_host")?,
-            rebalance_timeout_ms: r.i32("rebalance_timeout_ms")?,
-            topology_epoch: r.i32("topology_epoch")?,
-            process_id: r.string(true, "process_id")?,
-            user_endpoint: r.nullable_nested(true, "user_endpoint", version, Endpoint::read)?,
-            client_tags: r.structs(true, "client_tags", version, KeyValue::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
+        r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
+        r.string(&mut self.client_id, true, "client_id")?;
+        r.string(&mut self.client_host, true, "client_host")?;
+        self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
+        self.topology_epoch = r.i32("topology_epoch")?;
+        r.string(&mut self.process_id, true, "process_id")?;
+        r.nullable_struct(
+            &mut self.user_endpoint,
+            true,
+            "user_endpoint",
+            version,
+            Endpoint::read,
+        )?;
+        r.structs(
+            &mut self.client_tags,
+            true,
+            "client_tags",
+            version,
+            KeyValue::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -82,7 +92,7 @@ impl Message for StreamsGroupMemberMetadataValue {
         w.i32(self.rebalance_timeout_ms);
         w.i32(self.topology_epoch);
         w.string(true, &self.process_id, "process_id")?;
-        w.nullable_nested(
+        w.nullable_struct(
             true,
             self.user_endpoint.as_ref(),
             "user_endpoint",
@@ -117,12 +127,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -145,12 +153,10 @@ pub struct KeyValue {
 }
 
 impl KeyValue {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            value: r.string(true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        r.string(&mut self.value, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

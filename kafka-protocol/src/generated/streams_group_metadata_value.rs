@@ -51,25 +51,19 @@ impl Message for StreamsGroupMetadataValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            epoch: r.i32("epoch")?,
-            metadata_hash: r.i64("metadata_hash")?,
-            validated_topology_epoch: -1,
-            last_assignment_configs: Some(Vec::new()),
-            stored_description_topology_epoch: -1,
-            failed_description_topology_epoch: -1,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.epoch = r.i32("epoch")?;
+        self.metadata_hash = r.i64("metadata_hash")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.validated_topology_epoch = r.i32("validated_topology_epoch")?;
+                    self.validated_topology_epoch = r.i32("validated_topology_epoch")?;
                     tag.end(r, "validated_topology_epoch")?;
                 }
                 1 => {
-                    message.last_assignment_configs = r.nullable_structs(
+                    r.nullable_structs(
+                        &mut self.last_assignment_configs,
                         true,
                         true,
                         "last_assignment_configs",
@@ -79,19 +73,19 @@ impl Message for StreamsGroupMetadataValue {
                     tag.end(r, "last_assignment_configs")?;
                 }
                 2 => {
-                    message.stored_description_topology_epoch =
+                    self.stored_description_topology_epoch =
                         r.i32("stored_description_topology_epoch")?;
                     tag.end(r, "stored_description_topology_epoch")?;
                 }
                 3 => {
-                    message.failed_description_topology_epoch =
+                    self.failed_description_topology_epoch =
                         r.i32("failed_description_topology_epoch")?;
                     tag.end(r, "failed_description_topology_epoch")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -150,12 +144,10 @@ pub struct LastAssignmentConfig {
 }
 
 impl LastAssignmentConfig {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            value: r.string(true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        r.string(&mut self.value, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

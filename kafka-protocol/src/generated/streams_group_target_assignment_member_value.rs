@@ -30,13 +30,29 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            active_tasks: r.structs(true, "active_tasks", version, TaskIds::read)?,
-            standby_tasks: r.structs(true, "standby_tasks", version, TaskIds::read)?,
-            warmup_tasks: r.structs(true, "warmup_tasks", version, TaskIds::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.active_tasks,
+            true,
+            "active_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.standby_tasks,
+            true,
+            "standby_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.structs(
+            &mut self.warmup_tasks,
+            true,
+            "warmup_tasks",
+            version,
+            TaskIds::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -82,12 +98,10 @@ pub struct TaskIds {
 }
 
 impl TaskIds {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            partitions: r.i32s(true, "partitions")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.i32s(&mut self.partitions, true, "partitions")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -32,30 +32,23 @@ impl Message for StreamsGroupTopologyDescriptionUpdateRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            member_id: r.string(true, "member_id")?,
-            topology_epoch: r.i32("topology_epoch")?,
-            topology_description: r.nested(
-                "topology_description",
-                version,
-                TopologyDescription::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.string(&mut self.member_id, true, "member_id")?;
+        self.topology_epoch = r.i32("topology_epoch")?;
+        self.topology_description
+            .read(r, version)
+            .map_err(|error| error.within("topology_description"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
         w.string(true, &self.member_id, "member_id")?;
         w.i32(self.topology_epoch);
-        w.nested(
-            &self.topology_description,
-            "topology_description",
-            version,
-            TopologyDescription::write,
-        )?;
+        self.topology_description
+            .write(w, version)
+            .map_err(|error| error.within("topology_description"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -78,22 +71,22 @@ pub struct TopologyDescription {
 }
 
 impl TopologyDescription {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopologies: r.structs(
-                true,
-                "subtopologies",
-                version,
-                TopologyDescriptionSubtopology::read,
-            )?,
-            global_stores: r.structs(
-                true,
-                "global_stores",
-                version,
-                TopologyDescriptionGlobalStore::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.subtopologies,
+            true,
+            "subtopologies",
+            version,
+            TopologyDescriptionSubtopology::read,
+        )?;
+        r.structs(
+            &mut self.global_stores,
+            true,
+            "global_stores",
+            version,
+            TopologyDescriptionGlobalStore::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -128,12 +121,16 @@ pub struct TopologyDescriptionSubtopology {
 }
 
 impl TopologyDescriptionSubtopology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            nodes: r.structs(true, "nodes", version, TopologyDescriptionNode::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.structs(
+            &mut self.nodes,
+            true,
+            "nodes",
+            version,
+            TopologyDescriptionNode::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -170,16 +167,14 @@ pub struct TopologyDescriptionNode {
 }
 
 impl TopologyDescriptionNode {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            node_type: r.i8("node_type")?,
-            source_topics: r.strings(true, "source_topics")?,
-            sink_topic: r.nullable_string(true, true, "sink_topic")?,
-            stores: r.strings(true, "stores")?,
-            successors: r.strings(true, "successors")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.node_type = r.i8("node_type")?;
+        r.strings(&mut self.source_topics, true, "source_topics")?;
+        r.nullable_string(&mut self.sink_topic, true, true, "sink_topic")?;
+        r.strings(&mut self.stores, true, "stores")?;
+        r.strings(&mut self.successors, true, "successors")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -206,27 +201,23 @@ pub struct TopologyDescriptionGlobalStore {
 }
 
 impl TopologyDescriptionGlobalStore {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            source: r.nested("source", version, TopologyDescriptionNode::read)?,
-            processor: r.nested("processor", version, TopologyDescriptionNode::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.source
+            .read(r, version)
+            .map_err(|error| error.within("source"))?;
+        self.processor
+            .read(r, version)
+            .map_err(|error| error.within("processor"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nested(
-            &self.source,
-            "source",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
-        w.nested(
-            &self.processor,
-            "processor",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
+        self.source
+            .write(w, version)
+            .map_err(|error| error.within("source"))?;
+        self.processor
+            .write(w, version)
+            .map_err(|error| error.within("processor"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }

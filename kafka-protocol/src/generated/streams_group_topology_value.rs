@@ -28,12 +28,16 @@ impl Message for StreamsGroupTopologyValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            epoch: r.i32("epoch")?,
-            subtopologies: r.structs(true, "subtopologies", version, Subtopology::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.epoch = r.i32("epoch")?;
+        r.structs(
+            &mut self.subtopologies,
+            true,
+            "subtopologies",
+            version,
+            Subtopology::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -76,32 +80,37 @@ pub struct Subtopology {
 }
 
 impl Subtopology {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            subtopology_id: r.string(true, "subtopology_id")?,
-            source_topics: r.strings(true, "source_topics")?,
-            source_topic_regex: r.strings(true, "source_topic_regex")?,
-            state_changelog_topics: r.structs(
-                true,
-                "state_changelog_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            repartition_sink_topics: r.strings(true, "repartition_sink_topics")?,
-            repartition_source_topics: r.structs(
-                true,
-                "repartition_source_topics",
-                version,
-                TopicInfo::read,
-            )?,
-            copartition_groups: r.structs(
-                true,
-                "copartition_groups",
-                version,
-                CopartitionGroup::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.subtopology_id, true, "subtopology_id")?;
+        r.strings(&mut self.source_topics, true, "source_topics")?;
+        r.strings(&mut self.source_topic_regex, true, "source_topic_regex")?;
+        r.structs(
+            &mut self.state_changelog_topics,
+            true,
+            "state_changelog_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.strings(
+            &mut self.repartition_sink_topics,
+            true,
+            "repartition_sink_topics",
+        )?;
+        r.structs(
+            &mut self.repartition_source_topics,
+            true,
+            "repartition_source_topics",
+            version,
+            TopicInfo::read,
+        )?;
+        r.structs(
+            &mut self.copartition_groups,
+            true,
+            "copartition_groups",
+            version,
+            CopartitionGroup::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -155,14 +164,18 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partitions: r.i32("partitions")?,
-            replication_factor: r.i16("replication_factor")?,
-            topic_configs: r.structs(true, "topic_configs", version, TopicConfig::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.partitions = r.i32("partitions")?;
+        self.replication_factor = r.i16("replication_factor")?;
+        r.structs(
+            &mut self.topic_configs,
+            true,
+            "topic_configs",
+            version,
+            TopicConfig::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -193,12 +206,10 @@ pub struct TopicConfig {
 }
 
 impl TopicConfig {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            key: r.string(true, "key")?,
-            value: r.string(true, "value")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.key, true, "key")?;
+        r.string(&mut self.value, true, "value")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -223,13 +234,15 @@ pub struct CopartitionGroup {
 }
 
 impl CopartitionGroup {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            source_topics: r.i16s(true, "source_topics")?,
-            source_topic_regex: r.i16s(true, "source_topic_regex")?,
-            repartition_source_topics: r.i16s(true, "repartition_source_topics")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.i16s(&mut self.source_topics, true, "source_topics")?;
+        r.i16s(&mut self.source_topic_regex, true, "source_topic_regex")?;
+        r.i16s(
+            &mut self.repartition_source_topics,
+            true,
+            "repartition_source_topics",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -41,35 +41,31 @@ impl Message for SyncGroupRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            group_id: r.string(flexible, "group_id")?,
-            generation_id: r.i32("generation_id")?,
-            member_id: r.string(flexible, "member_id")?,
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            protocol_type: if version >= 5 {
-                r.nullable_string(flexible, true, "protocol_type")?
-            } else {
-                None
-            },
-            protocol_name: if version >= 5 {
-                r.nullable_string(flexible, true, "protocol_name")?
-            } else {
-                None
-            },
-            assignments: r.structs(
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.generation_id = r.i32("generation_id")?;
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        if version >= 3 {
+            r.nullable_string(
+                &mut self.group_instance_id,
                 flexible,
-                "assignments",
-                version,
-                SyncGroupRequestAssignment::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+                true,
+                "group_instance_id",
+            )?;
+        }
+        if version >= 5 {
+            r.nullable_string(&mut self.protocol_type, flexible, true, "protocol_type")?;
+            r.nullable_string(&mut self.protocol_name, flexible, true, "protocol_name")?;
+        }
+        r.structs(
+            &mut self.assignments,
+            flexible,
+            "assignments",
+            version,
+            SyncGroupRequestAssignment::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -132,13 +128,11 @@ pub struct SyncGroupRequestAssignment {
 }
 
 impl SyncGroupRequestAssignment {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            member_id: r.string(flexible, "member_id")?,
-            assignment: r.bytes(flexible, "assignment")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.member_id, flexible, "member_id")?;
+        r.bytes(&mut self.assignment, flexible, "assignment")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

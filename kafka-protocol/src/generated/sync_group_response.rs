@@ -35,28 +35,18 @@ impl Message for SyncGroupResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 5);
     const FIRST_FLEXIBLE: i16 = 4;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        Ok(Self {
-            throttle_time_ms: if version >= 1 {
-                r.i32("throttle_time_ms")?
-            } else {
-                0
-            },
-            error_code: r.i16("error_code")?,
-            protocol_type: if version >= 5 {
-                r.nullable_string(flexible, true, "protocol_type")?
-            } else {
-                None
-            },
-            protocol_name: if version >= 5 {
-                r.nullable_string(flexible, true, "protocol_name")?
-            } else {
-                None
-            },
-            assignment: r.bytes(flexible, "assignment")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version >= 1 {
+            self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        }
+        self.error_code = r.i16("error_code")?;
+        if version >= 5 {
+            r.nullable_string(&mut self.protocol_type, flexible, true, "protocol_type")?;
+            r.nullable_string(&mut self.protocol_name, flexible, true, "protocol_name")?;
+        }
+        r.bytes(&mut self.assignment, flexible, "assignment")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

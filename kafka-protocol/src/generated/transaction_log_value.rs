@@ -64,53 +64,48 @@ impl Message for TransactionLogValue {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        let mut message = Self {
-            producer_id: r.i64("producer_id")?,
-            previous_producer_id: -1,
-            next_producer_id: -1,
-            producer_epoch: r.i16("producer_epoch")?,
-            next_producer_epoch: -1,
-            transaction_timeout_ms: r.i32("transaction_timeout_ms")?,
-            transaction_status: r.i8("transaction_status")?,
-            transaction_partitions: r.nullable_structs(
-                flexible,
-                true,
-                "transaction_partitions",
-                version,
-                PartitionsSchema::read,
-            )?,
-            transaction_last_update_timestamp_ms: r.i64("transaction_last_update_timestamp_ms")?,
-            transaction_start_timestamp_ms: r.i64("transaction_start_timestamp_ms")?,
-            client_transaction_version: 0,
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        self.transaction_timeout_ms = r.i32("transaction_timeout_ms")?;
+        self.transaction_status = r.i8("transaction_status")?;
+        r.nullable_structs(
+            &mut self.transaction_partitions,
+            flexible,
+            true,
+            "transaction_partitions",
+            version,
+            PartitionsSchema::read,
+        )?;
+        self.transaction_last_update_timestamp_ms =
+            r.i64("transaction_last_update_timestamp_ms")?;
+        self.transaction_start_timestamp_ms = r.i64("transaction_start_timestamp_ms")?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        message.previous_producer_id = r.i64("previous_producer_id")?;
+                        self.previous_producer_id = r.i64("previous_producer_id")?;
                         tag.end(r, "previous_producer_id")?;
                     }
                     1 => {
-                        message.next_producer_id = r.i64("next_producer_id")?;
+                        self.next_producer_id = r.i64("next_producer_id")?;
                         tag.end(r, "next_producer_id")?;
                     }
                     2 => {
-                        message.client_transaction_version = r.i16("client_transaction_version")?;
+                        self.client_transaction_version = r.i16("client_transaction_version")?;
                         tag.end(r, "client_transaction_version")?;
                     }
                     3 => {
-                        message.next_producer_epoch = r.i16("next_producer_epoch")?;
+                        self.next_producer_epoch = r.i16("next_producer_epoch")?;
                         tag.end(r, "next_producer_epoch")?;
                     }
-                    _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                    _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -190,13 +185,11 @@ pub struct PartitionsSchema {
 }
 
 impl PartitionsSchema {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        Ok(Self {
-            topic: r.string(flexible, "topic")?,
-            partition_ids: r.i32s(flexible, "partition_ids")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        r.string(&mut self.topic, flexible, "topic")?;
+        r.i32s(&mut self.partition_ids, flexible, "partition_ids")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

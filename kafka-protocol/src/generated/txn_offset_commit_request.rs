@@ -57,36 +57,30 @@ impl Message for TxnOffsetCommitRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            transactional_id: r.string(flexible, "transactional_id")?,
-            group_id: r.string(flexible, "group_id")?,
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            generation_id_or_member_epoch: if version >= 3 {
-                r.i32("generation_id_or_member_epoch")?
-            } else {
-                -1
-            },
-            member_id: if version >= 3 {
-                r.string(flexible, "member_id")?
-            } else {
-                ByteString::new()
-            },
-            group_instance_id: if version >= 3 {
-                r.nullable_string(flexible, true, "group_instance_id")?
-            } else {
-                None
-            },
-            topics: r.structs(
+        r.string(&mut self.transactional_id, flexible, "transactional_id")?;
+        r.string(&mut self.group_id, flexible, "group_id")?;
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        if version >= 3 {
+            self.generation_id_or_member_epoch = r.i32("generation_id_or_member_epoch")?;
+            r.string(&mut self.member_id, flexible, "member_id")?;
+            r.nullable_string(
+                &mut self.group_instance_id,
                 flexible,
-                "topics",
-                version,
-                TxnOffsetCommitRequestTopic::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+                true,
+                "group_instance_id",
+            )?;
+        }
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            TxnOffsetCommitRequestTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -147,27 +141,22 @@ pub struct TxnOffsetCommitRequestTopic {
 }
 
 impl TxnOffsetCommitRequestTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            name: if version <= 5 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 6 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                TxnOffsetCommitRequestPartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 5 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 6 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            TxnOffsetCommitRequestPartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -218,19 +207,20 @@ impl Default for TxnOffsetCommitRequestPartition {
 }
 
 impl TxnOffsetCommitRequestPartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            committed_offset: r.i64("committed_offset")?,
-            committed_leader_epoch: if version >= 2 {
-                r.i32("committed_leader_epoch")?
-            } else {
-                -1
-            },
-            committed_metadata: r.nullable_string(flexible, true, "committed_metadata")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.committed_offset = r.i64("committed_offset")?;
+        if version >= 2 {
+            self.committed_leader_epoch = r.i32("committed_leader_epoch")?;
+        }
+        r.nullable_string(
+            &mut self.committed_metadata,
+            flexible,
+            true,
+            "committed_metadata",
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -27,18 +27,17 @@ impl Message for TxnOffsetCommitResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 6);
     const FIRST_FLEXIBLE: i16 = 3;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            topics: r.structs(
-                flexible,
-                "topics",
-                version,
-                TxnOffsetCommitResponseTopic::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        r.structs(
+            &mut self.topics,
+            flexible,
+            "topics",
+            version,
+            TxnOffsetCommitResponseTopic::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -71,27 +70,22 @@ pub struct TxnOffsetCommitResponseTopic {
 }
 
 impl TxnOffsetCommitResponseTopic {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            name: if version <= 5 {
-                r.string(flexible, "name")?
-            } else {
-                ByteString::new()
-            },
-            topic_id: if version >= 6 {
-                r.uuid("topic_id")?
-            } else {
-                Uuid::ZERO
-            },
-            partitions: r.structs(
-                flexible,
-                "partitions",
-                version,
-                TxnOffsetCommitResponsePartition::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        if version <= 5 {
+            r.string(&mut self.name, flexible, "name")?;
+        }
+        if version >= 6 {
+            self.topic_id = r.uuid("topic_id")?;
+        }
+        r.structs(
+            &mut self.partitions,
+            flexible,
+            "partitions",
+            version,
+            TxnOffsetCommitResponsePartition::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -126,13 +120,11 @@ pub struct TxnOffsetCommitResponsePartition {
 }
 
 impl TxnOffsetCommitResponsePartition {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(flexible)?,
-        })
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

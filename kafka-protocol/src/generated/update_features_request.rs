@@ -41,17 +41,19 @@ impl Message for UpdateFeaturesRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            timeout_ms: r.i32("timeout_ms")?,
-            feature_updates: r.structs(true, "feature_updates", version, FeatureUpdateKey::read)?,
-            validate_only: if version >= 1 {
-                r.bool("validate_only")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.timeout_ms = r.i32("timeout_ms")?;
+        r.structs(
+            &mut self.feature_updates,
+            true,
+            "feature_updates",
+            version,
+            FeatureUpdateKey::read,
+        )?;
+        if version >= 1 {
+            self.validate_only = r.bool("validate_only")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -106,22 +108,16 @@ impl Default for FeatureUpdateKey {
 }
 
 impl FeatureUpdateKey {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            feature: r.string(true, "feature")?,
-            max_version_level: r.i16("max_version_level")?,
-            allow_downgrade: if version <= 0 {
-                r.bool("allow_downgrade")?
-            } else {
-                false
-            },
-            upgrade_type: if version >= 1 {
-                r.i8("upgrade_type")?
-            } else {
-                1
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.feature, true, "feature")?;
+        self.max_version_level = r.i16("max_version_level")?;
+        if version <= 0 {
+            self.allow_downgrade = r.bool("allow_downgrade")?;
+        }
+        if version >= 1 {
+            self.upgrade_type = r.i8("upgrade_type")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -51,20 +51,22 @@ impl Message for UpdateRaftVoterRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster_id: r.nullable_string(true, true, "cluster_id")?,
-            current_leader_epoch: r.i32("current_leader_epoch")?,
-            voter_id: r.i32("voter_id")?,
-            voter_directory_id: r.uuid("voter_directory_id")?,
-            listeners: r.structs(true, "listeners", version, Listener::read)?,
-            kraft_version_feature: r.nested(
-                "kraft_version_feature",
-                version,
-                KRaftVersionFeature::read,
-            )?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.cluster_id, true, true, "cluster_id")?;
+        self.current_leader_epoch = r.i32("current_leader_epoch")?;
+        self.voter_id = r.i32("voter_id")?;
+        self.voter_directory_id = r.uuid("voter_directory_id")?;
+        r.structs(
+            &mut self.listeners,
+            true,
+            "listeners",
+            version,
+            Listener::read,
+        )?;
+        self.kraft_version_feature
+            .read(r, version)
+            .map_err(|error| error.within("kraft_version_feature"))?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -73,12 +75,9 @@ impl Message for UpdateRaftVoterRequest {
         w.i32(self.voter_id);
         w.uuid(self.voter_directory_id);
         w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
-        w.nested(
-            &self.kraft_version_feature,
-            "kraft_version_feature",
-            version,
-            KRaftVersionFeature::write,
-        )?;
+        self.kraft_version_feature
+            .write(w, version)
+            .map_err(|error| error.within("kraft_version_feature"))?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -103,13 +102,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -133,12 +130,10 @@ pub struct KRaftVersionFeature {
 }
 
 impl KRaftVersionFeature {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            min_supported_version: r.i16("min_supported_version")?,
-            max_supported_version: r.i16("max_supported_version")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.min_supported_version = r.i16("min_supported_version")?;
+        self.max_supported_version = r.i16("max_supported_version")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

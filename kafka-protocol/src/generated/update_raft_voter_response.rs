@@ -28,25 +28,22 @@ impl Message for UpdateRaftVoterResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            throttle_time_ms: r.i32("throttle_time_ms")?,
-            error_code: r.i16("error_code")?,
-            current_leader: CurrentLeader::default(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.throttle_time_ms = r.i32("throttle_time_ms")?;
+        self.error_code = r.i16("error_code")?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    message.current_leader =
-                        r.nested("current_leader", version, CurrentLeader::read)?;
+                    self.current_leader
+                        .read(r, version)
+                        .map_err(|error| error.within("current_leader"))?;
                     tag.end(r, "current_leader")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -56,12 +53,9 @@ impl Message for UpdateRaftVoterResponse {
         tags.reach(w, 0)?;
         if self.current_leader != CurrentLeader::default() {
             let tag = tags.open(w, 0);
-            w.nested(
-                &self.current_leader,
-                "current_leader",
-                version,
-                CurrentLeader::write,
-            )?;
+            self.current_leader
+                .write(w, version)
+                .map_err(|error| error.within("current_leader"))?;
             tag.end(w);
         }
         tags.end(w)
@@ -97,14 +91,12 @@ impl Default for CurrentLeader {
 }
 
 impl CurrentLeader {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            host: r.string(true, "host")?,
-            port: r.i32("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.i32("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

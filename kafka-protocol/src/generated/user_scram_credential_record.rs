@@ -35,16 +35,14 @@ impl Message for UserScramCredentialRecord {
     const VERSIONS: VersionRange = VersionRange::new(0, 0);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            mechanism: r.i8("mechanism")?,
-            salt: r.bytes(true, "salt")?,
-            stored_key: r.bytes(true, "stored_key")?,
-            server_key: r.bytes(true, "server_key")?,
-            iterations: r.i32("iterations")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        self.mechanism = r.i8("mechanism")?;
+        r.bytes(&mut self.salt, true, "salt")?;
+        r.bytes(&mut self.stored_key, true, "stored_key")?;
+        r.bytes(&mut self.server_key, true, "server_key")?;
+        self.iterations = r.i32("iterations")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

@@ -43,13 +43,13 @@ impl Message for VoteRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cluster_id: r.nullable_string(true, true, "cluster_id")?,
-            voter_id: if version >= 1 { r.i32("voter_id")? } else { -1 },
-            topics: r.structs(true, "topics", version, TopicData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.nullable_string(&mut self.cluster_id, true, true, "cluster_id")?;
+        if version >= 1 {
+            self.voter_id = r.i32("voter_id")?;
+        }
+        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -80,12 +80,16 @@ pub struct TopicData {
 }
 
 impl TopicData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -126,30 +130,20 @@ pub struct PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            replica_epoch: r.i32("replica_epoch")?,
-            replica_id: r.i32("replica_id")?,
-            replica_directory_id: if version >= 1 {
-                r.uuid("replica_directory_id")?
-            } else {
-                Uuid::ZERO
-            },
-            voter_directory_id: if version >= 1 {
-                r.uuid("voter_directory_id")?
-            } else {
-                Uuid::ZERO
-            },
-            last_offset_epoch: r.i32("last_offset_epoch")?,
-            last_offset: r.i64("last_offset")?,
-            pre_vote: if version >= 2 {
-                r.bool("pre_vote")?
-            } else {
-                false
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.replica_epoch = r.i32("replica_epoch")?;
+        self.replica_id = r.i32("replica_id")?;
+        if version >= 1 {
+            self.replica_directory_id = r.uuid("replica_directory_id")?;
+            self.voter_directory_id = r.uuid("voter_directory_id")?;
+        }
+        self.last_offset_epoch = r.i32("last_offset_epoch")?;
+        self.last_offset = r.i64("last_offset")?;
+        if version >= 2 {
+            self.pre_vote = r.bool("pre_vote")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {

@@ -28,25 +28,26 @@ impl Message for VoteResponse {
     const VERSIONS: VersionRange = VersionRange::new(0, 2);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        let mut message = Self {
-            error_code: r.i16("error_code")?,
-            topics: r.structs(true, "topics", version, TopicData::read)?,
-            node_endpoints: Vec::new(),
-            unknown_tagged_fields: UnknownTaggedFields::default(),
-        };
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.error_code = r.i16("error_code")?;
+        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    message.node_endpoints =
-                        r.structs(true, "node_endpoints", version, NodeEndpoint::read)?;
+                    r.structs(
+                        &mut self.node_endpoints,
+                        true,
+                        "node_endpoints",
+                        version,
+                        NodeEndpoint::read,
+                    )?;
                     tag.end(r, "node_endpoints")?;
                 }
-                _ => tag.keep(r, &mut message.unknown_tagged_fields)?,
+                _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }
-        Ok(message)
+        Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -86,12 +87,16 @@ pub struct TopicData {
 }
 
 impl TopicData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_name: r.string(true, "topic_name")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.topic_name, true, "topic_name")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -126,15 +131,13 @@ pub struct PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition_index: r.i32("partition_index")?,
-            error_code: r.i16("error_code")?,
-            leader_id: r.i32("leader_id")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            vote_granted: r.bool("vote_granted")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.partition_index = r.i32("partition_index")?;
+        self.error_code = r.i16("error_code")?;
+        self.leader_id = r.i32("leader_id")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.vote_granted = r.bool("vote_granted")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
@@ -162,13 +165,11 @@ pub struct NodeEndpoint {
 }
 
 impl NodeEndpoint {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            node_id: r.i32("node_id")?,
-            host: r.string(true, "host")?,
-            port: r.u16("port")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.node_id = r.i32("node_id")?;
+        r.string(&mut self.host, true, "host")?;
+        self.port = r.u16("port")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

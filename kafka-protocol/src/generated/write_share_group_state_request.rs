@@ -29,12 +29,16 @@ impl Message for WriteShareGroupStateRequest {
     const VERSIONS: VersionRange = VersionRange::new(0, 1);
     const FIRST_FLEXIBLE: i16 = 0;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            group_id: r.string(true, "group_id")?,
-            topics: r.structs(true, "topics", version, WriteStateData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.group_id, true, "group_id")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            WriteStateData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -62,12 +66,16 @@ pub struct WriteStateData {
 }
 
 impl WriteStateData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic_id: r.uuid("topic_id")?,
-            partitions: r.structs(true, "partitions", version, PartitionData::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.topic_id = r.uuid("topic_id")?;
+        r.structs(
+            &mut self.partitions,
+            true,
+            "partitions",
+            version,
+            PartitionData::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -118,20 +126,22 @@ impl Default for PartitionData {
 }
 
 impl PartitionData {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            partition: r.i32("partition")?,
-            state_epoch: r.i32("state_epoch")?,
-            leader_epoch: r.i32("leader_epoch")?,
-            start_offset: r.i64("start_offset")?,
-            delivery_complete_count: if version >= 1 {
-                r.i32("delivery_complete_count")?
-            } else {
-                -1
-            },
-            state_batches: r.structs(true, "state_batches", version, StateBatch::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.partition = r.i32("partition")?;
+        self.state_epoch = r.i32("state_epoch")?;
+        self.leader_epoch = r.i32("leader_epoch")?;
+        self.start_offset = r.i64("start_offset")?;
+        if version >= 1 {
+            self.delivery_complete_count = r.i32("delivery_complete_count")?;
+        }
+        r.structs(
+            &mut self.state_batches,
+            true,
+            "state_batches",
+            version,
+            StateBatch::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -170,14 +180,12 @@ pub struct StateBatch {
 }
 
 impl StateBatch {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            first_offset: r.i64("first_offset")?,
-            last_offset: r.i64("last_offset")?,
-            delivery_state: r.i8("delivery_state")?,
-            delivery_count: r.i16("delivery_count")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        self.first_offset = r.i64("first_offset")?;
+        self.last_offset = r.i64("last_offset")?;
+        self.delivery_state = r.i8("delivery_state")?;
+        self.delivery_count = r.i16("delivery_count")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

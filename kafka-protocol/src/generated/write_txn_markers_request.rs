@@ -26,11 +26,15 @@ impl Message for WriteTxnMarkersRequest {
     const VERSIONS: VersionRange = VersionRange::new(1, 2);
     const FIRST_FLEXIBLE: i16 = 1;
 
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            markers: r.structs(true, "markers", version, WritableTxnMarker::read)?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        r.structs(
+            &mut self.markers,
+            true,
+            "markers",
+            version,
+            WritableTxnMarker::read,
+        )?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -71,20 +75,22 @@ pub struct WritableTxnMarker {
 }
 
 impl WritableTxnMarker {
-    fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            producer_id: r.i64("producer_id")?,
-            producer_epoch: r.i16("producer_epoch")?,
-            transaction_result: r.bool("transaction_result")?,
-            topics: r.structs(true, "topics", version, WritableTxnMarkerTopic::read)?,
-            coordinator_epoch: r.i32("coordinator_epoch")?,
-            transaction_version: if version >= 2 {
-                r.i8("transaction_version")?
-            } else {
-                0
-            },
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
+        self.producer_id = r.i64("producer_id")?;
+        self.producer_epoch = r.i16("producer_epoch")?;
+        self.transaction_result = r.bool("transaction_result")?;
+        r.structs(
+            &mut self.topics,
+            true,
+            "topics",
+            version,
+            WritableTxnMarkerTopic::read,
+        )?;
+        self.coordinator_epoch = r.i32("coordinator_epoch")?;
+        if version >= 2 {
+            self.transaction_version = r.i8("transaction_version")?;
+        }
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
@@ -119,12 +125,10 @@ pub struct WritableTxnMarkerTopic {
 }
 
 impl WritableTxnMarkerTopic {
-    fn read(r: &mut Reader, _version: i16) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: r.string(true, "name")?,
-            partition_indexes: r.i32s(true, "partition_indexes")?,
-            unknown_tagged_fields: r.unknown_tagged_fields(true)?,
-        })
+    fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
+        r.string(&mut self.name, true, "name")?;
+        r.i32s(&mut self.partition_indexes, true, "partition_indexes")?;
+        r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {

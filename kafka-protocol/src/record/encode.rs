@@ -8,9 +8,7 @@ use std::fmt;
 use crate::compression::{CompressionError, Compressor};
 use crate::record::header::{Attributes, BatchHeader, ProducerStamp, TimestampType};
 use crate::record::patch;
-use crate::record::varint::{
-    VARINT_MAX, VARLONG_MAX, push_varint, put_varlong, varint_len, varlong_len,
-};
+use crate::record::varint::{Packed, push_varlong, varint_len, varlong_len, zigzag};
 
 /// What is known of a batch before its first record. The default is a producer's plain batch.
 #[derive(Clone, Copy, Debug)]
@@ -286,60 +284,27 @@ impl BatchBuilder {
             return Err(AppendError::OffsetDelta(offset_delta));
         }
         let headers = headers.into_iter();
-        let header_count = headers.len();
         let base_timestamp = self.base_for(timestamp);
-
-        // The fields before the key, behind room for the length that is not known yet.
-        let mut head = [0; HEAD_MAX];
-        let mut at = VARINT_MAX + ATTRIBUTES_LEN;
-        at = put_varlong(&mut head, at, timestamp.wrapping_sub(base_timestamp));
-        at = put_varlong(&mut head, at, i64::from(offset_delta));
-        at = put_varlong(&mut head, at, len_or_null(key));
-        let mut len = at - VARINT_MAX + key.map_or(0, <[u8]>::len);
-        len += varlong_len(len_or_null(value)) + value.map_or(0, <[u8]>::len);
-        len = len.saturating_add(if header_count == 0 {
-            1
+        let record = Fields {
+            timestamp_delta: timestamp.wrapping_sub(base_timestamp),
+            offset_delta,
+            key,
+            value,
+            headers_len: headers_len(headers.clone()),
+        };
+        let before = self.buffer.len();
+        if record.is_small() {
+            record.push_small(&mut self.buffer, self.options.max_len)?;
         } else {
-            headers_len(headers.clone())
-        });
-        let length_len = varlong_len(len as i64);
-        let total = len.saturating_add(length_len);
-        let needed = self.buffer.len().saturating_add(total);
-        if needed > self.options.max_len {
-            return Err(AppendError::Full {
-                needed,
-                max: self.options.max_len,
-            });
+            record.push(&mut self.buffer, self.options.max_len)?;
         }
-
-        // From here on every length is known to fit in 31 bits.
-        let start = VARINT_MAX - length_len;
-        put_varlong(&mut head, start, len as i64);
-        self.buffer.reserve(total);
-        if let Some(key) = key {
-            self.buffer
-                .extend_from_slice(head.get(start..at).unwrap_or_default());
-            self.buffer.extend_from_slice(key);
-            push_varint(&mut self.buffer, len_or_null(value) as i32);
-        } else {
-            at = put_varlong(&mut head, at, len_or_null(value));
-            self.buffer
-                .extend_from_slice(head.get(start..at).unwrap_or_default());
-        }
-        if let Some(value) = value {
-            self.buffer.extend_from_slice(value);
-        }
-        if header_count == 0 {
-            self.buffer.push(0);
-        } else {
-            push_headers(&mut self.buffer, headers);
-        }
+        push_headers(&mut self.buffer, headers);
 
         self.base_timestamp = base_timestamp;
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.last_offset_delta = self.last_offset_delta.max(offset_delta);
         self.count += 1;
-        Ok(total)
+        Ok(self.buffer.len() - before)
     }
 
     /// Finishes the batch without compression: fills in header and checksum, in place.
@@ -455,34 +420,138 @@ where
     H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
     H::IntoIter: ExactSizeIterator,
 {
-    let len = (ATTRIBUTES_LEN + varlong_len(timestamp_delta) + varint_len(offset_delta))
-        .saturating_add(field_len(key))
-        .saturating_add(field_len(value))
-        .saturating_add(headers_len(headers.into_iter()));
+    let len = Fields {
+        timestamp_delta,
+        offset_delta,
+        key,
+        value,
+        headers_len: headers_len(headers.into_iter()),
+    }
+    .len();
     len.saturating_add(varlong_len(len as i64))
+}
+
+/// A record on its way into the buffer.
+struct Fields<'a> {
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    /// Bytes of the headers, their count included.
+    headers_len: usize,
+}
+
+impl Fields<'_> {
+    /// Bytes behind the length field.
+    fn len(&self) -> usize {
+        (ATTRIBUTES_LEN + varlong_len(self.timestamp_delta) + varint_len(self.offset_delta))
+            .saturating_add(field_len(self.key))
+            .saturating_add(field_len(self.value))
+            .saturating_add(self.headers_len)
+    }
+
+    /// Bytes of key, value and headers without the lengths of key and value.
+    #[inline]
+    fn payload_len(&self) -> usize {
+        let fields = self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len);
+        fields.saturating_add(self.headers_len)
+    }
+
+    /// Whether every number of it is [`Packed`], as those of nearly every record are.
+    #[inline]
+    fn is_small(&self) -> bool {
+        let deltas = zigzag(self.timestamp_delta) | zigzag(i64::from(self.offset_delta));
+        deltas < Packed::LIMIT && self.payload_len() < SMALL_PAYLOAD_LIMIT
+    }
+
+    /// Appends everything but the headers, or nothing if the whole does not fit.
+    #[inline]
+    fn push_small(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<(), AppendError> {
+        let time = Packed::of(self.timestamp_delta);
+        let offset = Packed::of(i64::from(self.offset_delta));
+        let value_len = Packed::of(len_or_null(self.value));
+        let (place, value_len) = match self.key {
+            None => (offset.then(Packed::NULL).then(value_len), Packed::EMPTY),
+            Some(key) => (offset.then(Packed::of(key.len() as i64)), value_len),
+        };
+        let len = ATTRIBUTES_LEN + time.len() + place.len() + value_len.len() + self.payload_len();
+        let front = Packed::of(len as i64).then(Packed::ZERO).then(time);
+        let total = len + front.len() - ATTRIBUTES_LEN - time.len();
+        let needed = check_room(buffer, total, max_len)?;
+
+        // A little more, since numbers are written as words and then cut.
+        buffer.reserve(needed - buffer.len() + size_of::<u64>());
+        front.push(buffer);
+        place.push(buffer);
+        if let Some(key) = self.key {
+            buffer.extend_from_slice(key);
+            value_len.push(buffer);
+        }
+        if let Some(value) = self.value {
+            buffer.extend_from_slice(value);
+        }
+        Ok(())
+    }
+
+    /// The same for numbers of any size.
+    #[cold]
+    fn push(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<(), AppendError> {
+        let len = self.len();
+        let needed = check_room(buffer, len.saturating_add(varlong_len(len as i64)), max_len)?;
+        buffer.reserve(needed - buffer.len());
+        push_varlong(buffer, len as i64);
+        buffer.push(0);
+        push_varlong(buffer, self.timestamp_delta);
+        push_varlong(buffer, i64::from(self.offset_delta));
+        for field in [self.key, self.value] {
+            push_varlong(buffer, len_or_null(field));
+            buffer.extend_from_slice(field.unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the batch with `added` bytes more.
+#[inline]
+fn check_room(buffer: &[u8], added: usize, max: usize) -> Result<usize, AppendError> {
+    let needed = buffer.len().saturating_add(added);
+    if needed > max {
+        return Err(AppendError::Full { needed, max });
+    }
+    Ok(needed)
 }
 
 fn field_len(field: Option<&[u8]>) -> usize {
     varlong_len(len_or_null(field)).saturating_add(field.map_or(0, <[u8]>::len))
 }
 
+#[inline]
 fn headers_len<'h>(headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>) -> usize {
-    let count = varlong_len(headers.len() as i64);
-    headers.fold(count, |len, (key, value)| {
+    let count = headers.len();
+    if count == 0 {
+        return 1;
+    }
+    headers.fold(varlong_len(count as i64), |len, (key, value)| {
         len.saturating_add(field_len(Some(key.as_bytes())))
             .saturating_add(field_len(value))
     })
 }
 
+#[inline]
 fn push_headers<'h>(
     buffer: &mut Vec<u8>,
     headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>,
 ) {
-    push_varint(buffer, headers.len() as i32);
+    let count = headers.len();
+    if count == 0 {
+        buffer.push(0);
+        return;
+    }
+    push_varlong(buffer, count as i64);
     for (key, value) in headers {
-        push_varint(buffer, key.len() as i32);
+        push_varlong(buffer, key.len() as i64);
         buffer.extend_from_slice(key.as_bytes());
-        push_varint(buffer, len_or_null(value) as i32);
+        push_varlong(buffer, len_or_null(value));
         buffer.extend_from_slice(value.unwrap_or_default());
     }
 }
@@ -495,9 +564,8 @@ fn len_or_null(field: Option<&[u8]>) -> i64 {
 const ATTRIBUTES_LEN: usize = 1;
 const NULL: i64 = -1;
 const NO_TIMESTAMP: i64 = -1;
-/// Length, attributes, timestamp delta, offset delta, key length, value length. A length of more than
-/// 32 bits takes more room than a varint, and is refused after it was put here.
-const HEAD_MAX: usize = VARINT_MAX + ATTRIBUTES_LEN + VARLONG_MAX + VARINT_MAX + 2 * VARLONG_MAX;
+/// With at most a dozen bytes more, the length of such a record is still [`Packed`].
+const SMALL_PAYLOAD_LIMIT: usize = 1 << 19;
 /// The largest batch whose length field is an int32.
 const BATCH_LEN_MAX: usize = i32::MAX as usize;
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::record::error::{RecordError, RecordErrorKind};
 use crate::record::header::{BatchHeader, TimestampType};
-use crate::record::varint::Fields;
+use crate::record::varint::{Fields, Front};
 
 /// A record, borrowed from its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,28 +139,53 @@ impl<'a> Records<'a> {
         self.len - self.rest.len()
     }
 
-    #[inline]
-    fn decode(&mut self) -> Result<RecordRef<'a>, Fault> {
+    /// The next record, if its first numbers are as small as they nearly always are and nothing is
+    /// wrong with it. Otherwise nothing is read, and [`Self::decode`] has the last word.
+    #[inline(always)]
+    fn decode_small(&mut self) -> Option<RecordRef<'a>> {
+        let mut front = Front::new(self.rest)?;
+        let length = usize::try_from(front.varint()?).ok()?;
+        let end = front.position() + length;
+        front.skip_byte();
+        let timestamp_delta = i64::from(front.varint()?);
+        let offset_delta = front.varint()?;
+        if !self.is_inside(offset_delta) {
+            return None;
+        }
+        let key_len = front.varint()?;
+        let (record, behind) = self.rest.split_at_checked(end)?;
+        let mut fields = Fields::new(record.get(front.position()..)?);
+        let key = match usize::try_from(key_len) {
+            Ok(len) => Some(fields.take(len)?),
+            Err(_) => None,
+        };
+        let value = fields.nullable()?;
+        let headers = match fields.rest() {
+            [0] => Headers::default(),
+            _ => read_headers(&mut fields).ok()?,
+        };
+        self.rest = behind;
+        Some(self.record(offset_delta, timestamp_delta, key, value, headers))
+    }
+
+    /// The next record, or what is wrong with it.
+    #[cold]
+    fn decode(&mut self) -> Result<RecordRef<'a>, RecordError> {
         if self.rest.is_empty() {
-            let actual = self.count - self.left - 1;
-            return Err(self.fault(
-                0,
-                RecordErrorKind::RecordsMissing {
-                    expected: self.count,
-                    actual,
-                },
-            ));
+            let missing = RecordErrorKind::RecordsMissing {
+                expected: self.count,
+                actual: self.count - self.left - 1,
+            };
+            return Err(self.fault(0, missing));
         }
         let mut outer = Fields::new(self.rest);
-        let Some(length) = outer.varint() else {
-            return Err(self.fault(0, RecordErrorKind::Field("record length")));
-        };
-        let Some(raw) = usize::try_from(length)
+        let length = outer
+            .varint()
+            .ok_or_else(|| self.fault(0, field("record length")))?;
+        let raw = usize::try_from(length)
             .ok()
             .and_then(|length| outer.take(length))
-        else {
-            return Err(self.fault(0, RecordErrorKind::RecordLength(length)));
-        };
+            .ok_or_else(|| self.fault(0, RecordErrorKind::RecordLength(length)))?;
         let behind = outer.rest();
 
         let mut fields = Fields::new(raw);
@@ -173,27 +198,30 @@ impl<'a> Records<'a> {
         Ok(record)
     }
 
-    #[inline]
     fn fields(&self, fields: &mut Fields<'a>) -> Result<RecordRef<'a>, RecordErrorKind> {
         // The attributes of a record have no meaning yet.
         fields.byte().ok_or(field("record attributes"))?;
         let timestamp_delta = fields.varlong().ok_or(field("timestamp delta"))?;
         let offset_delta = fields.varint().ok_or(field("offset delta"))?;
-        if offset_delta < 0 || offset_delta > self.last_offset_delta {
+        if !self.is_inside(offset_delta) {
             return Err(RecordErrorKind::OffsetDelta(offset_delta));
         }
         let key = fields.nullable().ok_or(field("key"))?;
         let value = fields.nullable().ok_or(field("value"))?;
-        let header_count = fields.varint().ok_or(field("header count"))?;
-        let headers = if header_count == 0 {
-            Headers::default()
-        } else {
-            check_headers(fields, header_count)?
-        };
-        if !fields.rest().is_empty() {
-            return Err(RecordErrorKind::BytesBehindRecord(fields.rest().len()));
-        }
-        Ok(RecordRef {
+        let headers = read_headers(fields)?;
+        Ok(self.record(offset_delta, timestamp_delta, key, value, headers))
+    }
+
+    #[inline(always)]
+    fn record(
+        &self,
+        offset_delta: i32,
+        timestamp_delta: i64,
+        key: Option<&'a [u8]>,
+        value: Option<&'a [u8]>,
+        headers: Headers<'a>,
+    ) -> RecordRef<'a> {
+        RecordRef {
             // Cannot wrap: the last offset of the batch was checked.
             offset: self.base_offset.wrapping_add(i64::from(offset_delta)),
             // May wrap, as it does in Java.
@@ -203,15 +231,17 @@ impl<'a> Records<'a> {
             key,
             value,
             headers,
-        })
+        }
     }
 
-    #[cold]
-    fn fault(&self, read: usize, kind: RecordErrorKind) -> Fault {
-        Fault(RecordError::new(
-            BatchHeader::LEN + self.position() + read,
-            kind,
-        ))
+    /// Whether an offset lies in the range of the batch, whose last delta is not negative.
+    #[inline(always)]
+    const fn is_inside(&self, offset_delta: i32) -> bool {
+        offset_delta as u32 <= self.last_offset_delta as u32
+    }
+
+    fn fault(&self, read: usize, kind: RecordErrorKind) -> RecordError {
+        RecordError::new(BatchHeader::LEN + self.position() + read, kind)
     }
 
     #[cold]
@@ -230,20 +260,19 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordRef<'a>, RecordError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left <= 0 {
             return self.end();
         }
         self.left -= 1;
-        match self.decode() {
-            Ok(record) => Some(Ok(record)),
-            Err(Fault(error)) => {
-                self.left = 0;
-                self.rest = &[];
-                Some(Err(error))
-            }
+        if let Some(record) = self.decode_small() {
+            return Some(Ok(record));
         }
+        Some(self.decode().inspect_err(|_| {
+            self.left = 0;
+            self.rest = &[];
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -406,10 +435,10 @@ impl Default for HeaderFields<'_> {
     }
 }
 
-fn check_headers<'a>(
-    fields: &mut Fields<'a>,
-    header_count: i32,
-) -> Result<Headers<'a>, RecordErrorKind> {
+/// Reads the headers, which are the rest of a record, and checks each.
+#[inline(never)]
+fn read_headers<'a>(fields: &mut Fields<'a>) -> Result<Headers<'a>, RecordErrorKind> {
+    let header_count = fields.varint().ok_or(field("header count"))?;
     let count = u32::try_from(header_count)
         .ok()
         .filter(|&count| count as usize <= fields.rest().len())
@@ -424,6 +453,9 @@ fn check_headers<'a>(
         }
     }
     *fields = walk.0;
+    if !fields.rest().is_empty() {
+        return Err(RecordErrorKind::BytesBehindRecord(fields.rest().len()));
+    }
     Ok(Headers {
         count,
         fields: unread,
@@ -439,8 +471,50 @@ const fn field(name: &'static str) -> RecordErrorKind {
     RecordErrorKind::Field(name)
 }
 
-/// An error on its way out of the hot path.
-struct Fault(RecordError);
-
 /// Length, attributes, timestamp delta, offset delta, key length, value length, header count.
 const RECORD_LEN_MIN: usize = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::encode::{BatchBuilder, BatchOptions};
+    use crate::record::header::ProducerStamp;
+
+    #[test]
+    fn both_ways_to_read_a_record_agree_on_damaged_bytes() {
+        let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+        for n in 0..8 {
+            let value = vec![n as u8; n * 3];
+            builder
+                .append(n as i64 * 900, Some(b"key"), Some(&value), [("h", None)])
+                .unwrap();
+            builder.append(n as i64, None, Some(&value), []).unwrap();
+        }
+        let bytes = builder.seal(ProducerStamp::NONE);
+        let header = BatchHeader::decode(&bytes).unwrap();
+        let body = &bytes[BatchHeader::LEN..];
+        let (mut small, mut refused) = (0, 0);
+        for at in 0..body.len() {
+            for byte in 0..=255 {
+                let mut body = body.to_vec();
+                body[at] = byte;
+                let mut records = Records::new(&header, &body);
+                while !records.rest.is_empty() {
+                    let mut exact = records.clone();
+                    let expected = exact.decode();
+                    if let Some(record) = records.decode_small() {
+                        small += 1;
+                        assert_eq!(expected, Ok(record));
+                        assert_eq!(records.rest, exact.rest);
+                    } else if expected.is_ok() {
+                        records = exact;
+                    } else {
+                        refused += 1;
+                        break;
+                    }
+                }
+            }
+        }
+        assert!(small > 100_000 && refused > 10_000, "{small} {refused}");
+    }
+}

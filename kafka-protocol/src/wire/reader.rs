@@ -155,72 +155,84 @@ impl Reader {
         }
     }
 
-    /// Reads a string.
+    /// Reads a string into `into`.
     ///
     /// # Errors
     ///
     /// If it is null, longer than [`MAX_STRING_LEN`], longer than what is left, or not UTF-8.
     pub fn string(
         &mut self,
+        into: &mut ByteString,
         flexible: bool,
         field: &'static str,
-    ) -> Result<ByteString, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let start = self.position();
         match self.string_len(flexible, field)? {
-            Some(len) => self.string_of(len, start, field),
-            None => Err(unexpected_null(start, field)),
+            Some(len) => *into = self.string_of(len, start, field)?,
+            None => return Err(unexpected_null(start, field)),
         }
+        Ok(())
     }
 
-    /// Reads a string or, where `nullable`, null.
+    /// Reads a string or, where `nullable`, null into `into`.
     ///
     /// # Errors
     ///
     /// As [`string`](Self::string), except that null is one only where it is not `nullable`.
     pub fn nullable_string(
         &mut self,
+        into: &mut Option<ByteString>,
         flexible: bool,
         nullable: bool,
         field: &'static str,
-    ) -> Result<Option<ByteString>, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let start = self.position();
         match self.string_len(flexible, field)? {
-            Some(len) => self.string_of(len, start, field).map(Some),
-            None if nullable => Ok(None),
-            None => Err(unexpected_null(start, field)),
+            Some(len) => *into = Some(self.string_of(len, start, field)?),
+            None if nullable => *into = None,
+            None => return Err(unexpected_null(start, field)),
         }
+        Ok(())
     }
 
-    /// Reads bytes, or records, which look the same.
+    /// Reads bytes, or records, which look the same, into `into`.
     ///
     /// # Errors
     ///
     /// If they are null or longer than what is left.
-    pub fn bytes(&mut self, flexible: bool, field: &'static str) -> Result<Bytes, DecodeError> {
+    pub fn bytes(
+        &mut self,
+        into: &mut Bytes,
+        flexible: bool,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
         let start = self.position();
         match self.long_len(flexible, field)? {
-            Some(len) => self.take(len, field),
-            None => Err(unexpected_null(start, field)),
+            Some(len) => *into = self.take(len, field)?,
+            None => return Err(unexpected_null(start, field)),
         }
+        Ok(())
     }
 
-    /// Reads bytes, or records, or, where `nullable`, null.
+    /// Reads bytes, or records, or, where `nullable`, null into `into`.
     ///
     /// # Errors
     ///
     /// As [`bytes`](Self::bytes), except that null is one only where it is not `nullable`.
     pub fn nullable_bytes(
         &mut self,
+        into: &mut Option<Bytes>,
         flexible: bool,
         nullable: bool,
         field: &'static str,
-    ) -> Result<Option<Bytes>, DecodeError> {
+    ) -> Result<(), DecodeError> {
         let start = self.position();
         match self.long_len(flexible, field)? {
-            Some(len) => self.take(len, field).map(Some),
-            None if nullable => Ok(None),
-            None => Err(unexpected_null(start, field)),
+            Some(len) => *into = Some(self.take(len, field)?),
+            None if nullable => *into = None,
+            None => return Err(unexpected_null(start, field)),
         }
+        Ok(())
     }
 
     /// Reads the next `len` bytes as they are, without copying them.
@@ -266,97 +278,94 @@ impl Reader {
         count.min(self.remaining().saturating_mul(PREALLOCATION_FACTOR) / size.max(1))
     }
 
-    /// Reads an array of structs, each by `read`.
+    /// Reads an array of structs into `into`, which must be empty; each struct by `read`, from its
+    /// default.
     ///
     /// # Errors
     ///
     /// As [`array_len`](Self::array_len), and those of `read`.
-    pub fn structs<T>(
+    pub fn structs<T: Default>(
         &mut self,
+        into: &mut Vec<T>,
         flexible: bool,
         field: &'static str,
         version: i16,
-        read: fn(&mut Self, i16) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
-        let elements = self.nullable_structs(flexible, false, field, version, read)?;
-        Ok(elements.unwrap_or_default())
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+        self.elements(into, count, field, version, read)
     }
 
-    /// Reads an array of structs, each by `read`, or, where `nullable`, null.
+    /// Reads an array of structs or, where `nullable`, null into `into`; each struct by `read`, from
+    /// its default.
     ///
     /// # Errors
     ///
     /// As [`array_len`](Self::array_len), and those of `read`.
-    pub fn nullable_structs<T>(
+    pub fn nullable_structs<T: Default>(
         &mut self,
+        into: &mut Option<Vec<T>>,
         flexible: bool,
         nullable: bool,
         field: &'static str,
         version: i16,
-        read: fn(&mut Self, i16) -> Result<T, DecodeError>,
-    ) -> Result<Option<Vec<T>>, DecodeError> {
-        let Some(count) = self.array_len(flexible, nullable, field)? else {
-            return Ok(None);
-        };
-        let mut elements = Vec::with_capacity(self.room(count, size_of::<T>()));
-        for index in 0..count {
-            match read(self, version) {
-                Ok(element) => elements.push(element),
-                Err(error) => return Err(error.within_element(field, index)),
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        match self.array_len(flexible, nullable, field)? {
+            Some(count) => {
+                let into = into.insert(Vec::new());
+                self.elements(into, count, field, version, read)
+            }
+            None => {
+                *into = None;
+                Ok(())
             }
         }
-        Ok(Some(elements))
     }
 
-    /// Reads a struct by `read`.
-    ///
-    /// # Errors
-    ///
-    /// Those of `read`.
-    pub fn nested<T>(
-        &mut self,
-        field: &'static str,
-        version: i16,
-        read: fn(&mut Self, i16) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        read(self, version).map_err(|error| error.within(field))
-    }
-
-    /// Reads a struct by `read` or, where `nullable`, null: then an int8 stands before it, which is
-    /// negative for null.
+    /// Reads a struct or, where `nullable`, null into `into`; the struct by `read`, from its default.
+    /// Where it is nullable, an int8 stands before it, which is negative for null.
     ///
     /// # Errors
     ///
     /// If no byte is left, and those of `read`.
-    pub fn nullable_nested<T>(
+    pub fn nullable_struct<T: Default>(
         &mut self,
+        into: &mut Option<T>,
         nullable: bool,
         field: &'static str,
         version: i16,
-        read: fn(&mut Self, i16) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
         if nullable && self.i8(field)? < 0 {
-            return Ok(None);
+            *into = None;
+            return Ok(());
         }
-        self.nested(field, version, read).map(Some)
+        read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
     }
 
-    /// Reads a struct by `read` or null, in a tagged field: there the marker before it is a varint, 0
-    /// for null and 1 for a struct.
+    /// Reads a struct or null into `into`, in a tagged field: there the marker before it is a varint,
+    /// 0 for null and 1 for a struct.
     ///
     /// # Errors
     ///
     /// If the marker is neither 0 nor 1, and those of `read`.
-    pub fn nullable_nested_in_tag<T>(
+    pub fn nullable_struct_in_tag<T: Default>(
         &mut self,
+        into: &mut Option<T>,
         field: &'static str,
         version: i16,
-        read: fn(&mut Self, i16) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
         let start = self.position();
         match self.unsigned_varint(field)? {
-            0 => Ok(None),
-            1 => self.nested(field, version, read).map(Some),
+            0 => {
+                *into = None;
+                Ok(())
+            }
+            1 => {
+                read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
+            }
             marker => {
                 let kind = DecodeErrorKind::InvalidMarker { marker };
                 Err(DecodeError::new(kind, start, field))
@@ -369,6 +378,26 @@ impl Reader {
     #[must_use]
     pub fn error(&self, kind: DecodeErrorKind, field: &'static str) -> DecodeError {
         DecodeError::new(kind, self.position(), field)
+    }
+
+    fn elements<T: Default>(
+        &mut self,
+        into: &mut Vec<T>,
+        count: usize,
+        field: &'static str,
+        version: i16,
+        read: Read<T>,
+    ) -> Result<(), DecodeError> {
+        into.reserve_exact(self.room(count, size_of::<T>()));
+        for index in 0..count {
+            into.push(T::default());
+            if let Some(element) = into.last_mut()
+                && let Err(error) = read(element, self, version)
+            {
+                return Err(error.within_element(field, index));
+            }
+        }
+        Ok(())
     }
 
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
@@ -409,6 +438,16 @@ impl Reader {
         plain(length, start, field)
     }
 
+    /// Whether null stands where an array might; it is taken then.
+    fn take_null(&mut self, flexible: bool) -> bool {
+        let null: &[u8] = if flexible { &[0] } else { &[0xff; 4] };
+        let is_null = self.rest.starts_with(null);
+        if is_null {
+            self.rest.advance(null.len());
+        }
+        is_null
+    }
+
     fn string_of(
         &mut self,
         len: usize,
@@ -437,41 +476,45 @@ macro_rules! fixed_size_arrays {
     ($($all:ident, $nullable:ident, $type:ty, $size:literal, $what:literal, $from:expr;)*) => {
         impl Reader {
             $(
-                #[doc = concat!("Reads an array of ", $what, ".")]
+                #[doc = concat!("Reads an array of ", $what, " into `into`.")]
                 ///
                 /// # Errors
                 ///
                 /// As [`array_len`](Self::array_len), and if the bytes end before the array.
                 pub fn $all(
                     &mut self,
+                    into: &mut Vec<$type>,
                     flexible: bool,
                     field: &'static str,
-                ) -> Result<Vec<$type>, DecodeError> {
-                    Ok(self.$nullable(flexible, false, field)?.unwrap_or_default())
+                ) -> Result<(), DecodeError> {
+                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+                    let len = count * $size;
+                    let Some(bytes) = self.rest.get(..len) else {
+                        return Err(self.truncated(len, field));
+                    };
+                    let (chunks, _) = bytes.as_chunks::<$size>();
+                    *into = chunks.iter().copied().map($from).collect();
+                    self.rest.advance(len);
+                    Ok(())
                 }
 
-                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null.")]
+                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null into `into`.")]
                 ///
                 /// # Errors
                 ///
                 /// As [`array_len`](Self::array_len), and if the bytes end before the array.
                 pub fn $nullable(
                     &mut self,
+                    into: &mut Option<Vec<$type>>,
                     flexible: bool,
                     nullable: bool,
                     field: &'static str,
-                ) -> Result<Option<Vec<$type>>, DecodeError> {
-                    let Some(count) = self.array_len(flexible, nullable, field)? else {
-                        return Ok(None);
-                    };
-                    let len = count * $size;
-                    let Some(bytes) = self.rest.get(..len) else {
-                        return Err(self.truncated(len, field));
-                    };
-                    let (chunks, _) = bytes.as_chunks::<$size>();
-                    let elements = chunks.iter().copied().map($from).collect();
-                    self.rest.advance(len);
-                    Ok(Some(elements))
+                ) -> Result<(), DecodeError> {
+                    if nullable && self.take_null(flexible) {
+                        *into = None;
+                        return Ok(());
+                    }
+                    self.$all(into.insert(Vec::new()), flexible, field)
                 }
             )*
         }
@@ -495,41 +538,46 @@ macro_rules! sized_arrays {
     ($($all:ident, $nullable:ident, $one:ident, $type:ty, $what:literal;)*) => {
         impl Reader {
             $(
-                #[doc = concat!("Reads an array of ", $what, ".")]
+                #[doc = concat!("Reads an array of ", $what, " into `into`, which must be empty.")]
                 ///
                 /// # Errors
                 ///
                 /// As [`array_len`](Self::array_len), and as for each element.
                 pub fn $all(
                     &mut self,
+                    into: &mut Vec<$type>,
                     flexible: bool,
                     field: &'static str,
-                ) -> Result<Vec<$type>, DecodeError> {
-                    Ok(self.$nullable(flexible, false, field)?.unwrap_or_default())
+                ) -> Result<(), DecodeError> {
+                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+                    into.reserve_exact(self.room(count, size_of::<$type>()));
+                    for index in 0..count {
+                        let mut element = <$type>::new();
+                        if let Err(error) = self.$one(&mut element, flexible, "") {
+                            return Err(error.within_element(field, index));
+                        }
+                        into.push(element);
+                    }
+                    Ok(())
                 }
 
-                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null.")]
+                #[doc = concat!("Reads an array of ", $what, " or, where `nullable`, null into `into`.")]
                 ///
                 /// # Errors
                 ///
                 /// As [`array_len`](Self::array_len), and as for each element.
                 pub fn $nullable(
                     &mut self,
+                    into: &mut Option<Vec<$type>>,
                     flexible: bool,
                     nullable: bool,
                     field: &'static str,
-                ) -> Result<Option<Vec<$type>>, DecodeError> {
-                    let Some(count) = self.array_len(flexible, nullable, field)? else {
-                        return Ok(None);
-                    };
-                    let mut elements = Vec::with_capacity(self.room(count, size_of::<$type>()));
-                    for index in 0..count {
-                        match self.$one(flexible, "") {
-                            Ok(element) => elements.push(element),
-                            Err(error) => return Err(error.within_element(field, index)),
-                        }
+                ) -> Result<(), DecodeError> {
+                    if nullable && self.take_null(flexible) {
+                        *into = None;
+                        return Ok(());
                     }
-                    Ok(Some(elements))
+                    self.$all(into.insert(Vec::new()), flexible, field)
                 }
             )*
         }
@@ -540,6 +588,9 @@ sized_arrays! {
     strings, nullable_strings, string, ByteString, "strings";
     byte_strings, nullable_byte_strings, bytes, Bytes, "bytes";
 }
+
+/// How a struct reads its fields, over its default.
+type Read<T> = fn(&mut T, &mut Reader, i16) -> Result<(), DecodeError>;
 
 /// A length that stands as a varint of the length plus one, 0 for null.
 fn compact(length_and_one: u32) -> Option<usize> {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 use crate::wire::limits::MAX_TAGGED_FIELDS;
-use crate::wire::{Reader, Writer};
+use crate::wire::reader::Reader;
+use crate::wire::writer::Writer;
 
 /// Tagged fields of a struct that this release does not know, by ascending tag.
 ///
@@ -163,16 +164,16 @@ impl Reader {
     /// As [`TagReader`].
     pub fn unknown_tagged_fields(
         &mut self,
+        into: &mut UnknownTaggedFields,
         flexible: bool,
-    ) -> Result<UnknownTaggedFields, DecodeError> {
-        let mut unknown = UnknownTaggedFields::default();
+    ) -> Result<(), DecodeError> {
         if flexible {
             let mut tags = TagReader::begin(self)?;
             while let Some(tag) = tags.next(self)? {
-                tag.keep(self, &mut unknown)?;
+                tag.keep(self, into)?;
             }
         }
-        Ok(unknown)
+        Ok(())
     }
 }
 

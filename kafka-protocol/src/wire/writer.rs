@@ -318,10 +318,12 @@ impl Writer {
         write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         self.array_len(flexible, values.len(), field)?;
-        for (index, value) in values.iter().enumerate() {
+        let mut index = 0;
+        for value in values {
             if let Err(error) = write(value, self, version) {
                 return Err(error.within_element(field, index));
             }
+            index += 1;
         }
         Ok(())
     }
@@ -346,27 +348,12 @@ impl Writer {
         }
     }
 
-    /// Writes a struct by `write`.
-    ///
-    /// # Errors
-    ///
-    /// Those of `write`.
-    pub fn nested<T>(
-        &mut self,
-        value: &T,
-        field: &'static str,
-        version: i16,
-        write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        write(value, self, version).map_err(|error| error.within(field))
-    }
-
     /// Writes a struct by `write` or, where `nullable`, null: then an int8 stands before it.
     ///
     /// # Errors
     ///
     /// If it is null but not `nullable`, and those of `write`.
-    pub fn nullable_nested<T>(
+    pub fn nullable_struct<T>(
         &mut self,
         nullable: bool,
         value: Option<&T>,
@@ -379,7 +366,7 @@ impl Writer {
                 if nullable {
                     self.i8(1);
                 }
-                self.nested(value, field, version, write)
+                write(value, self, version).map_err(|error| error.within(field))
             }
             None if nullable => {
                 self.i8(-1);
@@ -394,7 +381,7 @@ impl Writer {
     /// # Errors
     ///
     /// Those of `write`.
-    pub fn nullable_nested_in_tag<T>(
+    pub fn nullable_struct_in_tag<T>(
         &mut self,
         value: Option<&T>,
         field: &'static str,
@@ -403,7 +390,7 @@ impl Writer {
     ) -> Result<(), EncodeError> {
         self.unsigned_varint(u32::from(value.is_some()));
         match value {
-            Some(value) => self.nested(value, field, version, write),
+            Some(value) => write(value, self, version).map_err(|error| error.within(field)),
             None => Ok(()),
         }
     }

@@ -2,9 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
-use kafka_testcontainers::KafkaTools;
+use kafka_testcontainers::{KafkaTools, StartError};
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
@@ -13,24 +15,21 @@ fn main() -> ExitCode {
         eprintln!("such as: kafka-tools org.apache.kafka.tools.DumpLogSegments --files LOG");
         return ExitCode::from(2);
     };
-    match run(&class, arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("kafka-tools: {error}");
-            ExitCode::FAILURE
-        }
+    // Both ways lead here only when the tool did not start.
+    match become_tool(&class, arguments) {
+        Ok(error) => eprintln!("kafka-tools: cannot run `java`: {error}"),
+        Err(error) => eprintln!("kafka-tools: {error}"),
     }
+    ExitCode::FAILURE
 }
 
-fn run(
+/// Turns this process into the tool, so that signals and the exit status are the tool's own.
+fn become_tool(
     class: &str,
     arguments: impl Iterator<Item = OsString>,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let status = KafkaTools::resolve()?
+) -> Result<io::Error, StartError> {
+    Ok(KafkaTools::resolve()?
         .command(class)?
         .args(arguments)
-        .status()
-        .map_err(|error| format!("cannot run `java`: {error}"))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+        .exec())
 }

@@ -36,7 +36,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 public final class Story {
     private static final int PARTITIONS = 3;
-    private static final long BASE_TIME_MS = 1_700_000_000_000L;
+    /** Recent, or retention would take the records while they are read. */
+    private static final long BASE_TIME_MS = System.currentTimeMillis() - 3_600_000;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final String bootstrap;

@@ -13,7 +13,8 @@ import traceback
 
 PARTITIONS = 3
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-BASE_TIME_MS = 1_700_000_000_000
+# Recent, or retention would take the records while they are read.
+BASE_TIME_MS = (int(time.time()) - 3600) * 1000
 PATIENCE = 60.0
 NULL_HEADER = "a null header value"
 NOTHING = "null key and null value"

@@ -1,0 +1,297 @@
+"""Kafka's own command-line tools tell the story: console producer and consumer, the topic, offset
+and group commands, and for the group the verifiable programs that Kafka's system tests use.
+"""
+
+import argparse
+import collections
+import json
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+PARTITIONS = 3
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+PATIENCE = 60.0
+NULL = "<null>"
+TOOLS = "org.apache.kafka.tools."
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tools", required=True, help="the program that runs a tool by its class")
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--records", type=int, default=300)
+    parser.add_argument("--prefix", required=True)
+    Story(parser.parse_args()).tell()
+
+
+class Story:
+    def __init__(self, arguments):
+        self.tools = arguments.tools
+        self.bootstrap = arguments.bootstrap
+        self.count = arguments.records
+        self.prefix = f"{arguments.prefix}-console"
+
+    def tell(self):
+        self.step("create", self.create)
+        self.step("refusals", self.refusals)
+        for codec in CODECS:
+            self.step(codec, lambda codec=codec: self.round_trip(codec))
+        self.step("offsets", self.offsets)
+        self.step("group", self.group)
+        self.step("resume", self.resume)
+        self.step("delete", self.delete)
+
+    def step(self, name, play):
+        try:
+            outcome, detail = "pass", play() or ""
+        except Exception as error:  # Whatever goes wrong is the step's failure.
+            traceback.print_exc()
+            outcome, detail = "fail", f"{type(error).__name__}: {error}"
+        print(name, outcome, " ".join(str(detail).split())[:400], sep="\t", flush=True)
+
+    # The steps.
+
+    def create(self):
+        topic = self.fresh("created")
+        described = self.topics("--describe", "--topic", topic)
+        check(f"PartitionCount: {PARTITIONS}" in described, described)
+        leaders = [line for line in described.splitlines() if "\tLeader: " in line]
+        check(len(leaders) == PARTITIONS and "none" not in "".join(leaders), described)
+
+    def refusals(self):
+        for topic, partitions, reason in [
+            (self.topic("created"), 1, "topicexistsexception"),
+            ("no spaces!", 1, "invalidtopicexception"),
+            (self.topic("zero"), 0, "partition"),
+        ]:
+            arguments = ["--create", "--topic", topic, "--partitions", str(partitions)]
+            done = self.run("TopicCommand", *arguments)
+            said = done.stdout + done.stderr
+            check(done.returncode != 0, f"'{topic}' with {partitions} partitions was created")
+            check(reason in said.lower(), f"'{topic}' with {partitions} partitions: {said}")
+
+    def round_trip(self, codec):
+        topic = self.fresh(codec)
+        sent = self.produce(topic, codec)
+        check_whole(self.console_read(topic, self.count), sent)
+        return "partitions and times are the client's choice"
+
+    def offsets(self):
+        topic = self.fresh("offsets")
+        self.produce(topic, "none")
+
+        def offsets_at(moment):
+            options = ["--topic-partitions", topic, "--time", str(moment)]
+            lines = self.succeed("GetOffsetShell", *options).split()
+            return {int(line.split(":")[1]): line.split(":")[2] for line in lines}
+
+        first, last = offsets_at(-2), offsets_at(-1)
+        check(first == dict.fromkeys(range(PARTITIONS), "0"), f"the first offsets are {first}")
+        check(sum(map(int, last.values())) == self.count, f"the last offsets are {last}")
+        # All were written after the first millisecond of time.
+        check(offsets_at(1) == first, f"offsets at time 1 are {offsets_at(1)}")
+
+    def group(self):
+        topic, group = self.fresh("group"), f"{self.prefix}-group"
+        sent, members = [], []
+
+        def produce_and_await():
+            sent.extend(self.verifiable_produce(topic, f"{len(sent)}"))
+            wait_for(f"{len(sent)} records", lambda: total(members) >= len(sent))
+
+        def shares(*sizes):
+            found = [member.share for member in members if member.is_running()]
+            is_whole = sorted(number for share in found for number in share) == [0, 1, 2]
+            return is_whole and sorted(map(len, found)) == sorted(sizes)
+
+        try:
+            members.append(VerifiableConsumer(self, group, topic))
+            wait_for("all partitions with one member", lambda: shares(3))
+            produce_and_await()
+            members.append(VerifiableConsumer(self, group, topic))
+            wait_for("the partitions shared by two", lambda: shares(1, 2))
+            produce_and_await()
+            members[1].stop()
+            wait_for("all partitions back with one", lambda: shares(3))
+            produce_and_await()
+        finally:
+            for member in members:
+                member.stop()
+        reads = [read for member in members for read in member.reads]
+        check(sorted(reads) == sorted(sent), f"{len(sent)} were written, {len(reads)} read")
+        check(members[1].reads, "the second member read nothing")
+        described = self.succeed("consumer.group.ConsumerGroupCommand", "--describe", "--group", group)
+        rows = [line.split() for line in described.splitlines() if topic in line]
+        lags = [row[5] for row in rows]
+        check(lags == ["0"] * PARTITIONS, f"the group lags behind:\n{described}")
+
+    def resume(self):
+        topic, group = self.fresh("resume"), f"{self.prefix}-resume"
+        sent = self.produce(topic, "none")
+        first = self.console_read(topic, self.count // 3, "--group", group)
+        second = self.console_read(topic, self.count - len(first), "--group", group)
+        check_whole(first + second, sent)
+        return f"{len(first)} + {len(second)}"
+
+    def delete(self):
+        topic = self.topic("created")
+        self.topics("--delete", "--topic", topic)
+        wait_for("the topic to be gone", lambda: topic not in self.topics("--list").split())
+
+    # What the steps are made of.
+
+    def topic(self, name):
+        return f"{self.prefix}-{name}"
+
+    def fresh(self, name):
+        topic = self.topic(name)
+        self.topics("--create", "--topic", topic, "--partitions", str(PARTITIONS))
+        return topic
+
+    def topics(self, *arguments):
+        return self.succeed("TopicCommand", *arguments)
+
+    def produce(self, topic, codec):
+        """Writes lines of headers, key and value, and returns them."""
+        sent = [line(number) for number in range(self.count)]
+        text = "".join("\t".join(fields) + "\n" for fields in sent)
+        properties = ["parse.key=true", "parse.headers=true", f"null.marker={NULL}"]
+        options = [word for text in properties for word in ("--reader-property", text)]
+        # A linger, so that there are batches to compress.
+        options += ["--compression-codec", codec, "--command-property", "linger.ms=50"]
+        said = self.succeed("ConsoleProducer", "--topic", topic, *options, input=text)
+        check("ERROR" not in said, said)
+        return [(NO_HEADERS if headers == NULL else headers, key, value) for headers, key, value in sent]
+
+    def console_read(self, topic, count, *more):
+        """Reads lines in the form that produce returns, with partition and offset before them."""
+        printed = ["partition", "offset", "headers", "key"]
+        options = [word for name in printed for word in ("--formatter-property", f"print.{name}=true")]
+        options += ["--formatter-property", f"null.literal={NULL}"]
+        options += ["--from-beginning", "--max-messages", str(count), "--timeout-ms", "30000"]
+        said = self.succeed("consumer.ConsoleConsumer", "--topic", topic, *options, *more)
+        reads = []
+        for fields in (text.split("\t") for text in said.splitlines()):
+            check(len(fields) == 5, f"the console consumer printed {fields}")
+            partition, offset, headers, key, value = fields
+            number = int(partition.removeprefix("Partition:"))
+            reads.append((number, int(offset.removeprefix("Offset:")), (headers, key, value)))
+        return reads
+
+    def verifiable_produce(self, topic, prefix):
+        options = ["--max-messages", str(self.count), "--value-prefix", prefix, "--topic", topic]
+        # Without keys all records of a moment go to one partition.
+        options += ["--repeating-keys", "50"]
+        events = map(json.loads, self.succeed("VerifiableProducer", *options).splitlines())
+        sent = [
+            (event["partition"], event["offset"], event["value"])
+            for event in events
+            if event["name"] == "producer_send_success"
+        ]
+        check(len(sent) == self.count, f"{len(sent)} of {self.count} were acknowledged")
+        return sent
+
+    def succeed(self, tool, *arguments, input=""):
+        done = self.run(tool, *arguments, input=input)
+        check(done.returncode == 0, f"{tool} ended with {done.returncode}: {done.stdout} {done.stderr}")
+        return done.stdout
+
+    def run(self, tool, *arguments, input=""):
+        return subprocess.run(
+            self.command(tool, *arguments), input=input, capture_output=True, text=True, timeout=90
+        )
+
+    def command(self, tool, *arguments):
+        return [self.tools, TOOLS + tool, "--bootstrap-server", self.bootstrap, *arguments]
+
+
+NO_HEADERS = "NO_HEADERS"
+
+
+def line(number):
+    """Headers, key and value of a number, in all the shapes that a line can take."""
+    headers = (NULL, f"number:{number}", "twice:1,twice:2,leer:", f"null:{NULL}")
+    keys = (f"key-{number}", NULL, "", f"schlüssel-{number % 5}")
+    values = (f"value-{number}-" + "x" * (number % 200), "", NULL, "größe")
+    value = values[number // 12 % 4] if number % 2 else f"value-{number}"
+    return headers[number // 6 % 4], keys[number // 3 % 4], value
+
+
+class VerifiableConsumer:
+    """Kafka's verifiable consumer, and what its events say."""
+
+    def __init__(self, story, group, topic):
+        self.reads = []
+        self.share = frozenset()
+        options = ["--group-id", group, "--topic", topic, "--session-timeout", "10000", "--verbose"]
+        command = story.command("VerifiableConsumer", *options)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.follow, daemon=True)
+        self.reader.start()
+
+    def follow(self):
+        for text in self.process.stdout:
+            event = json.loads(text)
+            numbers = {one["partition"] for one in event.get("partitions", ())}
+            match event["name"]:
+                case "partitions_assigned":
+                    self.share |= numbers
+                case "partitions_revoked" | "partitions_lost":
+                    self.share -= numbers
+                case "record_data":
+                    self.reads.append((event["partition"], event["offset"], event["value"]))
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        """Asks it to leave its group, and waits for its last events."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self.reader.join(PATIENCE)
+
+
+def total(members):
+    return sum(len(member.reads) for member in members)
+
+
+def check(holds, message):
+    if not holds:
+        raise AssertionError(message)
+
+
+def check_whole(reads, sent):
+    """Each line came exactly once, offsets without a gap, and each key in one partition, in order."""
+    contents = collections.Counter(content for _, _, content in reads)
+    difference = (contents - collections.Counter(sent)) + (collections.Counter(sent) - contents)
+    check(not difference, f"{len(reads)} of {len(sent)} lines, such as {list(difference)[:1]}")
+    for partition in range(PARTITIONS):
+        offsets = [offset for number, offset, _ in reads if number == partition]
+        check(offsets == list(range(len(offsets))), f"offsets of partition {partition}: {offsets}")
+    homes = collections.defaultdict(set)
+    for partition, _, (_, key, _) in reads:
+        homes[key].add(partition)
+    split = [key for key, home in homes.items() if len(home) > 1 and key != NULL]
+    check(not split, f"one key in several partitions: {split[:3]}")
+    for key in homes:
+        if key != NULL:
+            came = [content for _, _, content in reads if content[1] == key]
+            check(came == [content for content in sent if content[1] == key], f"the order of {key}")
+
+
+def wait_for(what, holds):
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        check(time.monotonic() < deadline, f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
