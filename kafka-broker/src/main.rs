@@ -1,5 +1,6 @@
 //! The binary: arguments, logs, signals, nothing else.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,10 +61,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut builder = Broker::builder().listen(arguments.listen).worker_threads(cores());
+    let mut builder = Broker::builder()
+        .listen(arguments.listen)
+        .worker_threads(cores());
     for (key, value) in arguments.properties {
         builder = builder.set(key, value);
     }
@@ -77,7 +81,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.data_dir(data_dir);
     }
     let broker = builder.start().await?;
-    #[expect(clippy::print_stdout, reason = "the line that tells that the broker serves")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "the line that tells that the broker serves"
+    )]
     {
         println!("listening on {}", broker.bootstrap_servers());
     }
