@@ -273,3 +273,6 @@ pub fn decompress(
 ) -> Result<(), CompressionError> {
     Decompressor::new().decompress(compression, input, output, limit)
 }
+
+#[cfg(test)]
+mod tests;

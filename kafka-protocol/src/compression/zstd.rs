@@ -60,8 +60,8 @@ impl Decoder {
             return Err(corrupt("no frame"));
         }
         // A frame may claim any content size, and the decoder reserves what it claims: no more is
-        // allowed than the input can become.
-        let most = input.len().saturating_mul(EXPANSION_MAX);
+        // allowed than its blocks can hold.
+        let most = content_max(input);
         match self
             .context
             .decompress_into_with_limit(input, output, limit.min(most))
@@ -76,6 +76,69 @@ impl Decoder {
             Err(error) => Err(corrupt(reason(&error))),
         }
     }
+}
+
+/// The most that all blocks in `input` can hold, by their headers alone.
+///
+/// Stops at the first thing that is neither frame nor block; the decoder will stop there too, and
+/// say why.
+fn content_max(input: &[u8]) -> usize {
+    let mut most = 0_usize;
+    let mut rest = input;
+    while let Some((magic, frame)) = rest.split_first_chunk() {
+        let behind = if u32::from_le_bytes(*magic) == MAGIC {
+            skip_frame(frame, &mut most)
+        } else {
+            skip_skippable(frame)
+        };
+        match behind {
+            Some(behind) => rest = behind,
+            None => break,
+        }
+    }
+    most
+}
+
+/// The bytes behind a frame whose magic is read; adds up what its blocks can hold.
+fn skip_frame<'a>(frame: &'a [u8], most: &mut usize) -> Option<&'a [u8]> {
+    let (&descriptor, fields) = frame.split_first()?;
+    let single_segment = descriptor & 0x20 != 0;
+    let window_len = usize::from(!single_segment);
+    let dictionary_len = match descriptor & 0x03 {
+        3 => 4,
+        len => usize::from(len),
+    };
+    let content_len = match descriptor >> 6 {
+        0 => usize::from(single_segment),
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    let mut rest = fields.get(window_len + dictionary_len + content_len..)?;
+    loop {
+        let (&[b0, b1, b2], blocks) = rest.split_first_chunk()?;
+        let header = u32::from_le_bytes([b0, b1, b2, 0]);
+        let size = (header >> 3) as usize;
+        let (stored, content) = match header >> 1 & 0x03 {
+            RAW => (size, size),
+            REPEATED => (1, size),
+            COMPRESSED => (size, BLOCK_MAX),
+            _ => return None,
+        };
+        *most = most.saturating_add(content.min(BLOCK_MAX));
+        rest = blocks.get(stored..)?;
+        if header & LAST != 0 {
+            break;
+        }
+    }
+    let checksum_len = if descriptor & 0x04 == 0 { 0 } else { 4 };
+    rest.get(checksum_len..)
+}
+
+/// The bytes behind a frame that decoders skip, or that is none.
+fn skip_skippable(frame: &[u8]) -> Option<&[u8]> {
+    let (size, content) = frame.split_first_chunk()?;
+    content.get(u32::from_le_bytes(*size) as usize..)
 }
 
 const fn reason(error: &DecompressError) -> &'static str {
@@ -100,5 +163,11 @@ const fn corrupt(reason: &'static str) -> CompressionError {
 const DEFAULT_LEVEL: i32 = 3;
 const LEVEL_MIN: i32 = -7;
 const LEVEL_MAX: i32 = 4;
-/// A block of four bytes (a header and the byte it repeats) becomes at most 128 KiB.
-const EXPANSION_MAX: usize = (128 << 10) / 4;
+const MAGIC: u32 = 0xfd2f_b528;
+/// The most that a block holds.
+const BLOCK_MAX: usize = 128 << 10;
+/// The bit of a block header that ends the frame, and the types of blocks.
+const LAST: u32 = 1;
+const RAW: u32 = 0;
+const REPEATED: u32 = 1;
+const COMPRESSED: u32 = 2;
