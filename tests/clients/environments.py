@@ -62,6 +62,34 @@ def java():
     return f"{folder / 'classes'}:{folder / 'jars'}/*"
 
 
+def go(name):
+    """A story told by a client written in Go: the path of its program."""
+    need("go")
+    sources = sorted((HERE / "go").rglob("*.go")) + [HERE / "go" / "go.mod", HERE / "go" / "go.sum"]
+
+    def make(folder):
+        run(["go", "build", "-o", str(folder / name), f"./{name}"], cwd=HERE / "go")
+
+    folder = prepared(f"go-{name}", "".join(path.read_text() for path in sources), make)
+    return str(folder / name)
+
+
+def node():
+    """The story told by kafkajs: the path of the script, beside its packages."""
+    need("node")
+    need("npm")
+    package, source = HERE / "node" / "package.json", HERE / "node" / "story.js"
+
+    def make(folder):
+        shutil.copy(package, folder)
+        shutil.copy(source, folder)
+        install = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+        run(["npm", *install], cwd=folder)
+
+    folder = prepared("node", package.read_text() + source.read_text(), make)
+    return str(folder / "story.js")
+
+
 def kafka_tools():
     """The program that runs Kafka's own tools, built from this repository."""
     need("cargo")

@@ -1,0 +1,262 @@
+// franz-go, a client written in Go.
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"local/clients/story"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+type franz struct {
+	bootstrap string
+	client    *kgo.Client
+	admin     *kadm.Client
+}
+
+func main() {
+	story.Tell("franz", func(bootstrap string) (story.Adapter, error) {
+		client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
+		if err != nil {
+			return nil, err
+		}
+		return &franz{bootstrap, client, kadm.NewClient(client)}, nil
+	})
+}
+
+func limited() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), story.Patience)
+}
+
+func (f *franz) Create(topic string, partitions int32) error {
+	ctx, cancel := limited()
+	defer cancel()
+	_, err := f.admin.CreateTopic(ctx, partitions, 1, nil, topic)
+	if err != nil {
+		return story.Refused{Reason: err.Error()}
+	}
+	return nil
+}
+
+func (f *franz) PartitionCount(topic string) (int, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	// All topics: asking for one by name could create it.
+	topics, err := f.admin.ListTopics(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return len(topics[topic].Partitions), nil
+}
+
+var codecs = map[string]kgo.CompressionCodec{
+	"none":   kgo.NoCompression(),
+	"gzip":   kgo.GzipCompression(),
+	"snappy": kgo.SnappyCompression(),
+	"lz4":    kgo.Lz4Compression(),
+	"zstd":   kgo.ZstdCompression(),
+}
+
+func (f *franz) Produce(topic, codec string, records []story.Record) error {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(f.bootstrap),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codecs[codec]),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(20*time.Millisecond),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var written []*kgo.Record
+	for _, record := range records {
+		one := &kgo.Record{
+			Topic: topic, Partition: record.Partition, Key: record.Key, Value: record.Value, Timestamp: record.Time,
+		}
+		for _, header := range record.Headers {
+			one.Headers = append(one.Headers, kgo.RecordHeader{Key: header.Key, Value: header.Value})
+		}
+		written = append(written, one)
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	if err := client.ProduceSync(ctx, written...).FirstErr(); err != nil {
+		return err
+	}
+	for i, one := range written {
+		records[i].Partition, records[i].Offset = one.Partition, one.Offset
+	}
+	return nil
+}
+
+func (f *franz) Read(topic string, count int) ([]story.Record, error) {
+	from := map[int32]kgo.Offset{}
+	for partition := int32(0); partition < story.Partitions; partition++ {
+		from[partition] = kgo.NewOffset().AtStart()
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(f.bootstrap),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	ctx, cancel := limited()
+	defer cancel()
+	var reads []story.Record
+	for len(reads) < count && ctx.Err() == nil {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return reads, err
+		}
+		reads = append(reads, recordsOf(fetches)...)
+	}
+	shortly, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer stop()
+	return append(reads, recordsOf(client.PollFetches(shortly))...), nil
+}
+
+func recordsOf(fetches kgo.Fetches) []story.Record {
+	var records []story.Record
+	fetches.EachRecord(func(one *kgo.Record) {
+		record := story.Record{
+			Partition: one.Partition, Offset: one.Offset, Key: one.Key, Value: one.Value, Time: one.Timestamp,
+		}
+		for _, header := range one.Headers {
+			record.Headers = append(record.Headers, story.Header{Key: header.Key, Value: header.Value})
+		}
+		records = append(records, record)
+	})
+	return records
+}
+
+func (f *franz) Bounds(topic string, partition int32) (int64, int64, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	first, err := f.admin.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	last, err := f.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return 0, 0, err
+	}
+	start, _ := first.Lookup(topic, partition)
+	end, _ := last.Lookup(topic, partition)
+	return start.Offset, end.Offset, nil
+}
+
+func (f *franz) OffsetAt(topic string, partition int32, at time.Time) (int64, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	// kadm answers with the end where no record is so late; its timestamp is then -1.
+	offsets, err := f.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topic)
+	if err != nil {
+		return 0, err
+	}
+	found, _ := offsets.Lookup(topic, partition)
+	if found.Err != nil {
+		return 0, found.Err
+	}
+	if found.Timestamp == -1 {
+		return -1, nil
+	}
+	return found.Offset, nil
+}
+
+type member struct {
+	client *kgo.Client
+	done   chan struct{}
+	stop   context.CancelFunc
+	lock   sync.Mutex
+	share  map[int32]bool
+	err    error
+}
+
+func (f *franz) Member(group, topic, name string, handle func([]story.Record)) (story.Member, error) {
+	m := &member{done: make(chan struct{}), share: map[int32]bool{}}
+	gone := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { m.change(lost[topic], false) }
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(f.bootstrap),
+		kgo.ClientID(name),
+		kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(10*time.Second),
+		kgo.HeartbeatInterval(500*time.Millisecond),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) {
+			m.change(got[topic], true)
+		}),
+		kgo.OnPartitionsRevoked(gone),
+		kgo.OnPartitionsLost(gone),
+	)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m.client, m.stop = client, stop
+	go m.run(ctx, handle)
+	return m, nil
+}
+
+func (m *member) run(ctx context.Context, handle func([]story.Record)) {
+	defer close(m.done)
+	for ctx.Err() == nil {
+		fetches := m.client.PollFetches(ctx)
+		records := recordsOf(fetches)
+		if len(records) > 0 {
+			if err := m.client.CommitUncommittedOffsets(context.Background()); err != nil {
+				m.err = err
+				return
+			}
+			handle(records)
+		}
+		m.client.AllowRebalance()
+	}
+}
+
+func (m *member) change(partitions []int32, isOurs bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	for _, partition := range partitions {
+		if isOurs {
+			m.share[partition] = true
+		} else {
+			delete(m.share, partition)
+		}
+	}
+}
+
+func (m *member) Assigned() []int32 {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	var share []int32
+	for partition := range m.share {
+		share = append(share, partition)
+	}
+	return share
+}
+
+func (m *member) Close() error {
+	m.stop()
+	<-m.done
+	m.client.CloseAllowingRebalance()
+	return m.err
+}
+
+func (f *franz) Delete(topic string) error {
+	ctx, cancel := limited()
+	defer cancel()
+	_, err := f.admin.DeleteTopic(ctx, topic)
+	return err
+}
+
+func (f *franz) Close() { f.client.Close() }

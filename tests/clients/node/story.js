@@ -1,0 +1,300 @@
+// The story every client tells (see ../python/story.py), told by kafkajs, a client written in JavaScript.
+//
+// Each step prints one line: its name, pass, fail or unsupported, and a detail, with tabs between them.
+'use strict';
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs');
+
+CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
+
+const PARTITIONS = 3;
+const PATIENCE_MS = 60_000;
+// Recent, or retention would take the records while they are read.
+const BASE_TIME_MS = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
+const CODECS = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+};
+
+class Unsupported extends Error {}
+
+const options = Object.fromEntries(
+  process.argv.slice(2).flatMap((word, i, all) => (i % 2 ? [] : [[word.slice(2), all[i + 1]]])),
+);
+const count = Number(options.records ?? 300);
+const prefix = `${options.prefix}-kafkajs`;
+const kafka = new Kafka({ brokers: [options.bootstrap], logLevel: logLevel.NOTHING });
+const admin = kafka.admin();
+
+async function tell() {
+  await admin.connect();
+  await step('create', () => fresh('created').then(() => ''));
+  await step('refusals', refusals);
+  for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+    await step(codec, () => roundTrip(codec));
+  }
+  await step('offsets', offsets);
+  await step('group', group);
+  await step('resume', resume);
+  await step('delete', remove);
+  await admin.disconnect();
+}
+
+async function step(name, play) {
+  let outcome = 'pass';
+  let detail;
+  try {
+    detail = (await play()) ?? '';
+  } catch (error) {
+    outcome = error instanceof Unsupported ? 'unsupported' : 'fail';
+    detail = `${error.name}: ${error.message}`;
+    if (outcome === 'fail') console.error(error);
+  }
+  console.log([name, outcome, detail.replaceAll(/\s+/g, ' ')].join('\t'));
+}
+
+async function refusals() {
+  for (const [topic, partitions, reason] of [
+    [`${prefix}-created`, 1, /exists/i],
+    ['no spaces!', 1, /topic/i],
+    [`${prefix}-zero`, 0, /partition/i],
+  ]) {
+    let refusal;
+    try {
+      if (!(await create(topic, partitions))) refusal = 'Topic exists';
+    } catch (error) {
+      refusal = `${error.message} ${(error.errors ?? []).map((one) => one.message)}`;
+    }
+    check(refusal !== undefined, `'${topic}' with ${partitions} partitions was created`);
+    check(reason.test(refusal), `'${topic}' with ${partitions} partitions: ${refusal}`);
+  }
+}
+
+async function roundTrip(codec) {
+  if (!(codec in CODECS)) throw new Unsupported('its codec is compiled for the machine');
+  const topic = await fresh(codec);
+  const sent = records(count, 0);
+  await produce(topic, codec, sent);
+  const reader = await member(`${prefix}-${codec}`, topic);
+  await waitFor(`${count} records`, () => reader.reads.length >= count);
+  // Nothing may follow.
+  await sleep(300);
+  await reader.close();
+  checkWhole(reader.reads, sent);
+}
+
+async function offsets() {
+  const topic = await fresh('offsets');
+  const sent = records(count, 0);
+  await produce(topic, 'none', sent);
+  const bounds = await admin.fetchTopicOffsets(topic);
+  for (const { partition, low, high } of bounds) {
+    const own = sent.filter((record) => record.partition === partition);
+    check(low === '0' && high === `${own.length}`, `bounds of ${partition}: ${low} to ${high}`);
+    const half = Math.floor(own.length / 2);
+    const found = await admin.fetchTopicOffsetsByTimestamp(topic, own[half].timestamp);
+    const offset = found.find((one) => one.partition === partition).offset;
+    check(offset === `${half}`, `offset at a time: ${offset}, not ${half}`);
+  }
+  return 'the client turns a time after all into the end';
+}
+
+async function group() {
+  const topic = await fresh('group');
+  const name = `${prefix}-group`;
+  const sent = [];
+  const members = [];
+  const total = () => members.reduce((sum, one) => sum + one.reads.length, 0);
+  const shares = (...sizes) => {
+    const found = members.filter((one) => !one.isClosed).map((one) => one.share);
+    const whole = new Set(found.flat()).size === PARTITIONS;
+    return whole && String(found.map((share) => share.length).sort()) === String(sizes);
+  };
+  const produceAndAwait = async () => {
+    const more = records(count, sent.length);
+    sent.push(...more);
+    await produce(topic, 'none', more);
+    await waitFor(`${sent.length} records`, () => total() >= sent.length);
+  };
+  try {
+    members.push(await member(name, topic));
+    await waitFor('all partitions with one member', () => shares(3));
+    await produceAndAwait();
+    members.push(await member(name, topic));
+    await waitFor('the partitions shared by two', () => shares(1, 2));
+    await produceAndAwait();
+    await members[1].close();
+    await waitFor('all partitions back with one', () => shares(3));
+    await produceAndAwait();
+  } finally {
+    for (const one of members) await one.close();
+  }
+  const reads = members.flatMap((one) => one.reads).sort((a, b) => a.offset - b.offset);
+  checkWhole(reads, sent);
+  check(members[1].reads.length > 0, 'the second member read nothing');
+}
+
+async function resume() {
+  const topic = await fresh('resume');
+  const sent = records(count, 0);
+  await produce(topic, 'none', sent);
+  const first = await member(`${prefix}-resume`, topic);
+  await waitFor(`${count} records`, () => first.reads.length >= count);
+  await first.close();
+  const more = records(count, count);
+  await produce(topic, 'none', more);
+  const second = await member(`${prefix}-resume`, topic);
+  await waitFor(`${count} more`, () => second.reads.length >= count);
+  await sleep(300);
+  await second.close();
+  checkWhole([...first.reads, ...second.reads], [...sent, ...more]);
+  return `${first.reads.length} + ${second.reads.length}`;
+}
+
+async function remove() {
+  const topic = `${prefix}-created`;
+  await admin.deleteTopics({ topics: [topic], timeout: 20_000 });
+  await waitFor('the topic to be gone', async () => !(await admin.listTopics()).includes(topic));
+}
+
+async function fresh(name) {
+  const topic = `${prefix}-${name}`;
+  check(await create(topic, PARTITIONS), `${topic} exists`);
+  await waitFor(`topic ${topic}`, async () => {
+    if (!(await admin.listTopics()).includes(topic)) return false;
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    return topics[0].partitions.length === PARTITIONS;
+  });
+  return topic;
+}
+
+function create(topic, numPartitions) {
+  return admin.createTopics({
+    topics: [{ topic, numPartitions, replicationFactor: 1 }],
+    timeout: 20_000,
+    waitForLeaders: false,
+  });
+}
+
+async function produce(topic, codec, items) {
+  const producer = kafka.producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  const done = await producer.send({ topic, acks: -1, compression: CODECS[codec], messages: items });
+  check(done.length === PARTITIONS, `${done.length} partitions acknowledged`);
+  await producer.disconnect();
+}
+
+/** A member of a group that commits what it has taken, batch by batch. */
+async function member(groupId, topic) {
+  const consumer = kafka.consumer({
+    groupId,
+    sessionTimeout: 10_000,
+    heartbeatInterval: 500,
+    rebalanceTimeout: 10_000,
+    maxWaitTimeInMs: 200,
+    allowAutoTopicCreation: false,
+  });
+  const self = {
+    reads: [],
+    share: [],
+    isClosed: false,
+    async close() {
+      if (self.isClosed) return;
+      self.isClosed = true;
+      await consumer.disconnect();
+    },
+  };
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    self.share = payload.memberAssignment[topic] ?? [];
+  });
+  consumer.on(consumer.events.REBALANCING, () => {
+    self.share = [];
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: true,
+    eachBatch: async ({ batch }) => {
+      const offset = String(Number(batch.lastOffset()) + 1);
+      await consumer.commitOffsets([{ topic, partition: batch.partition, offset }]);
+      for (const message of batch.messages) {
+        self.reads.push({ ...message, partition: batch.partition, offset: Number(message.offset) });
+      }
+    },
+  });
+  return self;
+}
+
+/** The record of a number: keys, values and headers in all their shapes, null and empty. */
+function record(number) {
+  const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  const keys = [Buffer.from(`key-${number}`), null, Buffer.alloc(0), Buffer.from('schlüssel')];
+  const values = [Buffer.from('value-' + 'x'.repeat(number % 200)), Buffer.alloc(0), null, every];
+  const headers = [{}, { number: `${number}` }, { twice: ['1', '2'], leer: '' }, { more: 'größe' }];
+  return {
+    partition: number % PARTITIONS,
+    key: keys[Math.floor(number / 3) % 4],
+    value: number % 2 ? values[Math.floor(number / 12) % 4] : Buffer.from(`value-${number}`),
+    headers: headers[Math.floor(number / 6) % 4],
+    timestamp: String(BASE_TIME_MS + number),
+  };
+}
+
+function records(howMany, start) {
+  return Array.from({ length: howMany }, (_, i) => record(start + i));
+}
+
+function check(holds, message) {
+  if (!holds) throw new Error(message);
+}
+
+/** Each record came exactly once, with all its parts, and in order within its partition. */
+function checkWhole(reads, sent) {
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    const own = sent.filter((one) => one.partition === partition);
+    const came = reads.filter((one) => one.partition === partition);
+    check(came.length === own.length, `partition ${partition}: ${came.length} of ${own.length}`);
+    own.forEach((expected, i) => {
+      const read = came[i];
+      const isSame =
+        read.offset === i &&
+        read.timestamp === expected.timestamp &&
+        asText(read.key) === asText(expected.key) &&
+        asText(read.value) === asText(expected.value) &&
+        headersAsText(read.headers) === headersAsText(expected.headers);
+      check(isSame, `sent ${JSON.stringify(expected)}, read ${JSON.stringify(read)}`);
+    });
+  }
+}
+
+function asText(bytes) {
+  return bytes === null ? 'null' : `"${Buffer.from(bytes).toString('hex')}"`;
+}
+
+function headersAsText(headers) {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}:${[value].flat().map(asText)}`)
+    .join();
+}
+
+async function waitFor(what, holds) {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    check(Date.now() < deadline, `waited ${PATIENCE_MS / 1000} s for ${what}`);
+    await sleep(100);
+  }
+}
+
+function sleep(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+tell().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
+);
