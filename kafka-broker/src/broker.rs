@@ -102,7 +102,9 @@ impl Broker {
     ///
     /// If a log cannot be closed; the next start then verifies it.
     pub async fn stop(mut self) -> Result<(), BrokerError> {
-        let Some(running) = self.running.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
         // A broker that has ended by itself hears nothing, and has left its result.
         let _ = running.end.send(End::Stop);
         running.result.await.unwrap_or(Err(BrokerError::Ended))
@@ -127,7 +129,12 @@ impl Broker {
                 let _ = tell_ended.send(());
             })
             .map_err(|source| BrokerError::Runtime { source })?;
-        let running = Running { end, ended, result, thread };
+        let running = Running {
+            end,
+            ended,
+            result,
+            thread,
+        };
         match started.await {
             Ok(started) => Ok(Self {
                 bootstrap_servers: started.bootstrap_servers,
@@ -144,7 +151,9 @@ impl Broker {
     }
 
     fn end(&mut self, how: End) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         let _ = running.end.send(how);
         // A broker ends within milliseconds. One that hangs on a disk must not hang its owner.
         if running.ended.recv_timeout(END_WAIT) != Err(mpsc::RecvTimeoutError::Timeout) {
@@ -167,9 +176,10 @@ fn live(
 ) -> Result<(), BrokerError> {
     let temporary = match plan.data_dir {
         Some(_) => None,
-        None => Some(TempDir::with_prefix("kafka-broker-").map_err(|source| {
-            BrokerError::TemporaryDirectory { source }
-        })?),
+        None => Some(
+            TempDir::with_prefix("kafka-broker-")
+                .map_err(|source| BrokerError::TemporaryDirectory { source })?,
+        ),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(plan.worker_threads)
@@ -179,7 +189,13 @@ fn live(
         .map_err(|source| BrokerError::Runtime { source })?;
     let data_dir = plan.data_dir.clone();
     let data_dir = data_dir.or_else(|| temporary.as_ref().map(|dir| dir.path().to_owned()));
-    let result = serve(&runtime, plan, data_dir.unwrap_or_default(), tell_started, told_to_end);
+    let result = serve(
+        &runtime,
+        plan,
+        data_dir.unwrap_or_default(),
+        tell_started,
+        told_to_end,
+    );
     runtime.shutdown_timeout(END_WAIT);
     result
 }
@@ -193,21 +209,39 @@ fn serve(
 ) -> Result<(), BrokerError> {
     let clock = Clock::start();
     // First the port: a broker that cannot be reached should leave the data alone.
-    let listener = runtime.block_on(TcpListener::bind(&plan.listen)).map_err(|source| {
-        BrokerError::Listen { address: plan.listen.clone(), source }
-    })?;
-    let local_address = listener.local_addr().map_err(|source| BrokerError::Listen {
-        address: plan.listen.clone(),
-        source,
-    })?;
+    let listener = runtime
+        .block_on(TcpListener::bind(&plan.listen))
+        .map_err(|source| BrokerError::Listen {
+            address: plan.listen.clone(),
+            source,
+        })?;
+    let local_address = listener
+        .local_addr()
+        .map_err(|source| BrokerError::Listen {
+            address: plan.listen.clone(),
+            source,
+        })?;
     let (host, port) = plan.advertise.unwrap_or_else(|| {
-        (advertised_host(&plan.listen, local_address), local_address.port())
+        (
+            advertised_host(&plan.listen, local_address),
+            local_address.port(),
+        )
     });
     let (node, catalog) = open(Arc::new(plan.config), &data_dir, clock)?;
-    let bootstrap_servers =
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    node.set_endpoint(Endpoint { host: host.into(), port });
-    let started = Started { local_address, bootstrap_servers, data_dir: data_dir.clone() };
+    let bootstrap_servers = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    node.set_endpoint(Endpoint {
+        host: host.into(),
+        port,
+    });
+    let started = Started {
+        local_address,
+        bootstrap_servers,
+        data_dir: data_dir.clone(),
+    };
 
     let (tell_stop, stop) = watch::channel(false);
     let how = runtime.block_on(async {
@@ -228,7 +262,10 @@ fn serve(
     if how == End::Kill {
         return Ok(());
     }
-    let failed = |source| BrokerError::DataDirectory { path: data_dir.clone(), source };
+    let failed = |source| BrokerError::DataDirectory {
+        path: data_dir.clone(),
+        source,
+    };
     match Arc::try_unwrap(catalog) {
         Ok(catalog) => catalog.close(clock.now()).map_err(failed),
         Err(_) => {
@@ -252,20 +289,31 @@ fn open(
         new_directory_id: Uuid(random()),
         new_cluster_id: Uuid(random()),
     };
-    let dir = LogDir::open(disk, data_dir, &owner)
-        .map_err(|source| BrokerError::DataDirectory { path: path(), source })?;
+    let dir =
+        LogDir::open(disk, data_dir, &owner).map_err(|source| BrokerError::DataDirectory {
+            path: path(),
+            source,
+        })?;
     let now = clock.now();
-    let catalog = Catalog::open(Arc::clone(&config), dir, random, now).map_err(|error| {
-        match error {
-            CatalogError::Log(source) => BrokerError::DataDirectory { path: path(), source },
-            CatalogError::Metadata(error) => {
-                BrokerError::Records { path: path(), reason: error.to_string() }
-            }
-        }
-    })?;
+    let catalog =
+        Catalog::open(Arc::clone(&config), dir, random, now).map_err(|error| match error {
+            CatalogError::Log(source) => BrokerError::DataDirectory {
+                path: path(),
+                source,
+            },
+            CatalogError::Metadata(error) => BrokerError::Records {
+                path: path(),
+                reason: error.to_string(),
+            },
+        })?;
     let catalog = Arc::new(catalog);
-    let node = Node::new(config, Arc::clone(&catalog), served_apis(), random, now)
-        .map_err(|error| BrokerError::Records { path: path(), reason: error.to_string() })?;
+    let node =
+        Node::new(config, Arc::clone(&catalog), served_apis(), random, now).map_err(|error| {
+            BrokerError::Records {
+                path: path(),
+                reason: error.to_string(),
+            }
+        })?;
     Ok((Arc::new(node), catalog))
 }
 

@@ -94,15 +94,20 @@ impl BrokerBuilder {
 
     fn plan(self) -> Result<Plan, BrokerError> {
         let invalid = |reason: String| BrokerError::Config { reason };
-        let pairs = self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = self
+            .properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         let config = BrokerConfig::new(pairs).map_err(|error| invalid(error.to_string()))?;
-        let listener = |name: &str| match config.given(name) {
+        let listener = |name: &str| {
+            match config.given(name) {
             None => Ok(None),
             Some(value) => plaintext(value).map(Some).ok_or_else(|| {
                 invalid(format!(
                     "invalid value {value} for configuration {name}: must be one PLAINTEXT://HOST:PORT"
                 ))
             }),
+        }
         };
         let listen = match self.listen {
             Some(listen) => Some(listen),
@@ -115,14 +120,21 @@ impl BrokerBuilder {
         let advertise = match advertise {
             None => None,
             Some(address) => Some(host_and_port(&address).ok_or_else(|| {
-                invalid(format!("invalid address {address} to advertise: must be HOST:PORT"))
+                invalid(format!(
+                    "invalid address {address} to advertise: must be HOST:PORT"
+                ))
             })?),
         };
         let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
         if host_and_port(&listen).is_none() {
-            return Err(invalid(format!("invalid address {listen} to listen at: must be HOST:PORT")));
+            return Err(invalid(format!(
+                "invalid address {listen} to listen at: must be HOST:PORT"
+            )));
         }
-        let data_dir = match (self.data_dir, config.given("log.dirs").or(config.given("log.dir"))) {
+        let data_dir = match (
+            self.data_dir,
+            config.given("log.dirs").or(config.given("log.dir")),
+        ) {
             (Some(path), _) => Some(path),
             (None, None) => None,
             (None, Some(value)) => {
@@ -130,12 +142,20 @@ impl BrokerBuilder {
                 let (path, more) = (paths.next(), paths.next());
                 let one = path.filter(|_| more.is_none());
                 let one = one.ok_or_else(|| {
-                    invalid(format!("invalid value {value} for configuration log.dirs: one directory"))
+                    invalid(format!(
+                        "invalid value {value} for configuration log.dirs: one directory"
+                    ))
                 })?;
                 Some(PathBuf::from(one))
             }
         };
-        Ok(Plan { config, listen, advertise, data_dir, worker_threads: self.worker_threads.max(1) })
+        Ok(Plan {
+            config,
+            listen,
+            advertise,
+            data_dir,
+            worker_threads: self.worker_threads.max(1),
+        })
     }
 }
 
@@ -154,7 +174,9 @@ fn plaintext(value: &str) -> Option<String> {
 /// The two parts of `HOST:PORT`; the host of an IPv6 address stands in brackets.
 pub(crate) fn host_and_port(address: &str) -> Option<(String, u16)> {
     let (host, port) = address.rsplit_once(':')?;
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     let host = match bracketed {
         Some(host) => host,
         None if host.contains(':') => return None,

@@ -62,7 +62,11 @@ impl fmt::Display for BrokerError {
                 write!(f, "cannot use the data directory {}", path.display())
             }
             Self::Records { path, reason } => {
-                write!(f, "cannot read the broker's records in {}: {reason}", path.display())
+                write!(
+                    f,
+                    "cannot read the broker's records in {}: {reason}",
+                    path.display()
+                )
             }
             Self::Runtime { .. } => f.write_str("cannot start the broker's threads"),
             Self::Ended => f.write_str("the broker has ended by itself"),

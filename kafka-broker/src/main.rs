@@ -63,7 +63,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .init();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut builder = Broker::builder().listen(arguments.listen).worker_threads(cores());
+    let mut builder = Broker::builder()
+        .listen(arguments.listen)
+        .worker_threads(cores());
     for (key, value) in arguments.properties {
         builder = builder.set(key, value);
     }
@@ -77,7 +79,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.data_dir(data_dir);
     }
     let broker = builder.start().await?;
-    #[expect(clippy::print_stdout, reason = "the line that tells that the broker serves")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "the line that tells that the broker serves"
+    )]
     {
         println!("listening on {}", broker.bootstrap_servers());
     }

@@ -74,7 +74,10 @@ impl BrokerConfig {
         if let (Some(id), None) = (given.get("broker.id").cloned(), given.get("node.id")) {
             given.insert("node.id", id);
         }
-        let mut config = Self { given, ..Self::bare() };
+        let mut config = Self {
+            given,
+            ..Self::bare()
+        };
         config.read();
         Ok(config)
     }

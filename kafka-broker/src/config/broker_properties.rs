@@ -6,7 +6,9 @@ use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
 pub(crate) fn broker_property(name: &str) -> Option<&'static Property> {
-    BROKER_PROPERTIES.iter().find(|property| property.name == name)
+    BROKER_PROPERTIES
+        .iter()
+        .find(|property| property.name == name)
 }
 
 const fn row(
@@ -16,11 +18,25 @@ const fn row(
     limit: Limit,
     doc: &'static str,
 ) -> Property {
-    Property { name, kind, default: Some(default), limit, broker_name: None, doc }
+    Property {
+        name,
+        kind,
+        default: Some(default),
+        limit,
+        broker_name: None,
+        doc,
+    }
 }
 
 const fn unset(name: &'static str, kind: Kind, limit: Limit, doc: &'static str) -> Property {
-    Property { name, kind, default: None, limit, broker_name: None, doc }
+    Property {
+        name,
+        kind,
+        default: None,
+        limit,
+        broker_name: None,
+        doc,
+    }
 }
 
 /// What a broker can be configured with, by name.
@@ -44,7 +60,12 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Limit::AtLeast(0),
         "Another name of node.id.",
     ),
-    unset("broker.rack", Kind::Text, Limit::Any, "The rack that clients are told."),
+    unset(
+        "broker.rack",
+        Kind::Text,
+        Limit::Any,
+        "The rack that clients are told.",
+    ),
     row(
         "compression.type",
         Kind::Text,
@@ -150,7 +171,12 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "Whether old segments are deleted, or compacted to the last record of each key.",
     ),
     unset("log.dir", Kind::Text, Limit::Any, "The data directory."),
-    unset("log.dirs", Kind::List, Limit::Any, "The data directory; one only."),
+    unset(
+        "log.dirs",
+        Kind::List,
+        Limit::Any,
+        "The data directory; one only.",
+    ),
     row(
         "log.flush.interval.messages",
         Kind::Long,
@@ -295,7 +321,13 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Limit::AtLeast(1),
         "How many replicas must be in sync for a produce request with acks=all.",
     ),
-    row("node.id", Kind::Int, "1", Limit::AtLeast(0), "The number of this broker."),
+    row(
+        "node.id",
+        Kind::Int,
+        "1",
+        Limit::AtLeast(0),
+        "The number of this broker.",
+    ),
     row(
         "num.partitions",
         Kind::Int,

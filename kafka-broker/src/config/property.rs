@@ -123,9 +123,7 @@ impl Property {
                 _ => Ok(()),
             },
             Kind::List => match self.limit {
-                Limit::SubsetOf(words)
-                    if !list(value).all(|word| words.contains(&word)) =>
-                {
+                Limit::SubsetOf(words) if !list(value).all(|word| words.contains(&word)) => {
                     Err(must(format!("a list of {}", words.join(", "))))
                 }
                 _ => Ok(()),
@@ -146,7 +144,10 @@ impl Property {
 
 /// The words of a list value, without the blanks around them and without empty ones.
 pub(crate) fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|word| !word.is_empty())
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
 }
 
 /// A truth value as Kafka reads it: the two words in any case.
@@ -176,11 +177,16 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, from) in a.bytes().enumerate() {
         let mut diagonal = i;
         let mut left = i + 1;
-        for (cell, to) in row.iter_mut().zip(std::iter::once(None).chain(b.bytes().map(Some))) {
+        for (cell, to) in row
+            .iter_mut()
+            .zip(std::iter::once(None).chain(b.bytes().map(Some)))
+        {
             let above = *cell;
             *cell = match to {
                 None => i + 1,
-                Some(to) => (diagonal + usize::from(from != to)).min(above + 1).min(left + 1),
+                Some(to) => (diagonal + usize::from(from != to))
+                    .min(above + 1)
+                    .min(left + 1),
             };
             left = *cell;
             diagonal = above;
@@ -194,7 +200,14 @@ mod tests {
     use super::*;
 
     fn property(kind: Kind, limit: Limit) -> Property {
-        Property { name: "x", kind, default: None, limit, broker_name: None, doc: "" }
+        Property {
+            name: "x",
+            kind,
+            default: None,
+            limit,
+            broker_name: None,
+            doc: "",
+        }
     }
 
     #[test]
@@ -216,7 +229,11 @@ mod tests {
             (Kind::List, Limit::SubsetOf(&["a", "b"]), "b,c", false),
         ];
         for (kind, limit, value, fits) in cases {
-            assert_eq!(property(kind, limit).check(value).is_ok(), fits, "{kind:?} {value}");
+            assert_eq!(
+                property(kind, limit).check(value).is_ok(),
+                fits,
+                "{kind:?} {value}"
+            );
         }
     }
 
@@ -226,7 +243,10 @@ mod tests {
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("abc", ""), 3);
         let names = ["num.partitions", "node.id"];
-        assert_eq!(nearest("num.partition", names.into_iter()), Some("num.partitions"));
+        assert_eq!(
+            nearest("num.partition", names.into_iter()),
+            Some("num.partitions")
+        );
         assert_eq!(nearest("something.else", names.into_iter()), None);
     }
 }

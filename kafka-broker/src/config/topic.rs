@@ -117,7 +117,10 @@ pub(crate) fn value_and_source(
     }
     match broker_default(broker, property) {
         Some(value) => (value, Source::Broker),
-        None => (property.default.unwrap_or_default().to_owned(), Source::Default),
+        None => (
+            property.default.unwrap_or_default().to_owned(),
+            Source::Default,
+        ),
     }
 }
 
@@ -185,9 +188,8 @@ mod tests {
     #[test]
     fn the_topic_goes_before_the_broker_and_ms_before_minutes_before_hours() {
         let minutes = broker(&[("log.retention.hours", "1"), ("log.retention.minutes", "2")]);
-        let retention = |broker: &BrokerConfig, own: &Overrides| {
-            TopicConfig::new(broker, own).retention_ms
-        };
+        let retention =
+            |broker: &BrokerConfig, own: &Overrides| TopicConfig::new(broker, own).retention_ms;
         assert_eq!(retention(&minutes, &Overrides::new()), 120_000);
         let own = Overrides::from([("retention.ms".to_owned(), "5".to_owned())]);
         assert_eq!(retention(&minutes, &own), 5);
@@ -206,6 +208,9 @@ mod tests {
         assert!(check_override("retention.ms", "1000").is_ok());
         assert!(check_override("retention.ms", "soon").is_err());
         let error = check_override("retention.mss", "1").unwrap_err();
-        assert!(error.to_string().contains("did you mean retention.ms"), "{error}");
+        assert!(
+            error.to_string().contains("did you mean retention.ms"),
+            "{error}"
+        );
     }
 }

@@ -4,7 +4,9 @@ use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
 pub(crate) fn topic_property(name: &str) -> Option<&'static Property> {
-    TOPIC_PROPERTIES.iter().find(|property| property.name == name)
+    TOPIC_PROPERTIES
+        .iter()
+        .find(|property| property.name == name)
 }
 
 const fn row(
@@ -15,7 +17,14 @@ const fn row(
     broker_name: Option<&'static str>,
     doc: &'static str,
 ) -> Property {
-    Property { name, kind, default: Some(default), limit, broker_name, doc }
+    Property {
+        name,
+        kind,
+        default: Some(default),
+        limit,
+        broker_name,
+        doc,
+    }
 }
 
 /// What a topic can be configured with, by name.

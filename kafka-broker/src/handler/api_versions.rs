@@ -37,11 +37,14 @@ impl Handler for ApiVersions {
 }
 
 fn check(call: &Call, request: &ApiVersionsRequest) -> ErrorCode {
-    if !call.node.serves(kafka_protocol::ApiKey::ApiVersions, call.version) {
+    if !call
+        .node
+        .serves(kafka_protocol::ApiKey::ApiVersions, call.version)
+    {
         return ErrorCode::UNSUPPORTED_VERSION;
     }
-    let named = is_software(&request.client_software_name)
-        && is_software(&request.client_software_version);
+    let named =
+        is_software(&request.client_software_name) && is_software(&request.client_software_version);
     if call.version >= 3 && !named {
         return ErrorCode::INVALID_REQUEST;
     }
@@ -54,7 +57,9 @@ fn is_software(text: &str) -> bool {
     let end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     end(text.bytes().next())
         && end(text.bytes().last())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
 
 #[cfg(test)]

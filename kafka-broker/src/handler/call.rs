@@ -22,10 +22,8 @@ pub(crate) trait Handler {
     const WORK: Work = Work::Quick;
 
     /// Answers one request.
-    fn handle(
-        call: &Call,
-        request: Self::Request,
-    ) -> Outcome<<Self::Request as Request>::Response>;
+    fn handle(call: &Call, request: Self::Request)
+    -> Outcome<<Self::Request as Request>::Response>;
 }
 
 /// How long a handler keeps its thread.
@@ -62,7 +60,9 @@ pub(crate) struct Peer {
 impl Peer {
     /// The peer at this address.
     pub(crate) fn new(address: IpAddr) -> Self {
-        Self { host: format!("/{address}").into() }
+        Self {
+            host: format!("/{address}").into(),
+        }
     }
 }
 

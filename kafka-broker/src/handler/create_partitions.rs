@@ -1,9 +1,9 @@
 //! CreatePartitions, versions 0 to 3: a topic grows.
 
+use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
-use kafka_protocol::ErrorCode;
 
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::refusal::Refusal;
@@ -44,7 +44,10 @@ fn grow(call: &Call, request: &CreatePartitionsTopic, validate_only: bool) -> Re
     if request.count <= now {
         return Err(Refusal::new(
             ErrorCode::INVALID_PARTITIONS,
-            format!("topic {name} has {now} partitions, which {} would not raise", request.count),
+            format!(
+                "topic {name} has {now} partitions, which {} would not raise",
+                request.count
+            ),
         ));
     }
     if let Some(assignments) = &request.assignments {
@@ -61,5 +64,7 @@ fn grow(call: &Call, request: &CreatePartitionsTopic, validate_only: bool) -> Re
     if validate_only {
         return Ok(());
     }
-    call.node.catalog().add_partitions(call.now, topic.id, request.count)
+    call.node
+        .catalog()
+        .add_partitions(call.now, topic.id, request.count)
 }

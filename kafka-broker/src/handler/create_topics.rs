@@ -35,7 +35,9 @@ impl Handler for CreateTopics {
             match counts.insert(topic.name.clone(), 0) {
                 // A name that stands there twice is refused once.
                 Some(0) => continue,
-                Some(1) => response.topics.push(create(call, &topic, request.validate_only)),
+                Some(1) => response
+                    .topics
+                    .push(create(call, &topic, request.validate_only)),
                 _ => {
                     let twice = Refusal::new(
                         ErrorCode::INVALID_REQUEST,
@@ -94,12 +96,20 @@ fn plan(call: &Call, request: &CreatableTopic) -> Result<NewTopic, Refusal> {
     for config in &request.configs {
         let refused = |message: String| Refusal::new(ErrorCode::INVALID_CONFIG, message);
         let Some(value) = &config.value else {
-            return Err(refused(format!("null value not supported for topic config {}", config.name)));
+            return Err(refused(format!(
+                "null value not supported for topic config {}",
+                config.name
+            )));
         };
         check_override(&config.name, value).map_err(|error| refused(error.to_string()))?;
         overrides.insert(config.name.to_string(), value.to_string());
     }
-    Ok(NewTopic { name: request.name.clone(), id: Uuid(call.node.random()), partitions, overrides })
+    Ok(NewTopic {
+        name: request.name.clone(),
+        id: Uuid(call.node.random()),
+        partitions,
+        overrides,
+    })
 }
 
 fn check_replication(factor: i16) -> Result<(), Refusal> {
@@ -123,7 +133,11 @@ fn check_assignments(call: &Call, request: &CreatableTopic) -> Result<i32, Refus
             "a topic with assignments must leave partitions and replication factor at -1",
         );
     }
-    let mut indexes: Vec<i32> = request.assignments.iter().map(|row| row.partition_index).collect();
+    let mut indexes: Vec<i32> = request
+        .assignments
+        .iter()
+        .map(|row| row.partition_index)
+        .collect();
     indexes.sort_unstable();
     let consecutive = indexes.iter().zip(0..).all(|(index, at)| *index == at);
     if !consecutive {

@@ -26,7 +26,12 @@ impl Handler for DeleteRecords {
             for partition in topic.partitions {
                 let mut row = DeleteRecordsPartitionResult::default();
                 row.partition_index = partition.partition_index;
-                match delete(&table, &topic.name, partition.partition_index, partition.offset) {
+                match delete(
+                    &table,
+                    &topic.name,
+                    partition.partition_index,
+                    partition.offset,
+                ) {
                     Ok(low_watermark) => row.low_watermark = low_watermark,
                     Err(code) => {
                         row.low_watermark = -1;

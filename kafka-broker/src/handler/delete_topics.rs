@@ -25,7 +25,11 @@ impl Handler for DeleteTopics {
             let pair = |topic: DeleteTopicState| (topic.name, topic.topic_id);
             request.topics.into_iter().map(pair).collect()
         } else {
-            request.topic_names.into_iter().map(|name| (Some(name), Uuid::ZERO)).collect()
+            request
+                .topic_names
+                .into_iter()
+                .map(|name| (Some(name), Uuid::ZERO))
+                .collect()
         };
         let mut response = DeleteTopicsResponse::default();
         for (name, id) in wanted {
@@ -64,7 +68,10 @@ fn delete(call: &Call, name: Option<&str>, id: Uuid) -> Result<Arc<Topic>, Refus
             )
         })?,
         None => table.by_id(id).ok_or_else(|| {
-            Refusal::new(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {id}"))
+            Refusal::new(
+                ErrorCode::UNKNOWN_TOPIC_ID,
+                format!("no topic has the id {id}"),
+            )
         })?,
     };
     if !call.node.config.delete_topics {

@@ -60,9 +60,8 @@ fn describe(
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
     let keys = resource.configuration_keys.as_deref();
-    let wanted = |property: &&Property| {
-        keys.is_none_or(|keys| keys.iter().any(|key| *key == property.name))
-    };
+    let wanted =
+        |property: &&Property| keys.is_none_or(|keys| keys.iter().any(|key| *key == property.name));
     let config = &call.node.config;
     match resource.resource_type {
         TOPIC => {
@@ -74,7 +73,9 @@ fn describe(
                 )
             })?;
             let properties = TOPIC_PROPERTIES.iter().filter(wanted);
-            Ok(properties.map(|one| topic_row(config, &topic.overrides, one)).collect())
+            Ok(properties
+                .map(|one| topic_row(config, &topic.overrides, one))
+                .collect())
         }
         BROKER => {
             // The empty name stands for what was set for all brokers at run time: nothing.
@@ -82,7 +83,11 @@ fn describe(
                 return Ok(Vec::new());
             }
             check_broker_name(call, &resource.resource_name)?;
-            Ok(BROKER_PROPERTIES.iter().filter(wanted).map(|one| broker_row(config, one)).collect())
+            Ok(BROKER_PROPERTIES
+                .iter()
+                .filter(wanted)
+                .map(|one| broker_row(config, one))
+                .collect())
         }
         other => Err(Refusal::new(
             ErrorCode::INVALID_REQUEST,
@@ -104,28 +109,45 @@ fn topic_row(
     };
     let mut row = row(property, Some(value.into()), source);
     if let Some(value) = overrides.get(property.name) {
-        row.synonyms.push(synonym(property.name, Some(value.as_str().into()), SET_ON_TOPIC));
+        row.synonyms.push(synonym(
+            property.name,
+            Some(value.as_str().into()),
+            SET_ON_TOPIC,
+        ));
     }
-    if let Some((name, value)) = property.broker_name.and_then(|name| {
-        Some((name, broker.given(name)?))
-    }) {
-        row.synonyms.push(synonym(name, Some(value.into()), SET_ON_BROKER));
+    if let Some((name, value)) = property
+        .broker_name
+        .and_then(|name| Some((name, broker.given(name)?)))
+    {
+        row.synonyms
+            .push(synonym(name, Some(value.into()), SET_ON_BROKER));
     }
     let name = property.broker_name.unwrap_or(property.name);
-    row.synonyms.push(synonym(name, property.default.map(Into::into), DEFAULT));
+    row.synonyms
+        .push(synonym(name, property.default.map(Into::into), DEFAULT));
     row
 }
 
 fn broker_row(broker: &BrokerConfig, property: &Property) -> DescribeConfigsResourceResult {
     let given = broker.given(property.name);
-    let source = if given.is_some() { SET_ON_BROKER } else { DEFAULT };
-    let mut row = row(property, broker.value(property.name).map(Into::into), source);
+    let source = if given.is_some() {
+        SET_ON_BROKER
+    } else {
+        DEFAULT
+    };
+    let mut row = row(
+        property,
+        broker.value(property.name).map(Into::into),
+        source,
+    );
     row.read_only = true;
     if let Some(value) = given {
-        row.synonyms.push(synonym(property.name, Some(value.into()), SET_ON_BROKER));
+        row.synonyms
+            .push(synonym(property.name, Some(value.into()), SET_ON_BROKER));
     }
     if let Some(value) = property.default {
-        row.synonyms.push(synonym(property.name, Some(value.into()), DEFAULT));
+        row.synonyms
+            .push(synonym(property.name, Some(value.into()), DEFAULT));
     }
     row
 }

@@ -16,7 +16,11 @@ impl Handler for DescribeGroups {
 
     fn handle(call: &Call, request: DescribeGroupsRequest) -> Outcome<DescribeGroupsResponse> {
         let mut response = DescribeGroupsResponse::default();
-        response.groups = request.groups.into_iter().map(|id| describe(call, id)).collect();
+        response.groups = request
+            .groups
+            .into_iter()
+            .map(|id| describe(call, id))
+            .collect();
         Outcome::Ready(response)
     }
 }

@@ -37,8 +37,9 @@ impl Handler for DescribeTopicPartitions {
         };
         names.retain(|name| *name >= first);
 
-        let mut room =
-            usize::try_from(request.response_partition_limit).unwrap_or(1).clamp(1, LIMIT_MAX);
+        let mut room = usize::try_from(request.response_partition_limit)
+            .unwrap_or(1)
+            .clamp(1, LIMIT_MAX);
         let mut response = DescribeTopicPartitionsResponse::default();
         for name in names {
             if name != first {
@@ -62,10 +63,16 @@ impl Handler for DescribeTopicPartitions {
                 Some(topic) => {
                     row.topic_id = topic.id;
                     row.is_internal = topic.is_internal;
-                    let rest = topic.partitions.iter().filter(|partition| partition.index >= from);
+                    let rest = topic
+                        .partitions
+                        .iter()
+                        .filter(|partition| partition.index >= from);
                     row.partitions = rest.take(room).map(|one| describe(call, one)).collect();
                     room -= row.partitions.len();
-                    let end = row.partitions.last().map_or(from, |last| last.partition_index + 1);
+                    let end = row
+                        .partitions
+                        .last()
+                        .map_or(from, |last| last.partition_index + 1);
                     if usize::try_from(end).is_ok_and(|end| end < topic.partitions.len()) {
                         response.next_cursor = Some(cursor(&name, end));
                         response.topics.push(row);

@@ -64,7 +64,12 @@ pub(crate) fn begin(
         client_host: peer.host.clone(),
         now,
     };
-    let prepared = Prepared { entry, call, correlation_id: header.correlation_id, body };
+    let prepared = Prepared {
+        entry,
+        call,
+        correlation_id: header.correlation_id,
+        body,
+    };
     Ok(match entry.work {
         Work::Quick => Task::Quick(prepared),
         Work::Slow => Task::Slow(prepared),
@@ -74,7 +79,9 @@ pub(crate) fn begin(
 /// The first four bytes of a header, whatever its version; what is missing is zero and fails later.
 fn key_and_version(request: &Bytes) -> (i16, i16) {
     let at = |at: usize| {
-        let pair = request.get(at..at + 2).and_then(|pair| pair.try_into().ok());
+        let pair = request
+            .get(at..at + 2)
+            .and_then(|pair| pair.try_into().ok());
         i16::from_be_bytes(pair.unwrap_or_default())
     };
     (at(0), at(2))

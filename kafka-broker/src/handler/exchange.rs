@@ -28,7 +28,11 @@ pub(crate) fn run<H: Handler + 'static>(
     };
     drop(body);
     let key = H::Request::KEY;
-    let answer_version = if call.node.serves(key, version) { version } else { 0 };
+    let answer_version = if call.node.serves(key, version) {
+        version
+    } else {
+        0
+    };
     Ok(match H::handle(&call, request) {
         Outcome::Ready(answer) => {
             let frame = frame::encode_response(&answer, key, answer_version, correlation_id);
@@ -36,9 +40,12 @@ pub(crate) fn run<H: Handler + 'static>(
         }
         Outcome::Silent => Reply::Silent,
         Outcome::Close(reason) => Reply::Close(format!("{}: {reason}", key.name())),
-        Outcome::Later(later) => {
-            Reply::Later(Box::new(Framed { later, key, version, correlation_id }))
-        }
+        Outcome::Later(later) => Reply::Later(Box::new(Framed {
+            later,
+            key,
+            version,
+            correlation_id,
+        })),
     })
 }
 
@@ -93,6 +100,11 @@ impl<T: Message> Waiting for Framed<T> {
 
     fn poll(&mut self, now: Now) -> Option<Result<Vec<Bytes>, EncodeError>> {
         let answer = self.later.poll(now)?;
-        Some(frame::encode_response(&answer, self.key, self.version, self.correlation_id))
+        Some(frame::encode_response(
+            &answer,
+            self.key,
+            self.version,
+            self.correlation_id,
+        ))
     }
 }

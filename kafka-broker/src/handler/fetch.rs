@@ -98,7 +98,10 @@ impl Pending {
             min_bytes: count(request.min_bytes).min(max_bytes),
             max_bytes,
             deadline: call.now.elapsed + wait_max,
-            watch: Arc::new(Watch { signal: Signal::new(), missing: AtomicUsize::new(0) }),
+            watch: Arc::new(Watch {
+                signal: Signal::new(),
+                missing: AtomicUsize::new(0),
+            }),
             watcher: None,
         }
     }
@@ -123,7 +126,9 @@ impl Pending {
             topics.push(answers);
         }
         if !urgent && found < self.min_bytes {
-            self.watch.missing.store(self.min_bytes - found, Ordering::Release);
+            self.watch
+                .missing
+                .store(self.min_bytes - found, Ordering::Release);
             return None;
         }
         Some(self.load(topics))
@@ -183,7 +188,9 @@ impl Later<FetchResponse> for Pending {
         let partitions: Vec<_> = self.partitions().cloned().collect();
         let response = self.try_answer(now)?;
         if let Some(watcher) = self.watcher.take() {
-            partitions.iter().for_each(|partition| partition.unwatch(&watcher));
+            partitions
+                .iter()
+                .for_each(|partition| partition.unwatch(&watcher));
         }
         Some(response)
     }
@@ -192,7 +199,8 @@ impl Later<FetchResponse> for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(watcher) = self.watcher.take() {
-            self.partitions().for_each(|partition| partition.unwatch(&watcher));
+            self.partitions()
+                .for_each(|partition| partition.unwatch(&watcher));
         }
     }
 }
@@ -208,7 +216,9 @@ struct Watch {
 impl Watcher for Watch {
     fn handle_append(&self, bytes: usize) {
         let take = |missing: usize| Some(missing.saturating_sub(bytes));
-        let before = self.missing.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        let before = self
+            .missing
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         if before.is_ok_and(|before| before <= bytes) {
             self.signal.raise();
         }
@@ -249,8 +259,9 @@ fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> Partitio
             }
             if code == ErrorCode::FENCED_LEADER_EPOCH && version >= 16 {
                 row.current_leader.leader_id = node_id;
-                row.current_leader.leader_epoch =
-                    reader.partition().map_or(-1, |partition| partition.leader_epoch);
+                row.current_leader.leader_epoch = reader
+                    .partition()
+                    .map_or(-1, |partition| partition.leader_epoch);
             }
             row.error_code = code.code();
             let marks = failure.marks;

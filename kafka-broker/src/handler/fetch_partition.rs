@@ -87,7 +87,12 @@ impl Reader {
     pub(crate) fn find(&self, room: usize, at_least_one: bool) -> Answer {
         let partition = match &self.partition {
             Ok(partition) => partition,
-            Err(code) => return Answer::Failed(Failure { code: *code, marks: None }),
+            Err(code) => {
+                return Answer::Failed(Failure {
+                    code: *code,
+                    marks: None,
+                });
+            }
         };
         let found = match self.divergence(partition) {
             Ok(Some(answer)) => return answer,
@@ -114,7 +119,10 @@ impl Reader {
         let marks = partition.marks()?;
         if end.end_offset < 0 {
             let code = ErrorCode::OFFSET_OUT_OF_RANGE;
-            return Ok(Some(Answer::Failed(Failure { code, marks: Some(marks) })));
+            return Ok(Some(Answer::Failed(Failure {
+                code,
+                marks: Some(marks),
+            })));
         }
         let diverges = end.epoch < self.last_fetched_epoch || end.end_offset < self.offset;
         Ok(diverges.then_some(Answer::Diverging(end, marks)))
@@ -145,8 +153,15 @@ impl Answer {
                 aborted: None,
                 diverging: Some(end),
             }),
-            Self::Found(Found { data, marks, aborted }) => {
-                let fail = |code| Failure { code, marks: Some(marks) };
+            Self::Found(Found {
+                data,
+                marks,
+                aborted,
+            }) => {
+                let fail = |code| Failure {
+                    code,
+                    marks: Some(marks),
+                };
                 let records = data.load().map_err(|error| {
                     let error = PartitionError::Log(error);
                     tracing::error!("fetch: {error}");
@@ -155,7 +170,12 @@ impl Answer {
                 if version < 10 && has_zstd(&records) {
                     return Err(fail(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
                 }
-                Ok(Batches { records, marks, aborted, diverging: None })
+                Ok(Batches {
+                    records,
+                    marks,
+                    aborted,
+                    diverging: None,
+                })
             }
         }
     }
@@ -166,7 +186,10 @@ fn failure(partition: &Partition, error: &PartitionError) -> Failure {
     if code == ErrorCode::KAFKA_STORAGE_ERROR {
         tracing::error!(topic = %partition.topic, partition = partition.index, "fetch: {error}");
     }
-    Failure { code, marks: partition.marks().ok() }
+    Failure {
+        code,
+        marks: partition.marks().ok(),
+    }
 }
 
 /// Whether any of these batches is compressed with what old clients cannot read.

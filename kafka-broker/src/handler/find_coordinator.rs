@@ -40,15 +40,20 @@ fn find(call: &Call, key_type: i8, key: ByteString) -> Coordinator {
     row.key = key;
     let refusal = match key_type {
         GROUP => call.node.ensure_offsets_topic(call.now).err().map(|error| {
-            (ErrorCode::COORDINATOR_NOT_AVAILABLE, format!("no topic for offsets: {error}"))
+            (
+                ErrorCode::COORDINATOR_NOT_AVAILABLE,
+                format!("no topic for offsets: {error}"),
+            )
         }),
         // Not COORDINATOR_NOT_AVAILABLE: clients would ask again for ever.
-        TRANSACTION => {
-            Some((ErrorCode::INVALID_REQUEST, "this broker has no transactions".to_owned()))
-        }
-        other => {
-            Some((ErrorCode::INVALID_REQUEST, format!("there is no coordinator of type {other}")))
-        }
+        TRANSACTION => Some((
+            ErrorCode::INVALID_REQUEST,
+            "this broker has no transactions".to_owned(),
+        )),
+        other => Some((
+            ErrorCode::INVALID_REQUEST,
+            format!("there is no coordinator of type {other}"),
+        )),
     };
     match refusal {
         None => {

@@ -35,7 +35,10 @@ impl Handler for IncrementalAlterConfigs {
             let is_topic = resource.resource_type == TOPIC;
             let name = &resource.resource_name;
             let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
-                resource.configs.iter().try_for_each(|change| apply(call, overrides, change))
+                resource
+                    .configs
+                    .iter()
+                    .try_for_each(|change| apply(call, overrides, change))
             });
             if let Err(refusal) = done {
                 row.error_code = refusal.code().code();
@@ -59,7 +62,9 @@ fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Re
         return Ok(());
     }
     let Some(value) = &change.value else {
-        return Err(refused(format!("null value not supported for configuration {name}")));
+        return Err(refused(format!(
+            "null value not supported for configuration {name}"
+        )));
     };
     let value = match change.config_operation {
         SET => value.to_string(),
@@ -106,7 +111,10 @@ mod tests {
     #[test]
     fn lists_grow_and_shrink_by_words() {
         assert_eq!(combine("delete", &"compact".into(), true), "delete,compact");
-        assert_eq!(combine("delete,compact", &"delete".into(), false), "compact");
+        assert_eq!(
+            combine("delete,compact", &"delete".into(), false),
+            "compact"
+        );
         assert_eq!(combine("compact", &"compact".into(), true), "compact");
     }
 }

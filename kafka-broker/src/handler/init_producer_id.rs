@@ -37,12 +37,19 @@ fn producer_id(call: &Call, request: &InitProducerIdRequest) -> Result<i64, Erro
     match request.transactional_id.as_deref() {
         Some("") => Err(ErrorCode::INVALID_REQUEST),
         Some(id) => {
-            tracing::warn!(transactional_id = id, "refused: this broker has no transactions");
+            tracing::warn!(
+                transactional_id = id,
+                "refused: this broker has no transactions"
+            );
             Err(ErrorCode::INVALID_REQUEST)
         }
-        None => call.node.catalog().next_producer_id(call.now).map_err(|error| {
-            tracing::error!("cannot give out a producer id: {error}");
-            ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }),
+        None => call
+            .node
+            .catalog()
+            .next_producer_id(call.now)
+            .map_err(|error| {
+                tracing::error!("cannot give out a producer id: {error}");
+                ErrorCode::COORDINATOR_NOT_AVAILABLE
+            }),
     }
 }

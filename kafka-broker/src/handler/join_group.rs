@@ -54,7 +54,10 @@ impl Handler for JoinGroup {
 fn read(call: &Call, request: JoinGroupRequest) -> JoinRequest {
     let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
     let session_timeout = millis(request.session_timeout_ms);
-    let name = request.group_instance_id.as_ref().unwrap_or(&call.client_id);
+    let name = request
+        .group_instance_id
+        .as_ref()
+        .unwrap_or(&call.client_id);
     JoinRequest {
         fresh_member_id: fresh_member_id(name, call.node.random()),
         member_id: request.member_id,
@@ -148,6 +151,9 @@ mod tests {
     #[test]
     fn member_ids_carry_a_uuid() {
         let random = std::array::from_fn(|at| at as u8 * 0x11);
-        assert_eq!(fresh_member_id("c", random), "c-00112233-4455-6677-8899-aabbccddeeff");
+        assert_eq!(
+            fresh_member_id("c", random),
+            "c-00112233-4455-6677-8899-aabbccddeeff"
+        );
     }
 }

@@ -59,8 +59,16 @@ fn list(
     check_leader_epoch(partition, request.current_leader_epoch)?;
     let refused = |error| code_of(&error);
     let marks = partition.marks().map_err(refused)?;
-    let plain = |offset: i64, leader_epoch: i32| Listed { timestamp: -1, offset, leader_epoch };
-    let end = if committed { marks.last_stable_offset } else { marks.high_watermark };
+    let plain = |offset: i64, leader_epoch: i32| Listed {
+        timestamp: -1,
+        offset,
+        leader_epoch,
+    };
+    let end = if committed {
+        marks.last_stable_offset
+    } else {
+        marks.high_watermark
+    };
     let first_version = match request.timestamp {
         MAX_TIMESTAMP => 7,
         EARLIEST_LOCAL => 8,

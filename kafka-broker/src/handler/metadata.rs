@@ -49,13 +49,18 @@ fn topics(call: &Call, request: MetadataRequest) -> Vec<MetadataResponseTopic> {
     let table = call.node.topics().table();
     let all = |table: &TopicTable| table.iter().map(|topic| describe(call, topic)).collect();
     // In version 0 an empty list stands for all.
-    let Some(wanted) = request.topics.filter(|topics| call.version > 0 || !topics.is_empty())
+    let Some(wanted) = request
+        .topics
+        .filter(|topics| call.version > 0 || !topics.is_empty())
     else {
         return all(&table);
     };
     let allowed = call.version < 4 || request.allow_auto_topic_creation;
     let create = allowed && call.node.config.auto_create_topics;
-    wanted.into_iter().map(|topic| find(call, &table, topic, create)).collect()
+    wanted
+        .into_iter()
+        .map(|topic| find(call, &table, topic, create))
+        .collect()
 }
 
 fn find(
@@ -67,7 +72,10 @@ fn find(
     let found = match &wanted.name {
         // From version 12 on a topic may go by its id alone.
         None if wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
-        None => table.by_id(wanted.topic_id).cloned().ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+        None => table
+            .by_id(wanted.topic_id)
+            .cloned()
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
         Some(_) if !wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
         Some(name) => match table.by_name(name) {
             Some(topic) => Ok(Arc::clone(topic)),
@@ -99,10 +107,13 @@ fn auto_create(call: &Call, name: &ByteString) -> Result<Arc<Topic>, ErrorCode> 
         partitions: call.node.config.partitions,
         overrides: Overrides::new(),
     };
-    call.node.catalog().create_topic(call.now, topic).map_err(|refusal| {
-        tracing::warn!(topic = %name, "cannot create the topic: {refusal}");
-        refusal.code()
-    })
+    call.node
+        .catalog()
+        .create_topic(call.now, topic)
+        .map_err(|refusal| {
+            tracing::warn!(topic = %name, "cannot create the topic: {refusal}");
+            refusal.code()
+        })
 }
 
 fn describe(call: &Call, topic: &Topic) -> MetadataResponseTopic {
@@ -110,8 +121,11 @@ fn describe(call: &Call, topic: &Topic) -> MetadataResponseTopic {
     row.name = Some(topic.name.clone());
     row.topic_id = topic.id;
     row.is_internal = topic.is_internal;
-    row.partitions =
-        topic.partitions.iter().map(|partition| describe_partition(call, partition)).collect();
+    row.partitions = topic
+        .partitions
+        .iter()
+        .map(|partition| describe_partition(call, partition))
+        .collect();
     row
 }
 

@@ -2,12 +2,12 @@
 //! offsets alone, stores where it stands. From version 10 on topics go by their ids.
 
 use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use kafka_protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
-use kafka_protocol::ErrorCode;
 
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::topic_ref::find_topic;
@@ -88,7 +88,8 @@ impl Sorted {
                         expires_at_ms,
                         topic_id: topic.id,
                     };
-                    self.offsets.push((topic.name.clone(), partition.partition_index, offset));
+                    self.offsets
+                        .push((topic.name.clone(), partition.partition_index, offset));
                     ErrorCode::NONE
                 }
             };

@@ -4,13 +4,13 @@
 //! Not here: `RequireStable` has nothing to wait for, as there are no transactions.
 
 use bytestring::ByteString;
+use kafka_protocol::Uuid;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
-use kafka_protocol::Uuid;
 
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::topic_ref::find_topic;
@@ -32,7 +32,9 @@ impl Handler for OffsetFetch {
             let table = call.node.topics().table();
             let mut response = OffsetFetchResponse::default();
             let groups = request.groups.into_iter();
-            response.groups = groups.map(|group| fetch_group(call, &table, group)).collect();
+            response.groups = groups
+                .map(|group| fetch_group(call, &table, group))
+                .collect();
             response
         })
     }
@@ -42,9 +44,10 @@ fn fetch_one(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let group = call.node.groups.find(&request.group_id);
     let mut response = OffsetFetchResponse::default();
     let topics = match request.topics {
-        Some(topics) => {
-            topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect()
-        }
+        Some(topics) => topics
+            .into_iter()
+            .map(|topic| (topic.name, topic.partition_indexes))
+            .collect(),
         None => all_partitions(group.as_deref()),
     };
     for (name, partitions) in topics {
@@ -120,10 +123,14 @@ fn fetch_group(
 }
 
 fn all_partitions(group: Option<&Group>) -> Vec<(ByteString, Vec<i32>)> {
-    let Some(group) = group else { return Vec::new() };
+    let Some(group) = group else {
+        return Vec::new();
+    };
     let state = group.lock();
     let topics = state.offsets.iter();
-    topics.map(|(name, partitions)| (name.clone(), partitions.keys().copied().collect())).collect()
+    topics
+        .map(|(name, partitions)| (name.clone(), partitions.keys().copied().collect()))
+        .collect()
 }
 
 fn committed(group: Option<&Group>, topic: &str, partition: i32) -> CommittedOffset {

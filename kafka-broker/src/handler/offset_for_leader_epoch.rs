@@ -57,5 +57,7 @@ fn end_of(
 ) -> Result<EpochEnd, ErrorCode> {
     let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     check_leader_epoch(partition, request.current_leader_epoch)?;
-    partition.epoch_end_offset(request.leader_epoch).map_err(|error| code_of(&error))
+    partition
+        .epoch_end_offset(request.leader_epoch)
+        .map_err(|error| code_of(&error))
 }

@@ -6,13 +6,13 @@
 //! transactions.
 
 use bytes::Bytes;
+use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::record::{BatchHeader, Compression};
-use kafka_protocol::ErrorCode;
 
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
@@ -61,7 +61,11 @@ struct Failure {
 
 impl Failure {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), record: None }
+        Self {
+            code,
+            message: message.into(),
+            record: None,
+        }
     }
 }
 
@@ -125,7 +129,10 @@ fn produce(
     if acks == -1 && topic.config.min_insync_replicas > 1 {
         return Err(Failure::new(
             ErrorCode::NOT_ENOUGH_REPLICAS,
-            format!("{} replicas in sync are wanted, there is 1", topic.config.min_insync_replicas),
+            format!(
+                "{} replicas in sync are wanted, there is 1",
+                topic.config.min_insync_replicas
+            ),
         ));
     }
     let records = request.records.unwrap_or_default();
@@ -146,7 +153,9 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
         return invalid("there is no batch");
     }
     // A head that cannot be read is the log's to refuse.
-    let Ok(header) = BatchHeader::decode(records) else { return Ok(()) };
+    let Ok(header) = BatchHeader::decode(records) else {
+        return Ok(());
+    };
     if header.attributes.compression() == Some(Compression::Zstd) && call.version < 7 {
         return Err(Failure::new(
             ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
@@ -196,7 +205,10 @@ fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceRe
 }
 
 fn first_failure(row: &TopicProduceResponse) -> Option<String> {
-    let failed = row.partition_responses.iter().find(|partition| partition.error_code != 0)?;
+    let failed = row
+        .partition_responses
+        .iter()
+        .find(|partition| partition.error_code != 0)?;
     let message = failed.error_message.clone().unwrap_or_default();
     Some(format!("{}-{}: {message}", row.name, failed.index))
 }

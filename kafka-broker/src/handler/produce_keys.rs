@@ -39,7 +39,10 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(record) => {
-                write!(f, "record {record} has no key, which a compacted topic demands")
+                write!(
+                    f,
+                    "record {record} has no key, which a compacted topic demands"
+                )
             }
             Self::Unreadable(error) => write!(f, "unreadable records: {error}"),
         }
@@ -49,7 +52,9 @@ impl fmt::Display for KeyError {
 /// Refuses a batch with a record without a key.
 pub(crate) fn check_keys(records: &Bytes) -> Result<(), KeyError> {
     // Bytes that are no sound batch are the log's to refuse.
-    let Ok(batch) = Batch::decode(records.clone()) else { return Ok(()) };
+    let Ok(batch) = Batch::decode(records.clone()) else {
+        return Ok(());
+    };
     if batch.verify_crc().is_err() {
         return Ok(());
     }

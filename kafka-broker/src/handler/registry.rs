@@ -50,17 +50,25 @@ pub(crate) fn entry_of(code: i16) -> Option<&'static Entry> {
 pub(crate) fn served_apis() -> Vec<ServedApi> {
     let served = |entry: &Entry| ServedApi {
         key: entry.key,
-        served: entry.key.valid_versions().intersection(entry.key.advertised_versions()).unwrap_or(
-            // No API has stable versions only outside of those that exist.
-            entry.key.valid_versions(),
-        ),
+        served: entry
+            .key
+            .valid_versions()
+            .intersection(entry.key.advertised_versions())
+            .unwrap_or(
+                // No API has stable versions only outside of those that exist.
+                entry.key.valid_versions(),
+            ),
         advertised: entry.key.advertised_versions(),
     };
     REGISTRY.iter().map(served).collect()
 }
 
 const fn entry<H: Handler + 'static>() -> Entry {
-    Entry { key: H::Request::KEY, work: H::WORK, run: run::<H> }
+    Entry {
+        key: H::Request::KEY,
+        work: H::WORK,
+        run: run::<H>,
+    }
 }
 
 static REGISTRY: &[Entry] = &[

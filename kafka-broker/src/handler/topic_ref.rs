@@ -16,6 +16,9 @@ pub(crate) fn find_topic(
     if by_id {
         table.by_id(id).cloned().ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
     } else {
-        table.by_name(name).cloned().ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        table
+            .by_name(name)
+            .cloned()
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     }
 }

@@ -13,12 +13,16 @@ pub(crate) struct Clock {
 impl Clock {
     /// Begins to count.
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now() }
+        Self {
+            began: Instant::now(),
+        }
     }
 
     /// What time it is.
     pub(crate) fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Now {
             elapsed: self.began.elapsed(),
             unix_ms: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX),

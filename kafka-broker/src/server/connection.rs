@@ -174,7 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        let flushed = self.output.flush(&mut self.stream, self.shared.idle_max).await;
+        let flushed = self
+            .output
+            .flush(&mut self.stream, self.shared.idle_max)
+            .await;
         flushed.map_err(End::Io)
     }
 }

@@ -58,7 +58,9 @@ impl Output {
             *slice = IoSlice::new(chunk);
             count += 1;
         }
-        stream.write_vectored(slices.get(..count).unwrap_or_default()).await
+        stream
+            .write_vectored(slices.get(..count).unwrap_or_default())
+            .await
     }
 
     fn consume(&mut self, mut written: usize) {
@@ -106,7 +108,11 @@ mod tests {
             _: &mut Context<'_>,
             slices: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
-            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter()).copied().collect();
+            let bytes: Vec<u8> = slices
+                .iter()
+                .flat_map(|slice| slice.iter())
+                .copied()
+                .collect();
             let taken = bytes.len().min(3);
             self.0.extend_from_slice(&bytes[..taken]);
             Poll::Ready(Ok(taken))
@@ -127,7 +133,10 @@ mod tests {
         output.push(vec!["ab".into(), Bytes::new(), "cdefg".into()]);
         output.push(vec!["h".into()]);
         let mut stream = Slow(Vec::new());
-        output.flush(&mut stream, Duration::from_secs(1)).await.unwrap();
+        output
+            .flush(&mut stream, Duration::from_secs(1))
+            .await
+            .unwrap();
         assert_eq!(stream.0, b"abcdefgh");
         assert_eq!(output.len, 0);
     }

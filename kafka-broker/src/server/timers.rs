@@ -31,7 +31,9 @@ pub(crate) async fn turn_groups(node: Arc<Node>, clock: Clock) {
 pub(crate) async fn expire_offsets(node: Arc<Node>, clock: Clock) {
     let retention = node.config.offsets_retention;
     every(node.config.offsets_retention_check, || {
-        on_disk(&node, move |node| node.groups.expire(clock.now(), retention))
+        on_disk(&node, move |node| {
+            node.groups.expire(clock.now(), retention)
+        })
     })
     .await;
 }
@@ -46,7 +48,10 @@ pub(crate) async fn keep_house(node: Arc<Node>, clock: Clock) {
 
 /// Makes durable what is due.
 pub(crate) async fn flush(node: Arc<Node>, clock: Clock) {
-    every(FLUSH_CHECK, || on_disk(&node, move |node| node.catalog().flush_due(clock.now()))).await;
+    every(FLUSH_CHECK, || {
+        on_disk(&node, move |node| node.catalog().flush_due(clock.now()))
+    })
+    .await;
 }
 
 /// Does something again and again, the first time after one period.

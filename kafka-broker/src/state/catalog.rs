@@ -12,9 +12,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
 use crate::config::topic::{Overrides, TopicConfig};
-use crate::log::{
-    Log, LogConfig, LogDir, LogError, LogStart, PartitionCheckpoint, TopicPartition,
-};
+use crate::log::{Log, LogConfig, LogDir, LogError, LogStart, PartitionCheckpoint, TopicPartition};
 use crate::state::metadata_image::{
     MetadataImage, TopicImage, config_record, epoch_record, partition_record, producer_ids_record,
     remove_topic_record, topic_records,
@@ -99,7 +97,10 @@ impl Catalog {
         if topic.partitions > PARTITIONS_MAX {
             return Err(Refusal::new(
                 ErrorCode::INVALID_PARTITIONS,
-                format!("{} partitions are more than {PARTITIONS_MAX}", topic.partitions),
+                format!(
+                    "{} partitions are more than {PARTITIONS_MAX}",
+                    topic.partitions
+                ),
             ));
         }
         Ok(())
@@ -136,7 +137,10 @@ impl Catalog {
     pub(crate) fn delete_topic(&self, now: Now, id: Uuid) -> Result<Arc<Topic>, Refusal> {
         let _changes = self.lock();
         let topic = self.topics.table().by_id(id).cloned().ok_or_else(|| {
-            Refusal::new(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {id}"))
+            Refusal::new(
+                ErrorCode::UNKNOWN_TOPIC_ID,
+                format!("no topic has the id {id}"),
+            )
         })?;
         if topic.is_internal {
             return Err(Refusal::new(
@@ -171,7 +175,9 @@ impl Catalog {
         }
         let first = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         let node_id = self.config.node_id;
-        let records = (first..total).map(|index| partition_record(id, index, node_id)).collect();
+        let records = (first..total)
+            .map(|index| partition_record(id, index, node_id))
+            .collect();
         self.record(now, records)?;
         let mut partitions = topic.partitions.clone();
         for index in first..total {
@@ -197,7 +203,10 @@ impl Catalog {
         })?;
         let mut overrides = topic.overrides.clone();
         change(&mut overrides)?;
-        let removed = topic.overrides.keys().filter(|key| !overrides.contains_key(*key));
+        let removed = topic
+            .overrides
+            .keys()
+            .filter(|key| !overrides.contains_key(*key));
         let removed = removed.map(|key| config_record(&topic.name, key, None));
         let set = overrides
             .iter()
@@ -276,7 +285,9 @@ impl Catalog {
         let partitions = self.partitions();
         let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
         for partition in all {
-            let Some(log) = partition.take_log() else { continue };
+            let Some(log) = partition.take_log() else {
+                continue;
+            };
             let closed = log.close(now.unix_ms)?;
             checkpoints.push(PartitionCheckpoint {
                 name: TopicPartition::new(partition.topic.to_string(), partition.index)?,
@@ -307,7 +318,10 @@ impl Catalog {
 
     fn partitions(&self) -> Vec<Arc<Partition>> {
         let table = self.topics.table();
-        table.iter().flat_map(|topic| topic.partitions.iter().cloned()).collect()
+        table
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().cloned())
+            .collect()
     }
 
     /// Opens the logs of all topics of the image.
@@ -317,9 +331,13 @@ impl Catalog {
         if epochs > 0 && !image.topics.is_empty() {
             let node_id = self.config.node_id;
             let records = image.topics.iter().flat_map(|(id, topic)| {
-                topic.partitions.keys().map(|index| epoch_record(*id, *index, node_id))
+                topic
+                    .partitions
+                    .keys()
+                    .map(|index| epoch_record(*id, *index, node_id))
             });
-            self.append(now, records.collect()).map_err(into_log_error)?;
+            self.append(now, records.collect())
+                .map_err(into_log_error)?;
         }
         let mut found: BTreeMap<_, _> = self
             .dir
@@ -339,7 +357,9 @@ impl Catalog {
             tracing::warn!(%name, "partition of a topic that does not exist: its directory is left");
         }
         self.topics.change(|table| {
-            topics.into_iter().for_each(|topic| table.insert(Arc::new(topic)));
+            topics
+                .into_iter()
+                .for_each(|topic| table.insert(Arc::new(topic)));
         });
         Ok(())
     }
@@ -396,8 +416,13 @@ impl Catalog {
             // A topic without its files is none.
             let _ = self.record(now, vec![remove_topic_record(new.id)]);
         })?;
-        let topic =
-            Arc::new(Topic::new(&self.config, new.name, new.id, new.overrides, partitions));
+        let topic = Arc::new(Topic::new(
+            &self.config,
+            new.name,
+            new.id,
+            new.overrides,
+            partitions,
+        ));
         self.topics.change(|table| table.insert(Arc::clone(&topic)));
         tracing::info!(topic = %topic.name, partitions = topic.partitions.len(), "topic created");
         Ok(topic)
@@ -424,7 +449,13 @@ impl Catalog {
                 tail_budget: self.dir.tail_budget().clone(),
             };
             let config = self.topic_log(topic, config);
-            Log::open(Arc::clone(self.dir.disk()), &dir, config, start, now.unix_ms)
+            Log::open(
+                Arc::clone(self.dir.disk()),
+                &dir,
+                config,
+                start,
+                now.unix_ms,
+            )
         };
         let log = open().map_err(|error| storage_refusal(&error))?;
         Ok(Arc::new(Partition::new(topic.clone(), id, index, 0, log)))
@@ -457,7 +488,13 @@ impl Catalog {
         partitions: Vec<Arc<Partition>>,
     ) -> Arc<Topic> {
         let name = old.name.clone();
-        let topic = Arc::new(Topic::new(&self.config, name, old.id, overrides, partitions));
+        let topic = Arc::new(Topic::new(
+            &self.config,
+            name,
+            old.id,
+            overrides,
+            partitions,
+        ));
         self.topics.change(|table| table.insert(Arc::clone(&topic)));
         topic
     }

@@ -210,7 +210,11 @@ impl ClassicGroup {
             Phase::PreparingRebalance { ends, .. } => Some(ends),
             _ => None,
         };
-        sessions.chain(self.pending.values().copied()).chain(phase).chain(self.sync_ends).min()
+        sessions
+            .chain(self.pending.values().copied())
+            .chain(phase)
+            .chain(self.sync_ends)
+            .min()
     }
 
     /// A client wants to be a member, or a member wants a new generation.
@@ -223,7 +227,8 @@ impl ClassicGroup {
     /// A member asks for its assignment.
     pub(crate) fn handle_sync(&mut self, now: Now, ticket: Ticket, request: SyncRequest) {
         if let Err(error) = self.accept_sync(now, ticket, request) {
-            self.answers.push_back((ticket, Answer::Sync(SyncAnswer::refused(error))));
+            self.answers
+                .push_back((ticket, Answer::Sync(SyncAnswer::refused(error))));
         }
     }
 
@@ -387,11 +392,15 @@ impl ClassicGroup {
         request: JoinRequest,
     ) -> Result<(), JoinAnswer> {
         let fresh = request.fresh_member_id.clone();
-        let owner = request.instance_id.as_ref().and_then(|id| self.members.by_instance(id));
+        let owner = request
+            .instance_id
+            .as_ref()
+            .and_then(|id| self.members.by_instance(id));
         if let Some(old) = owner.cloned() {
             self.replace_static_member(now, ticket, &old, fresh, request);
         } else if request.instance_id.is_none() && request.must_know_id {
-            self.pending.insert(fresh.clone(), now.elapsed + request.session_timeout);
+            self.pending
+                .insert(fresh.clone(), now.elapsed + request.session_timeout);
             return Err(JoinAnswer::refused(ErrorCode::MEMBER_ID_REQUIRED, fresh));
         } else {
             self.add_member(now, ticket, fresh, request);
@@ -412,7 +421,10 @@ impl ClassicGroup {
         }
         self.members.is_empty()
             || (self.protocol_type.as_ref() == Some(&request.protocol_type)
-                && request.protocols.iter().any(|(name, _)| self.members.all_speak(name)))
+                && request
+                    .protocols
+                    .iter()
+                    .any(|(name, _)| self.members.all_speak(name)))
     }
 
     fn add_member(&mut self, now: Now, ticket: Ticket, id: ByteString, request: JoinRequest) {
@@ -437,14 +449,20 @@ impl ClassicGroup {
             session_ends: now.elapsed + NEWCOMER_WAIT,
         };
         self.members.insert(id, member);
-        if let Phase::PreparingRebalance { initial: Some(delay), .. } = &mut self.phase {
+        if let Phase::PreparingRebalance {
+            initial: Some(delay),
+            ..
+        } = &mut self.phase
+        {
             delay.newcomers = true;
         }
         self.prepare_rebalance(now);
     }
 
     fn update_member(&mut self, now: Now, ticket: Ticket, id: &ByteString, request: JoinRequest) {
-        let Some(member) = self.members.get_mut(id) else { return };
+        let Some(member) = self.members.get_mut(id) else {
+            return;
+        };
         member.protocols = request.protocols;
         member.rebalance_timeout = request.rebalance_timeout;
         member.session_timeout = request.session_timeout;
@@ -465,14 +483,17 @@ impl ClassicGroup {
         new: ByteString,
         request: JoinRequest,
     ) {
-        let Some(mut member) = self.members.remove(old) else { return };
+        let Some(mut member) = self.members.remove(old) else {
+            return;
+        };
         let fenced = ErrorCode::FENCED_INSTANCE_ID;
         if let Some(ticket) = member.joining.take() {
             let refusal = JoinAnswer::refused(fenced, old.clone());
             self.answers.push_back((ticket, Answer::Join(refusal)));
         }
         if let Some(ticket) = member.syncing.take() {
-            self.answers.push_back((ticket, Answer::Sync(SyncAnswer::refused(fenced))));
+            self.answers
+                .push_back((ticket, Answer::Sync(SyncAnswer::refused(fenced))));
         }
         let leader_before = self.leader.clone();
         let may_skip_assignment = request.may_skip_assignment;
@@ -522,7 +543,11 @@ impl ClassicGroup {
             leader: self.leader.clone().unwrap_or_default(),
             member_id: id.clone(),
             skip_assignment: false,
-            members: if leads { self.members.roll(&protocol) } else { Vec::new() },
+            members: if leads {
+                self.members.roll(&protocol)
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -534,7 +559,10 @@ impl ClassicGroup {
             let patience = self.members.rebalance_timeout();
             let delay = self.limits.initial_rebalance_delay.min(patience);
             let (ends, initial) = if self.phase == Phase::Empty && !delay.is_zero() {
-                let initial = InitialDelay { left: patience - delay, newcomers: false };
+                let initial = InitialDelay {
+                    left: patience - delay,
+                    newcomers: false,
+                };
                 (now.elapsed + delay, Some(initial))
             } else {
                 (now.elapsed + patience, None)
@@ -570,11 +598,20 @@ impl ClassicGroup {
 
     fn end_of_joining(&mut self, now: Now, initial: Option<InitialDelay>) {
         match initial {
-            Some(InitialDelay { left, newcomers: true }) if !left.is_zero() => {
+            Some(InitialDelay {
+                left,
+                newcomers: true,
+            }) if !left.is_zero() => {
                 let delay = self.limits.initial_rebalance_delay.min(left);
-                let initial = InitialDelay { left: left - delay, newcomers: false };
+                let initial = InitialDelay {
+                    left: left - delay,
+                    newcomers: false,
+                };
                 let ends = now.elapsed + delay;
-                self.phase = Phase::PreparingRebalance { ends, initial: Some(initial) };
+                self.phase = Phase::PreparingRebalance {
+                    ends,
+                    initial: Some(initial),
+                };
             }
             _ => self.complete_join(now),
         }
@@ -600,7 +637,10 @@ impl ClassicGroup {
         if !self.elect_leader() {
             // Only static members, and none of them has joined: wait for one more round.
             let ends = now.elapsed + self.members.rebalance_timeout().max(ROUND_MIN);
-            self.phase = Phase::PreparingRebalance { ends, initial: None };
+            self.phase = Phase::PreparingRebalance {
+                ends,
+                initial: None,
+            };
             return;
         }
         self.generation = self.generation.wrapping_add(1).max(1);
@@ -608,10 +648,14 @@ impl ClassicGroup {
         self.sync_ends = Some(now.elapsed + self.members.rebalance_timeout());
         self.enter(now, Phase::CompletingRebalance);
         for id in self.members.ids() {
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
             member.synced = false;
             member.is_new = false;
-            let Some(ticket) = member.joining.take() else { continue };
+            let Some(ticket) = member.joining.take() else {
+                continue;
+            };
             member.heard(now.elapsed);
             let answer = self.generation_for(&id);
             self.answers.push_back((ticket, Answer::Join(answer)));
@@ -691,7 +735,9 @@ impl ClassicGroup {
 
     fn answer_syncs(&mut self, now: Now) {
         for (_, member) in self.members.iter_mut() {
-            let Some(ticket) = member.syncing.take() else { continue };
+            let Some(ticket) = member.syncing.take() else {
+                continue;
+            };
             member.heard(now.elapsed);
             let answer = SyncAnswer {
                 error: ErrorCode::NONE,
@@ -704,7 +750,9 @@ impl ClassicGroup {
     }
 
     fn remove_member(&mut self, now: Now, id: &ByteString) {
-        let Some(member) = self.members.remove(id) else { return };
+        let Some(member) = self.members.remove(id) else {
+            return;
+        };
         if let Some(ticket) = member.joining {
             let refusal = JoinAnswer::refused(ErrorCode::UNKNOWN_MEMBER_ID, id.clone());
             self.answers.push_back((ticket, Answer::Join(refusal)));

@@ -2,9 +2,9 @@
 
 /// Java's hash of the id over the number of partitions.
 pub(crate) fn partition_for(id: &str, partitions: i32) -> i32 {
-    let hash = id
-        .encode_utf16()
-        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let hash = id.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    });
     let positive = if hash == i32::MIN { 0 } else { hash.abs() };
     positive % partitions.max(1)
 }

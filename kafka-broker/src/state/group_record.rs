@@ -8,8 +8,8 @@ use kafka_protocol::messages::group_metadata_value::MemberMetadata;
 use kafka_protocol::messages::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
 };
-use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::request::TypedRecord;
+use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::{DecodeError, EncodeError, Message};
 
 use crate::state::classic_group::{SavedMember, Snapshot};
@@ -20,9 +20,17 @@ use crate::state::time::millis;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum GroupRecord {
     /// A group committed an offset, or it was taken back.
-    Offset { group: ByteString, topic: ByteString, partition: i32, offset: Option<CommittedOffset> },
+    Offset {
+        group: ByteString,
+        topic: ByteString,
+        partition: i32,
+        offset: Option<CommittedOffset>,
+    },
     /// A group as it stands, or its end.
-    Group { group: ByteString, snapshot: Option<Snapshot> },
+    Group {
+        group: ByteString,
+        snapshot: Option<Snapshot>,
+    },
     /// A record of a kind that this broker has no use for.
     Other(i16),
 }
@@ -87,7 +95,10 @@ pub(crate) fn offset_record(
         value.topic_id = offset.topic_id;
         prefixed(&value, OFFSET_VERSION, OFFSET_VERSION)
     });
-    Ok((prefixed(&key, OffsetCommitKey::TYPE_ID, KEY_VERSION)?, value.transpose()?))
+    Ok((
+        prefixed(&key, OffsetCommitKey::TYPE_ID, KEY_VERSION)?,
+        value.transpose()?,
+    ))
 }
 
 /// The record of a group, or with `None` the one that takes it back.
@@ -111,7 +122,10 @@ pub(crate) fn group_record(
         value.members = snapshot.members.iter().map(encode_member).collect();
         prefixed(&value, GROUP_VERSION, GROUP_VERSION)
     });
-    Ok((prefixed(&key, GroupMetadataKey::TYPE_ID, KEY_VERSION)?, value.transpose()?))
+    Ok((
+        prefixed(&key, GroupMetadataKey::TYPE_ID, KEY_VERSION)?,
+        value.transpose()?,
+    ))
 }
 
 fn encode_member(member: &SavedMember) -> MemberMetadata {
@@ -198,7 +212,12 @@ mod tests {
         let round = |offset: Option<&CommittedOffset>| {
             let record = offset_record(&"g".into(), &"t".into(), 5, offset).unwrap();
             match GroupRecord::decode(record.0, record.1).unwrap() {
-                GroupRecord::Offset { group, topic, partition, offset } => {
+                GroupRecord::Offset {
+                    group,
+                    topic,
+                    partition,
+                    offset,
+                } => {
                     assert_eq!((&*group, &*topic, partition), ("g", "t", 5));
                     offset
                 }
@@ -209,7 +228,10 @@ mod tests {
         assert_eq!(round(None), None);
         offset.expires_at_ms = Some(5000);
         let old = round(Some(&offset)).unwrap();
-        assert_eq!((old.offset, old.expires_at_ms, old.leader_epoch), (42, Some(5000), -1));
+        assert_eq!(
+            (old.offset, old.expires_at_ms, old.leader_epoch),
+            (42, Some(5000), -1)
+        );
     }
 
     #[test]
@@ -234,7 +256,13 @@ mod tests {
         let (key, value) = group_record(&"g".into(), Some(&snapshot)).unwrap();
         assert_eq!(key.as_ref(), [0, 2, 0, 1, b'g']);
         let read = GroupRecord::decode(key, value).unwrap();
-        assert_eq!(read, GroupRecord::Group { group: "g".into(), snapshot: Some(snapshot) });
+        assert_eq!(
+            read,
+            GroupRecord::Group {
+                group: "g".into(),
+                snapshot: Some(snapshot)
+            }
+        );
     }
 
     #[test]

@@ -125,7 +125,10 @@ impl Groups {
         call: impl FnOnce(&mut GroupState, Ticket),
     ) -> Arc<Parked> {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        let parked = Arc::new(Parked { signal: Signal::new(), answer: Mutex::default() });
+        let parked = Arc::new(Parked {
+            signal: Signal::new(),
+            answer: Mutex::default(),
+        });
         self.turn(now, group, |state| {
             state.waiting.insert(ticket, Arc::clone(&parked));
             call(state, ticket);
@@ -164,7 +167,9 @@ impl Groups {
 
     /// Deletes a group without members, and all that it committed.
     pub(crate) fn delete(&self, now: Now, id: &str) -> ErrorCode {
-        let Some(group) = self.find(id) else { return ErrorCode::GROUP_ID_NOT_FOUND };
+        let Some(group) = self.find(id) else {
+            return ErrorCode::GROUP_ID_NOT_FOUND;
+        };
         self.turn(now, &group, |state| {
             if state.classic.is_dead() {
                 return ErrorCode::GROUP_ID_NOT_FOUND;
@@ -187,7 +192,9 @@ impl Groups {
         group: &Group,
         partitions: Vec<(ByteString, i32)>,
     ) -> bool {
-        self.turn(now, group, |state| self.take_back(now, group, state, partitions, false))
+        self.turn(now, group, |state| {
+            self.take_back(now, group, state, partitions, false)
+        })
     }
 
     /// Lets go of what was committed for a topic that is gone.
@@ -207,7 +214,9 @@ impl Groups {
             self.turn(now, &group, |state| {
                 let classic = &state.classic;
                 let empty_since_ms = classic.is_empty().then(|| classic.phase_since_ms());
-                let expired = state.offsets.expired(now.unix_ms, empty_since_ms, millis(retention));
+                let expired = state
+                    .offsets
+                    .expired(now.unix_ms, empty_since_ms, millis(retention));
                 let all = expired.len() == state.offsets.partitions().len();
                 let aged = empty_since_ms
                     .is_some_and(|since| since.saturating_add(millis(retention)) <= now.unix_ms);
@@ -235,7 +244,9 @@ impl Groups {
             .iter()
             .map(|(topic, partition)| offset_record(&group.id, topic, *partition, None))
             .chain(all.then(|| group_record(&group.id, None)));
-        let Ok(records) = tombstones.collect::<Result<Vec<_>, _>>() else { return false };
+        let Ok(records) = tombstones.collect::<Result<Vec<_>, _>>() else {
+            return false;
+        };
         if !records.is_empty() && !self.store.save(now, &group.id, records) {
             return false;
         }
@@ -254,7 +265,10 @@ impl Groups {
             lock(&self.timers).remove(&(timer, group.id.clone()));
         }
         let mut by_id = lock(&self.by_id);
-        if by_id.get(&group.id).is_some_and(|known| std::ptr::eq(&raw const **known, group)) {
+        if by_id
+            .get(&group.id)
+            .is_some_and(|known| std::ptr::eq(&raw const **known, group))
+        {
             by_id.remove(&group.id);
         }
     }
@@ -292,7 +306,12 @@ impl Groups {
     /// Takes in a record that was saved earlier, before the broker serves anyone.
     pub(crate) fn restore(&self, now: Now, record: GroupRecord) {
         match record {
-            GroupRecord::Offset { group, topic, partition, offset } => {
+            GroupRecord::Offset {
+                group,
+                topic,
+                partition,
+                offset,
+            } => {
                 let group = self.find_or_create(now, &group);
                 let mut state = group.lock();
                 match offset {
@@ -300,11 +319,17 @@ impl Groups {
                     None => drop(state.offsets.remove(&topic, partition)),
                 }
             }
-            GroupRecord::Group { group, snapshot: Some(snapshot) } => {
+            GroupRecord::Group {
+                group,
+                snapshot: Some(snapshot),
+            } => {
                 let group = self.find_or_create(now, &group);
                 group.lock().classic = ClassicGroup::restore(now, self.limits, snapshot);
             }
-            GroupRecord::Group { group, snapshot: None } => {
+            GroupRecord::Group {
+                group,
+                snapshot: None,
+            } => {
                 if let Some(group) = self.find(&group) {
                     group.lock().classic = ClassicGroup::new(now, self.limits);
                 }
@@ -359,8 +384,16 @@ impl Groups {
 impl Group {
     fn new(id: ByteString, classic: ClassicGroup) -> Self {
         let offsets = Offsets::default();
-        let state = GroupState { classic, offsets, waiting: BTreeMap::new(), timer: None };
-        Self { id, inner: Mutex::new(state) }
+        let state = GroupState {
+            classic,
+            offsets,
+            waiting: BTreeMap::new(),
+            timer: None,
+        };
+        Self {
+            id,
+            inner: Mutex::new(state),
+        }
     }
 
     /// The group's id.
@@ -401,9 +434,15 @@ mod tests {
         }
     }
 
-    const LIMITS: Limits = Limits { initial_rebalance_delay: Duration::ZERO, size_max: 9 };
-    const SIMPLE: MemberClaim =
-        MemberClaim { member_id: ByteString::new(), instance_id: None, generation: -1 };
+    const LIMITS: Limits = Limits {
+        initial_rebalance_delay: Duration::ZERO,
+        size_max: 9,
+    };
+    const SIMPLE: MemberClaim = MemberClaim {
+        member_id: ByteString::new(),
+        instance_id: None,
+        generation: -1,
+    };
 
     fn offset(offset: i64) -> CommittedOffset {
         CommittedOffset {
@@ -417,7 +456,10 @@ mod tests {
     }
 
     fn at_ms(unix_ms: i64) -> Now {
-        Now { unix_ms, ..Now::default() }
+        Now {
+            unix_ms,
+            ..Now::default()
+        }
     }
 
     #[test]
@@ -426,9 +468,8 @@ mod tests {
         let groups = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
         let now = Now::default();
         let group = groups.find_or_create(now, &"g".into());
-        let commit = |value| {
-            groups.commit(now, &group, &SIMPLE, vec![("t".into(), 0, offset(value))])
-        };
+        let commit =
+            |value| groups.commit(now, &group, &SIMPLE, vec![("t".into(), 0, offset(value))]);
         assert_eq!(commit(5), ErrorCode::NONE);
         store.broken.store(true, Ordering::Relaxed);
         assert_eq!(commit(6), ErrorCode::COORDINATOR_NOT_AVAILABLE);

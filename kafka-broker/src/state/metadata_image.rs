@@ -37,12 +37,17 @@ impl MetadataImage {
     pub(crate) fn apply(&mut self, record: MetadataRecord) {
         match record {
             MetadataRecord::Topic(record) => {
-                let topic = TopicImage { name: record.name, partitions: BTreeMap::new() };
+                let topic = TopicImage {
+                    name: record.name,
+                    partitions: BTreeMap::new(),
+                };
                 self.topics.insert(record.topic_id, topic);
             }
             MetadataRecord::Partition(record) => {
                 if let Some(topic) = self.topics.get_mut(&record.topic_id) {
-                    topic.partitions.insert(record.partition_id, record.leader_epoch);
+                    topic
+                        .partitions
+                        .insert(record.partition_id, record.leader_epoch);
                 }
             }
             MetadataRecord::PartitionChange(record) => {
@@ -97,7 +102,9 @@ pub(crate) fn topic_records(
     topic.name = name.clone();
     topic.topic_id = id;
     let mut records = vec![MetadataRecord::Topic(topic)];
-    let configs = configs.iter().map(|(key, value)| config_record(name, key, Some(value)));
+    let configs = configs
+        .iter()
+        .map(|(key, value)| config_record(name, key, Some(value)));
     records.extend(configs);
     records.extend((0..partitions).map(|index| partition_record(id, index, node_id)));
     records

@@ -5,8 +5,8 @@ use kafka_protocol::messages::{
     ConfigRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RemoveTopicRecord,
     TopicRecord,
 };
-use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::request::TypedRecord;
+use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::{DecodeError, EncodeError, Message};
 
 /// What the broker writes to the metadata log.

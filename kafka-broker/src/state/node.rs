@@ -78,7 +78,10 @@ impl Node {
             initial_rebalance_delay: config.initial_rebalance_delay,
             size_max: config.group_size_max,
         };
-        let store = OffsetsTopic { config: Arc::clone(&config), catalog: Arc::clone(&catalog) };
+        let store = OffsetsTopic {
+            config: Arc::clone(&config),
+            catalog: Arc::clone(&catalog),
+        };
         let node = Self {
             cluster_id: catalog.cluster_id().into(),
             apis,
@@ -104,7 +107,9 @@ impl Node {
 
     /// Whether an API is answered in this version.
     pub(crate) fn serves(&self, key: ApiKey, version: i16) -> bool {
-        self.apis.iter().any(|api| api.key == key && api.served.contains(version))
+        self.apis
+            .iter()
+            .any(|api| api.key == key && api.served.contains(version))
     }
 
     /// Says where clients find this broker, once it listens.
@@ -115,7 +120,10 @@ impl Node {
 
     /// Where clients find this broker.
     pub(crate) fn endpoint(&self) -> &Endpoint {
-        self.endpoint.get_or_init(|| Endpoint { host: ByteString::new(), port: 0 })
+        self.endpoint.get_or_init(|| Endpoint {
+            host: ByteString::new(),
+            port: 0,
+        })
     }
 
     /// Sixteen bytes that nobody could guess.
@@ -137,7 +145,9 @@ impl Node {
 
     fn restore_groups(&self, now: Now) -> Result<(), ReadError> {
         let table = self.topics().table();
-        let Some(topic) = table.by_name(OFFSETS_TOPIC) else { return Ok(()) };
+        let Some(topic) = table.by_name(OFFSETS_TOPIC) else {
+            return Ok(());
+        };
         for partition in &topic.partitions {
             record_log::read_all(partition, |(key, value)| {
                 match GroupRecord::decode(key.unwrap_or_default(), value) {
@@ -191,7 +201,10 @@ fn ensure_offsets_topic(
         overrides: Overrides::from([
             ("cleanup.policy".to_owned(), "compact".to_owned()),
             ("compression.type".to_owned(), "producer".to_owned()),
-            ("segment.bytes".to_owned(), config.offsets_segment_bytes.to_string()),
+            (
+                "segment.bytes".to_owned(),
+                config.offsets_segment_bytes.to_string(),
+            ),
         ]),
     })
 }

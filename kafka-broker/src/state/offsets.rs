@@ -38,7 +38,10 @@ impl Offsets {
     }
 
     pub(crate) fn insert(&mut self, topic: ByteString, partition: i32, offset: CommittedOffset) {
-        self.topics.entry(topic).or_default().insert(partition, offset);
+        self.topics
+            .entry(topic)
+            .or_default()
+            .insert(partition, offset);
     }
 
     pub(crate) fn remove(&mut self, topic: &str, partition: i32) -> Option<CommittedOffset> {
@@ -73,7 +76,9 @@ impl Offsets {
         empty_since_ms: Option<i64>,
         retention_ms: i64,
     ) -> Vec<(ByteString, i32)> {
-        let Some(empty_since_ms) = empty_since_ms else { return Vec::new() };
+        let Some(empty_since_ms) = empty_since_ms else {
+            return Vec::new();
+        };
         let is_expired = |offset: &CommittedOffset| match offset.expires_at_ms {
             Some(at) => at <= now_ms,
             None => {
@@ -117,10 +122,15 @@ mod tests {
         offsets.insert("b".into(), 0, at(500, Some(150)));
         assert!(offsets.expired(1_000_000, None, 1000).is_empty());
         let names = |list: Vec<(ByteString, i32)>| {
-            list.into_iter().map(|(topic, index)| format!("{topic}-{index}")).collect::<Vec<_>>()
+            list.into_iter()
+                .map(|(topic, index)| format!("{topic}-{index}"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(offsets.expired(1199, Some(200), 1000)), ["b-0"]);
-        assert_eq!(names(offsets.expired(1200, Some(200), 1000)), ["a-0", "b-0"]);
+        assert_eq!(
+            names(offsets.expired(1200, Some(200), 1000)),
+            ["a-0", "b-0"]
+        );
         assert_eq!(names(offsets.expired(1500, Some(200), 1000)).len(), 3);
     }
 

@@ -116,7 +116,14 @@ impl Partition {
         log: Log,
     ) -> Self {
         let log = RwLock::new(Some(log));
-        Self { topic, topic_id, index, leader_epoch, log, watchers: Mutex::default() }
+        Self {
+            topic,
+            topic_id,
+            index,
+            leader_epoch,
+            log,
+            watchers: Mutex::default(),
+        }
     }
 
     /// Appends batches and wakes who waits for them.
@@ -142,14 +149,23 @@ impl Partition {
             } else {
                 marks.high_watermark
             };
-            let ReadRequest { offset, max_bytes, at_least_one, .. } = request;
+            let ReadRequest {
+                offset,
+                max_bytes,
+                at_least_one,
+                ..
+            } = request;
             let data = log.read(offset, max_bytes, end, at_least_one)?;
             let aborted = if request.committed {
                 Some(log.aborted_transactions(offset, data.next_offset)?)
             } else {
                 None
             };
-            Ok(Found { data, marks, aborted })
+            Ok(Found {
+                data,
+                marks,
+                aborted,
+            })
         })
     }
 
@@ -172,7 +188,10 @@ impl Partition {
     pub(crate) fn epoch_end_offset(&self, epoch: i32) -> Result<EpochEnd, PartitionError> {
         self.with(|log| {
             if epoch == self.leader_epoch {
-                return Ok(EpochEnd { epoch, end_offset: log.log_end_offset() });
+                return Ok(EpochEnd {
+                    epoch,
+                    end_offset: log.log_end_offset(),
+                });
             }
             Ok(log.epoch_end_offset(epoch))
         })
@@ -252,7 +271,11 @@ impl Partition {
 
     /// Takes the log out; whoever asks for something later is told that it is gone.
     pub(crate) fn take_log(&self) -> Option<Log> {
-        let log = self.log.write().unwrap_or_else(PoisonError::into_inner).take();
+        let log = self
+            .log
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         self.tell(|watcher| watcher.handle_change());
         log
     }
@@ -285,10 +308,7 @@ impl Partition {
         }
     }
 
-    fn with<T>(
-        &self,
-        ask: impl FnOnce(&Log) -> Result<T, LogError>,
-    ) -> Result<T, PartitionError> {
+    fn with<T>(&self, ask: impl FnOnce(&Log) -> Result<T, LogError>) -> Result<T, PartitionError> {
         let guard: RwLockReadGuard<'_, _> = self.log.read().map_err(|_| panicked())?;
         Ok(ask(guard.as_ref().ok_or(PartitionError::Gone)?)?)
     }
@@ -313,5 +333,8 @@ fn marks(log: &Log) -> Marks {
 
 /// A panic inside the log may have left it half-way: it must not be used any more.
 fn panicked() -> PartitionError {
-    LogError::Offline { cause: "a panic in the log".to_owned() }.into()
+    LogError::Offline {
+        cause: "a panic in the log".to_owned(),
+    }
+    .into()
 }

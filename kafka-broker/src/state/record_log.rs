@@ -31,14 +31,15 @@ pub(crate) fn append(
         }
         empty = false;
     }
-    if empty { Ok(()) } else { write(partition, batch, now_ms) }
+    if empty {
+        Ok(())
+    } else {
+        write(partition, batch, now_ms)
+    }
 }
 
 /// Reads all records from the beginning on, batch by batch.
-pub(crate) fn read_all(
-    partition: &Partition,
-    mut take: impl FnMut(Pair),
-) -> Result<(), ReadError> {
+pub(crate) fn read_all(partition: &Partition, mut take: impl FnMut(Pair)) -> Result<(), ReadError> {
     let mut offset = partition.marks()?.log_start_offset;
     let mut decompressor = Decompressor::new();
     let mut buffer = Vec::new();

@@ -14,7 +14,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// A refusal with a sentence that names the thing.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// Kafka's code.

@@ -44,7 +44,11 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), NameError> {
         return Err(NameError::TooLong);
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.bytes().all(allowed) { Ok(()) } else { Err(NameError::Letter) }
+    if name.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(NameError::Letter)
+    }
 }
 
 /// Whether two names differ only in dots and underscores, which Kafka's metrics cannot tell apart.
@@ -55,7 +59,10 @@ pub(crate) fn names_collide(one: &str, other: &str) -> bool {
 
 /// Whether the topic is one that the broker keeps for itself.
 pub(crate) fn is_internal(name: &str) -> bool {
-    matches!(name, OFFSETS_TOPIC | "__transaction_state" | "__share_group_state")
+    matches!(
+        name,
+        OFFSETS_TOPIC | "__transaction_state" | "__share_group_state"
+    )
 }
 
 /// The topic of committed offsets and groups.

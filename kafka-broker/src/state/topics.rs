@@ -52,7 +52,14 @@ impl Topic {
         partitions: Vec<Arc<Partition>>,
     ) -> Self {
         let config = TopicConfig::new(broker, &overrides);
-        Self { is_internal: is_internal(&name), name, id, overrides, config, partitions }
+        Self {
+            is_internal: is_internal(&name),
+            name,
+            id,
+            overrides,
+            config,
+            partitions,
+        }
     }
 
     /// The partition of this number.
@@ -87,7 +94,10 @@ impl TopicTable {
     /// Tells whether a topic of this name may be made.
     pub(crate) fn check_new(&self, name: &str) -> Result<(), Refusal> {
         check_topic_name(name).map_err(|error| {
-            Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, format!("{error}: \"{name}\""))
+            Refusal::new(
+                ErrorCode::INVALID_TOPIC_EXCEPTION,
+                format!("{error}: \"{name}\""),
+            )
         })?;
         if self.by_name.contains_key(name) {
             return Err(Refusal::new(
@@ -129,7 +139,9 @@ pub(crate) struct Topics {
 
 impl fmt::Debug for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topics").field("count", &self.table().by_id.len()).finish()
+        f.debug_struct("Topics")
+            .field("count", &self.table().by_id.len())
+            .finish()
     }
 }
 
@@ -194,7 +206,10 @@ mod tests {
             );
             table.insert(Arc::new(topic));
         });
-        assert!(before.check_new("a.b").is_ok(), "a table that was taken stays as it is");
+        assert!(
+            before.check_new("a.b").is_ok(),
+            "a table that was taken stays as it is"
+        );
         let table = topics.table();
         let code = |name: &str| table.check_new(name).unwrap_err().code();
         assert_eq!(code("a.b"), ErrorCode::TOPIC_ALREADY_EXISTS);

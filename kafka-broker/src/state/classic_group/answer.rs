@@ -120,6 +120,11 @@ impl JoinAnswer {
 impl SyncAnswer {
     /// A refusal.
     pub(crate) fn refused(error: ErrorCode) -> Self {
-        Self { error, protocol_type: None, protocol: None, assignment: Bytes::new() }
+        Self {
+            error,
+            protocol_type: None,
+            protocol: None,
+            assignment: Bytes::new(),
+        }
     }
 }

@@ -139,13 +139,19 @@ impl Members {
     pub(crate) fn select_protocol(&self) -> Option<ByteString> {
         let mut votes: BTreeMap<&ByteString, usize> = BTreeMap::new();
         for member in self.by_id.values() {
-            let vote = member.protocols.iter().find(|(name, _)| self.all_speak(name));
+            let vote = member
+                .protocols
+                .iter()
+                .find(|(name, _)| self.all_speak(name));
             if let Some((name, _)) = vote {
                 *votes.entry(name).or_default() += 1;
             }
         }
         let most = votes.values().copied().max()?;
-        votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
+        votes
+            .into_iter()
+            .find(|(_, count)| *count == most)
+            .map(|(name, _)| name.clone())
     }
 
     /// Everyone, as the leader is told.

@@ -18,12 +18,22 @@ impl Story {
     }
 
     fn with_delay(initial_rebalance_delay: Duration) -> Self {
-        let limits = Limits { initial_rebalance_delay, size_max: 3 };
-        Self { group: ClassicGroup::new(Now::default(), limits), at: Duration::ZERO, tickets: 0 }
+        let limits = Limits {
+            initial_rebalance_delay,
+            size_max: 3,
+        };
+        Self {
+            group: ClassicGroup::new(Now::default(), limits),
+            at: Duration::ZERO,
+            tickets: 0,
+        }
     }
 
     fn now(&self) -> Now {
-        Now { elapsed: self.at, unix_ms: 1_000_000 }
+        Now {
+            elapsed: self.at,
+            unix_ms: 1_000_000,
+        }
     }
 
     fn request(member_id: &str, fresh: &str) -> JoinRequest {
@@ -116,7 +126,11 @@ impl Story {
     }
 
     fn answer(&mut self, ticket: Ticket) -> Option<Answer> {
-        let at = self.group.answers.iter().position(|(to, _)| *to == ticket)?;
+        let at = self
+            .group
+            .answers
+            .iter()
+            .position(|(to, _)| *to == ticket)?;
         self.group.answers.remove(at).map(|(_, answer)| answer)
     }
 
@@ -266,18 +280,30 @@ fn wrong_claims_have_errors_of_their_own() {
     let mut claim = story.claim("one");
     claim.generation = 1;
     let now = story.now();
-    assert_eq!(story.group.handle_heartbeat(now, &claim), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(
+        story.group.handle_heartbeat(now, &claim),
+        ErrorCode::ILLEGAL_GENERATION
+    );
     claim.instance_id = Some("nobody".into());
-    assert_eq!(story.group.handle_heartbeat(now, &claim), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(
+        story.group.handle_heartbeat(now, &claim),
+        ErrorCode::UNKNOWN_MEMBER_ID
+    );
     let mut request = Story::request("", "x");
     request.protocols = vec![("other".into(), Bytes::new())];
     let ticket = story.send(request);
-    assert_eq!(story.joined(ticket).error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    assert_eq!(
+        story.joined(ticket).error,
+        ErrorCode::INCONSISTENT_GROUP_PROTOCOL
+    );
     let ticket = story.join("nobody");
     assert_eq!(story.joined(ticket).error, ErrorCode::UNKNOWN_MEMBER_ID);
     story.join_new("three");
     let ticket = story.join_new("four");
-    assert_eq!(story.joined(ticket).error, ErrorCode::GROUP_MAX_SIZE_REACHED);
+    assert_eq!(
+        story.joined(ticket).error,
+        ErrorCode::GROUP_MAX_SIZE_REACHED
+    );
 }
 
 #[test]
@@ -306,17 +332,33 @@ fn the_protocol_with_the_most_votes_wins() {
 #[test]
 fn commits_are_held_to_the_generation() {
     let mut story = Story::new();
-    let simple = MemberClaim { member_id: "".into(), instance_id: None, generation: -1 };
+    let simple = MemberClaim {
+        member_id: "".into(),
+        instance_id: None,
+        generation: -1,
+    };
     let now = story.now();
     assert_eq!(story.group.handle_commit(now, &simple), ErrorCode::NONE);
     story.join_new("one");
-    assert_eq!(story.group.handle_commit(now, &simple), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(
+        story.group.handle_commit(now, &simple),
+        ErrorCode::UNKNOWN_MEMBER_ID
+    );
     let claim = story.claim("one");
-    assert_eq!(story.group.handle_commit(now, &claim), ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(
+        story.group.handle_commit(now, &claim),
+        ErrorCode::REBALANCE_IN_PROGRESS
+    );
     story.sync("one", &[("one", "a")]);
     assert_eq!(story.group.handle_commit(now, &claim), ErrorCode::NONE);
-    let late = MemberClaim { generation: 0, ..claim.clone() };
-    assert_eq!(story.group.handle_commit(now, &late), ErrorCode::ILLEGAL_GENERATION);
+    let late = MemberClaim {
+        generation: 0,
+        ..claim.clone()
+    };
+    assert_eq!(
+        story.group.handle_commit(now, &late),
+        ErrorCode::ILLEGAL_GENERATION
+    );
     // During a rebalance the generation that ends may still commit.
     story.join_new("two");
     assert_eq!(story.group.handle_commit(now, &claim), ErrorCode::NONE);
@@ -340,7 +382,10 @@ fn a_static_member_comes_back_without_a_rebalance() {
     let mut old = story.claim("a-1");
     old.instance_id = Some("A".into());
     let now = story.now();
-    assert_eq!(story.group.handle_heartbeat(now, &old), ErrorCode::FENCED_INSTANCE_ID);
+    assert_eq!(
+        story.group.handle_heartbeat(now, &old),
+        ErrorCode::FENCED_INSTANCE_ID
+    );
 
     let mut request = Story::request("", "a-3");
     request.instance_id = Some("A".into());
@@ -350,9 +395,18 @@ fn a_static_member_comes_back_without_a_rebalance() {
     assert!(answer.skip_assignment && answer.members.len() == 1);
     assert_eq!(answer.leader, "a-3");
 
-    assert_eq!(story.group.handle_leave(now, "", Some("B")), ErrorCode::UNKNOWN_MEMBER_ID);
-    assert_eq!(story.group.handle_leave(now, "a-1", Some("A")), ErrorCode::FENCED_INSTANCE_ID);
-    assert_eq!(story.group.handle_leave(now, "", Some("A")), ErrorCode::NONE);
+    assert_eq!(
+        story.group.handle_leave(now, "", Some("B")),
+        ErrorCode::UNKNOWN_MEMBER_ID
+    );
+    assert_eq!(
+        story.group.handle_leave(now, "a-1", Some("A")),
+        ErrorCode::FENCED_INSTANCE_ID
+    );
+    assert_eq!(
+        story.group.handle_leave(now, "", Some("A")),
+        ErrorCode::NONE
+    );
 }
 
 #[test]
@@ -390,7 +444,10 @@ fn a_group_that_was_not_saved_hands_out_no_assignment() {
     let ticket = story.sync("one", &[("one", "a")]);
     assert!(story.group.take_unsaved());
     story.group.handle_save_failed();
-    assert_eq!(story.synced(ticket).error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(
+        story.synced(ticket).error,
+        ErrorCode::COORDINATOR_NOT_AVAILABLE
+    );
 }
 
 #[test]
