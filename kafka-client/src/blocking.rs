@@ -16,16 +16,19 @@
 //! # }
 //! ```
 
+pub mod consumer;
 pub mod producer;
 mod runtime;
 
 use std::time::Duration;
 
+pub use consumer::Consumer;
 pub use producer::{Producer, Ticket};
 
 use crate::admin::{NewTopic, TopicDescription, TopicListing};
 use crate::blocking::runtime::Runtime;
 use crate::client::ClientBuilder;
+use crate::consumer::ConsumerBuilder;
 use crate::error::Result;
 use crate::producer::ProducerBuilder;
 
@@ -67,6 +70,19 @@ impl Client {
     ) -> Result<Producer> {
         let producer = configure(self.client.producer()).build()?;
         Ok(Producer::new(self.runtime.clone(), producer))
+    }
+
+    /// A consumer with what `configure` makes of it. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConsumerBuilder::build`].
+    pub fn consumer(
+        &self,
+        configure: impl FnOnce(ConsumerBuilder) -> ConsumerBuilder,
+    ) -> Result<Consumer> {
+        let consumer = configure(self.client.consumer()).build()?;
+        Ok(Consumer::new(self.runtime.clone(), consumer))
     }
 
     /// As [`Client::ready`](crate::Client::ready).

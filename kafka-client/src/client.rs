@@ -36,7 +36,6 @@ impl Client {
     }
 
     /// A consumer to be configured.
-    #[must_use]
     pub fn consumer(&self) -> ConsumerBuilder {
         ConsumerBuilder::new(self.cluster.clone())
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use tokio::sync::broadcast;
 
 use crate::config::consumer::ConsumerConfig;
 pub use crate::config::consumer::{CommitMode, IsolationLevel, OnOutOfRange, Start};
@@ -14,6 +13,7 @@ use crate::driver::clock;
 use crate::driver::cluster_task::ClusterHandle;
 pub use crate::driver::consumed::{ConsumerBatch, ConsumerRecord};
 use crate::driver::consumer_task::{CloseOnDrop, Core};
+pub use crate::driver::events::Events;
 pub use crate::driver::stint::AckOutcome;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::machine::consumer::ConsumerEvent;
@@ -169,7 +169,7 @@ impl Consumer {
     /// What happens to the partitions from now on: assigned, revoked, lost, reset.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events(self.core.events())
+        self.core.events()
     }
 
     /// The partitions that are read at the moment.
@@ -247,41 +247,6 @@ impl Consumer {
                 ErrorKind::Timeout,
                 format!("the consumer was not closed in time: {undone}"),
             )),
-        }
-    }
-}
-
-/// What happens to a consumer's partitions, in order. See [`Consumer::events`].
-#[derive(Debug)]
-pub struct Events(broadcast::Receiver<ConsumerEvent>);
-
-impl Events {
-    /// The next event; `None` once the consumer is gone. Who is hundreds of events behind misses the
-    /// oldest.
-    ///
-    /// # Cancel safety
-    ///
-    /// An event is either returned or still there for the next call.
-    pub async fn next(&mut self) -> Option<ConsumerEvent> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    tracing::debug!(missed, "a listener is slow");
-                }
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-
-    /// The next event, if there is one already.
-    pub fn try_next(&mut self) -> Option<ConsumerEvent> {
-        loop {
-            match self.0.try_recv() {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::TryRecvError::Lagged(_)) => {}
-                Err(_) => return None,
-            }
         }
     }
 }

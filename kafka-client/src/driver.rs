@@ -13,6 +13,7 @@ pub(crate) mod connection_task;
 pub(crate) mod consumed;
 pub(crate) mod consumer_task;
 pub(crate) mod delivery;
+pub(crate) mod events;
 pub(crate) mod producer_task;
 pub(crate) mod stint;
 pub(crate) mod tasks;

@@ -22,6 +22,7 @@ use crate::driver::calls::Calls;
 use crate::driver::clock;
 use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::consumed::{BatchCursor, ConsumerBatch, ConsumerRecord, damaged};
+use crate::driver::events::Events;
 use crate::driver::stint::{Signals, Stint};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
@@ -616,8 +617,8 @@ impl Core {
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the consumer is closed")))
     }
 
-    pub(crate) fn events(&self) -> broadcast::Receiver<ConsumerEvent> {
-        self.events.subscribe()
+    pub(crate) fn events(&self) -> Events {
+        Events(self.events.subscribe())
     }
 
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {

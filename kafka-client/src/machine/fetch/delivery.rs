@@ -45,7 +45,7 @@ pub(crate) fn scan(records: &Bytes, from: i64) -> Result<Scan, Error> {
     let mut next: Option<Position> = None;
     let (mut start, mut end) = (0, 0);
     let mut batches = Batches::new(records.clone());
-    while let Some(batch) = batches.next() {
+    for batch in batches.by_ref() {
         let checked = batch
             .map_err(|error| error.to_string())
             .and_then(|batch| check_range(batch, next));
