@@ -75,6 +75,11 @@ pub enum DecodeErrorKind {
         /// The tag.
         tag: u32,
     },
+    /// A tag that belongs to a known field, which this version does not have.
+    TagNotInVersion {
+        /// The tag.
+        tag: u32,
+    },
     /// A tagged field whose size is not that of its content.
     TaggedFieldSize {
         /// The tag.
@@ -199,6 +204,7 @@ impl fmt::Display for DecodeErrorKind {
             }
             Self::TooManyTaggedFields { count } => write!(f, "{count} tagged fields are too many"),
             Self::InvalidTag { tag } => write!(f, "tag {tag} is out of order or too large"),
+            Self::TagNotInVersion { tag } => write!(f, "tag {tag} is not in this version"),
             Self::TaggedFieldSize {
                 tag,
                 claimed,

@@ -40,6 +40,7 @@ pub mod broker_heartbeat_response;
 pub mod broker_registration_change_record;
 pub mod broker_registration_request;
 pub mod broker_registration_response;
+pub(crate) mod catalog;
 pub mod clear_elr_record;
 pub mod client_quota_record;
 pub mod config_record;

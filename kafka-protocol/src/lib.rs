@@ -4,6 +4,7 @@
 //! async runtime.
 
 pub mod api_key;
+pub mod catalog;
 pub mod compression;
 pub mod error;
 pub mod error_code;

@@ -1,5 +1,7 @@
 //! What all messages have in common, and what ties a request to its response and its key.
 
+use std::fmt::Debug;
+
 use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
@@ -9,7 +11,7 @@ use crate::wire::{Reader, Writer};
 
 /// A message of the protocol: a request, a response, a header, or a record of one of Kafka's own
 /// topics.
-pub trait Message: Default {
+pub trait Message: Clone + Debug + Default + PartialEq {
     /// The name in Kafka's specs, such as `FetchRequest`.
     const NAME: &'static str;
     /// The versions that exist.

@@ -142,15 +142,22 @@ fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
     lines.open("while let Some(tag) = tags.next(r)? {");
     lines.open("match tag.number {");
     let context = one.context.and(message.flexible);
+    let mut guarded = Vec::new();
     for (tag, field) in tags {
         let guard = match tag.versions.test(context) {
-            Test::When(test) => format!(" if {test}"),
+            Test::When(test) => {
+                guarded.push(tag.number.to_string());
+                format!(" if {test}")
+            }
             _ => String::new(),
         };
         lines.open(&format!("{}{guard} => {{", tag.number));
         tagged(lines, field);
         lines.line(&format!("tag.end(r, \"{}\")?;", plain_ident(field)));
         lines.close("}");
+    }
+    if !guarded.is_empty() {
+        lines.line(&format!("{} => return tag.refuse(),", guarded.join(" | ")));
     }
     lines.line("_ => tag.keep(r, &mut self.unknown_tagged_fields)?,");
     lines.close("}");

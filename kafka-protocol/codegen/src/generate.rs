@@ -42,13 +42,20 @@ pub(crate) fn committed(source_dir: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// The text of each generated file, by its path below `src/`.
-pub(crate) fn files(schema_dir: &Path) -> Result<BTreeMap<String, String>, String> {
-    let release: Release = read(&schema_dir.join("release.json"))?;
+/// What `schema/` holds.
+pub(crate) struct Messages {
+    /// All messages that have a version, by name.
+    pub(crate) messages: Vec<Message>,
+    /// Keys and names of the APIs that have none.
+    pub(crate) removed: Vec<(i16, String)>,
+}
+
+/// Reads all of `schema/`.
+pub(crate) fn messages(schema_dir: &Path) -> Result<Messages, String> {
     let mut messages = Vec::new();
     let mut removed = Vec::new();
     for folder in file_names(schema_dir)? {
-        if folder == "release.json" {
+        if folder == RELEASE {
             continue;
         }
         for name in file_names(&schema_dir.join(&folder))? {
@@ -72,7 +79,13 @@ pub(crate) fn files(schema_dir: &Path) -> Result<BTreeMap<String, String>, Strin
         }
     }
     removed.sort_unstable();
+    Ok(Messages { messages, removed })
+}
 
+/// The text of each generated file, by its path below `src/`.
+pub(crate) fn files(schema_dir: &Path) -> Result<BTreeMap<String, String>, String> {
+    let release: Release = read(&schema_dir.join(RELEASE))?;
+    let Messages { messages, removed } = messages(schema_dir)?;
     let mut requests: Vec<&Message> = messages
         .iter()
         .filter(|message| message.kind == Kind::Request)
@@ -104,6 +117,10 @@ pub(crate) fn files(schema_dir: &Path) -> Result<BTreeMap<String, String>, Strin
         emit_table::api_keys(&release.release, &requests, &removed)?,
     );
     files.insert(
+        format!("{FOLDER}/catalog.rs"),
+        emit_table::catalog(&release.release, &messages),
+    );
+    files.insert(
         FRONT.to_owned(),
         emit_table::modules(&release.release, &messages),
     );
@@ -133,3 +150,4 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
 
 const FOLDER: &str = "generated";
 const FRONT: &str = "generated.rs";
+const RELEASE: &str = "release.json";

@@ -69,6 +69,7 @@ impl Message for BrokerHeartbeatRequest {
                     r.nullable_uuids(&mut self.cordoned_log_dirs, true, true, "cordoned_log_dirs")?;
                     tag.end(r, "cordoned_log_dirs")?;
                 }
+                0 | 1 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

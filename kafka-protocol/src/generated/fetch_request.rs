@@ -116,6 +116,7 @@ impl Message for FetchRequest {
                             .map_err(|error| error.within("replica_state"))?;
                         tag.end(r, "replica_state")?;
                     }
+                    1 => return tag.refuse(),
                     _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
@@ -347,6 +348,7 @@ impl FetchPartition {
                         self.high_watermark = r.i64("high_watermark")?;
                         tag.end(r, "high_watermark")?;
                     }
+                    0 | 1 => return tag.refuse(),
                     _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }

@@ -160,6 +160,7 @@ impl PartitionSnapshot {
                     self.replica_directory_id = r.uuid("replica_directory_id")?;
                     tag.end(r, "replica_directory_id")?;
                 }
+                0 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

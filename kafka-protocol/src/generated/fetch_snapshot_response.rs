@@ -54,6 +54,7 @@ impl Message for FetchSnapshotResponse {
                     )?;
                     tag.end(r, "node_endpoints")?;
                 }
+                0 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

@@ -103,6 +103,7 @@ impl Message for PartitionRecord {
                     r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
                     tag.end(r, "last_known_elr")?;
                 }
+                1 | 2 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

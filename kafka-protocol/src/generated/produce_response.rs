@@ -53,6 +53,7 @@ impl Message for ProduceResponse {
                         )?;
                         tag.end(r, "node_endpoints")?;
                     }
+                    0 => return tag.refuse(),
                     _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }
@@ -223,6 +224,7 @@ impl PartitionProduceResponse {
                             .map_err(|error| error.within("current_leader"))?;
                         tag.end(r, "current_leader")?;
                     }
+                    0 => return tag.refuse(),
                     _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
                 }
             }

@@ -44,6 +44,7 @@ impl Message for VoteResponse {
                     )?;
                     tag.end(r, "node_endpoints")?;
                 }
+                0 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

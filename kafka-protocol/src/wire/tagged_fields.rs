@@ -141,6 +141,17 @@ impl Tag {
         Err(DecodeError::new(kind, self.start, field))
     }
 
+    /// Refuses a field whose tag is known, but not in this version.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    #[cold]
+    pub fn refuse(self) -> Result<(), DecodeError> {
+        let kind = DecodeErrorKind::TagNotInVersion { tag: self.number };
+        Err(DecodeError::new(kind, self.start, TAGGED_FIELDS))
+    }
+
     /// Reads an unknown field and keeps it.
     ///
     /// # Errors

@@ -318,12 +318,10 @@ impl Writer {
         write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         self.array_len(flexible, values.len(), field)?;
-        let mut index = 0;
-        for value in values {
+        for (index, value) in values.iter().enumerate() {
             if let Err(error) = write(value, self, version) {
                 return Err(error.within_element(field, index));
             }
-            index += 1;
         }
         Ok(())
     }

@@ -1,0 +1,108 @@
+//! What messages there are, and the way from a key or name that is known only at run time to the type.
+//!
+//! For proxies and tools. What is done with a type is written once, in a [`MessageVisitor`], and
+//! compiled for the messages only where it is used:
+//!
+//! ```
+//! use bytes::Bytes;
+//! use kafka_protocol::catalog::{self, MessageVisitor};
+//! use kafka_protocol::{ApiKey, DecodeError, Message};
+//!
+//! /// Prints a body, whatever it is.
+//! struct Print(Bytes, i16);
+//!
+//! impl MessageVisitor for Print {
+//!     type Output = Result<String, DecodeError>;
+//!
+//!     fn visit<M: Message>(self) -> Self::Output {
+//!         Ok(format!("{:?}", M::from_bytes(self.0, self.1)?))
+//!     }
+//! }
+//!
+//! let key = ApiKey::from_code(12).ok_or("no such api")?;
+//! let body = Bytes::from_static(b"\0\x07billing\0\0\0\x09\0\x02me");
+//! let text = catalog::visit_request(key, Print(body, 0))?;
+//! assert!(text.starts_with(r#"HeartbeatRequest { group_id: "billing", generation_id: 9"#));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+use crate::api_key::ApiKey;
+use crate::generated;
+use crate::request::Message;
+use crate::version::VersionRange;
+
+/// All messages, in the order of their names.
+pub const ALL: &[MessageInfo] = generated::catalog::ALL;
+
+/// What a message is, without its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageInfo {
+    /// The name, such as `FetchRequest`.
+    pub name: &'static str,
+    /// What it is for.
+    pub kind: MessageKind,
+    /// The API key of a request or response, the type number of a record; none of others.
+    pub key: Option<i16>,
+    /// The versions that exist.
+    pub versions: VersionRange,
+    /// The first version with tagged fields and compact lengths; `i16::MAX` if there is none.
+    pub first_flexible: i16,
+}
+
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MessageKind {
+    /// What a client asks.
+    Request,
+    /// What a broker answers.
+    Response,
+    /// What stands before a request or response.
+    Header,
+    /// A message of its own inside others or in files: the consumer protocol, control records,
+    /// snapshots.
+    Data,
+    /// A record of the metadata log, or of the topic of remote log metadata.
+    MetadataRecord,
+    /// The key of a record in a coordinator's topic.
+    CoordinatorKey,
+    /// The value of a record in a coordinator's topic.
+    CoordinatorValue,
+}
+
+/// What to do with a message whose type is known only at run time.
+pub trait MessageVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it for the type.
+    fn visit<M: Message>(self) -> Self::Output;
+}
+
+/// Visits the type of the request of this key.
+pub fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
+    generated::catalog::visit_request(key, visitor)
+}
+
+/// Visits the type of the response to the request of this key.
+pub fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
+    generated::catalog::visit_response(key, visitor)
+}
+
+/// Visits the type of the message of this name; `None` if there is none.
+pub fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V::Output> {
+    generated::catalog::visit_named(name, visitor)
+}
+
+impl MessageInfo {
+    pub(crate) const fn of<M: Message>(kind: MessageKind, key: Option<i16>) -> Self {
+        Self {
+            name: M::NAME,
+            kind,
+            key,
+            versions: M::VERSIONS,
+            first_flexible: M::FIRST_FLEXIBLE,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// Decodes messages by Kafka's own classes and encodes them again: what the crate has to agree with.
+//
+// Reads and prints lines in the format of the example `recode`, except that an error is followed by
+// its class. Runs as a source file, with the jars of Kafka on the class path.
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.InvocationTargetException;
+import java.nio.ByteBuffer;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.Map;
+import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+import org.apache.kafka.common.protocol.Readable;
+
+public class Oracle {
+    private static final String[] PACKAGES = {
+        "org.apache.kafka.common.message.",
+        "org.apache.kafka.common.metadata.",
+        "org.apache.kafka.coordinator.group.generated.",
+        "org.apache.kafka.coordinator.share.generated.",
+        "org.apache.kafka.coordinator.transaction.generated.",
+        "org.apache.kafka.raft.generated.",
+        "org.apache.kafka.server.log.remote.metadata.storage.generated.",
+        "org.apache.kafka.storage.internals.log.generated.",
+        "org.apache.kafka.storage.internals.log.",
+        "org.apache.kafka.server.log.",
+    };
+
+    private static final Map<String, Constructor<?>> CONSTRUCTORS = new HashMap<>();
+
+    public static void main(String[] arguments) throws Exception {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        PrintStream out = new PrintStream(System.out, false);
+        String line;
+        while ((line = in.readLine()) != null) {
+            String answer;
+            try {
+                answer = answer(line.split("\t", -1));
+            } catch (InvocationTargetException e) {
+                answer = "error: " + text(e.getCause());
+            } catch (Throwable e) {
+                answer = "error: " + text(e);
+            }
+            out.print(answer + "\n");
+            if (!in.ready()) {
+                out.flush();
+            }
+        }
+        out.flush();
+    }
+
+    private static String text(Throwable e) {
+        return (e.getClass().getSimpleName() + " " + e.getMessage()).replace('\n', ' ');
+    }
+
+    private static String answer(String[] columns) throws Exception {
+        String kind = columns[0];
+        short version = Short.parseShort(columns[3]);
+        ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
+        ByteBufferAccessor to = new ByteBufferAccessor(ByteBuffer.allocate(8 + 2 * from.remaining()));
+        if (kind.endsWith("-frame")) {
+            ApiKeys api = ApiKeys.forId(Short.parseShort(columns[1]));
+            boolean request = kind.equals("request-frame");
+            short header = request
+                ? api.requestHeaderVersion(version) : api.responseHeaderVersion(version);
+            recode(request ? "RequestHeaderData" : "ResponseHeaderData", header, from, to);
+        }
+        String suffix = kind.equals("data") || kind.equals("record") ? "" : "Data";
+        recode(columns[2] + suffix, version, from, to);
+        if (from.hasRemaining()) {
+            throw new IllegalArgumentException(from.remaining() + " bytes are left over");
+        }
+        to.flip();
+        byte[] bytes = new byte[to.buffer().remaining()];
+        to.buffer().get(bytes);
+        return HexFormat.of().formatHex(bytes);
+    }
+
+    private static void recode(String name, short version, ByteBuffer from, ByteBufferAccessor to)
+            throws Exception {
+        Message message =
+            (Message) constructor(name).newInstance(new ByteBufferAccessor(from), version);
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        int size = message.size(cache, version);
+        int start = to.buffer().position();
+        message.write(to, cache, version);
+        if (to.buffer().position() - start != size) {
+            throw new IllegalStateException("Kafka computed another size than it wrote");
+        }
+    }
+
+    private static Constructor<?> constructor(String name) throws Exception {
+        Constructor<?> known = CONSTRUCTORS.get(name);
+        if (known != null) {
+            return known;
+        }
+        for (String prefix : PACKAGES) {
+            try {
+                Constructor<?> found = Class.forName(prefix + name)
+                    .getConstructor(Readable.class, short.class);
+                CONSTRUCTORS.put(name, found);
+                return found;
+            } catch (ClassNotFoundException e) {
+                // It may be in the next one.
+            }
+        }
+        throw new ClassNotFoundException(name);
+    }
+}
