@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_client::consumer::{Consumer, ConsumerRecord, Start};
-use kafka_client::{Client, RecordMetadata};
+use kafka_client::{Client, Record, RecordMetadata};
 
 /// How long a story waits for what should come at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,6 +44,11 @@ impl Seen {
         let value = self.value.as_deref().expect("the record has a value");
         std::str::from_utf8(value).expect("the value is text")
     }
+
+    /// The value as a number.
+    pub(crate) fn number(&self) -> i64 {
+        self.text().parse().expect("the value is a number")
+    }
 }
 
 /// Waits for `future` no longer than [`PATIENCE`].
@@ -66,6 +71,37 @@ pub(crate) fn within<T>(
             Err(_) => panic!("{caller}: {what} took longer than {limit:?}"),
         }
     }
+}
+
+/// Looks again and again until `condition` holds.
+#[track_caller]
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) -> impl Future<Output = ()> {
+    soon(what, async move {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+}
+
+/// Sends these numbers as values, and waits until each is acknowledged.
+pub(crate) async fn produce_numbers(
+    client: &Client,
+    topic: &str,
+    partition: i32,
+    numbers: std::ops::Range<i64>,
+) {
+    let producer = client.producer().build().unwrap();
+    let handle = producer.topic(topic);
+    let values: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    let records: Vec<_> = values
+        .iter()
+        .map(|v| Record::of(v).partition(partition))
+        .collect();
+    let ticket = soon("a bulk send", handle.send_batch(records))
+        .await
+        .unwrap();
+    let written = soon("its acknowledgement", ticket).await.unwrap();
+    assert_eq!(written, values.len());
 }
 
 /// The next `count` records.
