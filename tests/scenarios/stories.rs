@@ -8,6 +8,7 @@ mod reading;
 mod stage;
 
 mod batches;
+mod groups;
 mod partition_consumer;
 mod send;
 
@@ -71,4 +72,14 @@ pub(crate) const STORIES: &[Story] = &[
     story!(partition_consumer::a_dropped_wait_loses_no_record),
     story!(partition_consumer::clones_share_the_records),
     story!(partition_consumer::one_consumer_reads_several_topics),
+    story!(groups::the_next_member_resumes_behind_the_last),
+    story!(groups::what_was_not_acknowledged_comes_again),
+    story!(groups::commits_are_where_the_application_puts_them),
+    story!(groups::two_members_share_and_one_leaves),
+    story!(groups::two_members_of_one_client_share_and_one_leaves),
+    story!(groups::a_dead_member_is_replaced_after_its_session),
+    story!(groups::a_dropped_member_leaves_at_once),
+    story!(groups::a_group_reads_several_topics),
+    story!(groups::a_spare_member_takes_over),
+    story!(groups::groups_do_not_know_each_other),
 ];
