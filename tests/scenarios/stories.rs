@@ -7,10 +7,17 @@ mod cluster;
 mod reading;
 mod stage;
 
+mod addresses;
 mod batches;
+mod blocking;
+mod closing;
+mod garbage;
 mod groups;
+mod large_records;
 mod partition_consumer;
 mod send;
+mod silent_peer;
+mod topics;
 
 use std::pin::Pin;
 
@@ -82,4 +89,32 @@ pub(crate) const STORIES: &[Story] = &[
     story!(groups::a_group_reads_several_topics),
     story!(groups::a_spare_member_takes_over),
     story!(groups::groups_do_not_know_each_other),
+    story!(topics::a_topic_is_made_listed_described_and_deleted),
+    story!(topics::a_deleted_topic_stays_deleted),
+    story!(topics::a_topic_that_is_made_anew_is_empty),
+    story!(topics::what_cannot_be_made_is_refused_by_name),
+    story!(topics::one_refusal_does_not_stop_the_others),
+    story!(topics::a_producer_names_the_topic_there_is_not),
+    story!(topics::a_consumer_names_the_topic_there_is_not),
+    story!(large_records::a_record_larger_than_a_request_is_refused_at_once),
+    story!(large_records::a_record_of_nearly_a_megabyte_passes),
+    story!(large_records::a_record_that_the_broker_refuses_stops_no_other),
+    story!(blocking::a_thread_produces_and_consumes),
+    story!(blocking::async_code_is_not_blocked),
+    story!(closing::closing_a_producer_sends_what_it_has),
+    story!(closing::a_producer_closes_in_time_without_an_answer),
+    story!(closing::dropping_a_producer_settles_its_tickets),
+    story!(closing::closing_a_consumer_ends_those_who_wait),
+    story!(closing::a_consumer_closes_at_any_moment),
+    story!(closing::a_consumer_closes_in_time_without_an_answer),
+    story!(closing::closing_a_client_ends_what_it_made),
+    story!(closing::handles_may_outlive_their_runtime),
+    story!(addresses::nobody_listens),
+    story!(addresses::a_name_does_not_resolve),
+    story!(addresses::a_port_speaks_something_else),
+    story!(addresses::a_port_stays_silent),
+    story!(addresses::a_port_hangs_up),
+    story!(addresses::one_good_address_is_enough),
+    story!(addresses::what_is_no_address_is_refused),
+    story!(garbage::garbage_closes_its_own_connection_alone),
 ];
