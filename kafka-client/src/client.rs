@@ -24,13 +24,11 @@ pub struct Client {
 
 impl Client {
     /// A client to be configured.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
     /// A producer to be configured.
-    #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())
     }

@@ -5,6 +5,7 @@
 //! caller of a send without linger. Only one at a time; the others leave a note that it is to be run again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,21 +25,16 @@ use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::connection_task::{Connection, Reply, decode};
 use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
 use crate::driver::producer_task::outgoing::{Outcome, Outgoing, Part, UNKNOWN_PLACE};
-use crate::driver::producer_task::topic_state::{PartitionState, Queue, TopicState};
+use crate::driver::producer_task::topic_state::{PartitionState, Queue, QueuedBatch, TopicState};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::{ClusterView, Topic};
-use crate::machine::producer::partition_queue::{
-    Appended, Batch, Begun, Content, Limits, PartitionQueue,
-};
+use crate::machine::producer::partition_queue::{Appended, Begun, Content, Limits, PartitionQueue};
 use crate::machine::time::{Duration, Instant};
 use crate::record::Record;
 
 pub(crate) mod outgoing;
 pub(crate) mod topic_state;
-
-/// A batch with what its tickets wait for.
-pub(crate) type QueuedBatch = Batch<Arc<BatchCompletion>>;
 
 /// What the handles of a producer and its task share.
 #[derive(Debug)]
@@ -476,17 +472,15 @@ impl Core {
             if node.in_flight.load(Ordering::Acquire) >= self.config.in_flight_max {
                 continue;
             }
-            if !requests.contains_key(&leader) {
-                match self.cluster.connected(leader) {
-                    Some(connection) => requests.insert(leader, (connection, Outgoing::default())),
+            let (connection, outgoing) = match requests.entry(leader) {
+                Entry::Occupied(begun) => begun.into_mut(),
+                Entry::Vacant(place) => match self.cluster.connected(leader) {
+                    Some(connection) => place.insert((connection, Outgoing::default())),
                     None => {
                         self.connect(leader, &node.connecting);
                         continue;
                     }
-                };
-            }
-            let Some((_, outgoing)) = requests.get_mut(&leader) else {
-                continue;
+                },
             };
             let Some(mut batch) = partition.queue().poll_batch(now, hurry) else {
                 continue;
@@ -495,18 +489,12 @@ impl Core {
             let room = self.config.request_bytes_max.saturating_sub(outgoing.bytes);
             if !outgoing.parts.is_empty() && bytes.len() > room {
                 // The request is full: it goes, and the next one begins with this batch.
-                if let Some((connection, full)) = requests.remove(&leader) {
-                    self.send(turn, leader, &connection, full);
-                    requests.insert(leader, (connection, Outgoing::default()));
-                    sent = true;
-                }
+                self.send(turn, leader, connection, std::mem::take(outgoing));
+                sent = true;
             }
-            if let Some((_, outgoing)) = requests.get_mut(&leader) {
-                let topic_id = view
-                    .topic(&partition.topic.name)
-                    .map_or(Uuid::ZERO, |topic| topic.id);
-                outgoing.add(partition, batch, bytes, topic_id);
-            }
+            let topic = view.topic(&partition.topic.name);
+            let topic_id = topic.map_or(Uuid::ZERO, |topic| topic.id);
+            outgoing.add(partition, batch, bytes, topic_id);
         }
         for (leader, (connection, outgoing)) in requests {
             if !outgoing.parts.is_empty() {

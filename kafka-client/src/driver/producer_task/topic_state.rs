@@ -7,9 +7,11 @@ use bytestring::ByteString;
 
 use crate::driver::delivery::BatchCompletion;
 use crate::machine::backoff::Backoff;
-use crate::machine::producer::partition_queue::PartitionQueue;
+use crate::machine::producer::partition_queue::{Batch, PartitionQueue};
 
+/// A queue of batches with what their tickets wait for.
 pub(crate) type Queue = PartitionQueue<Arc<BatchCompletion>>;
+pub(crate) type QueuedBatch = Batch<Arc<BatchCompletion>>;
 
 /// A topic that is produced to.
 #[derive(Debug)]
