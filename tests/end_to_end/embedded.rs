@@ -1,6 +1,7 @@
 //! The embedded broker as a cluster for stories.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kafka_broker::{Broker, BrokerBuilder, BrokerError};
@@ -78,14 +79,16 @@ impl Power for Embedded {
 /// Starts a broker at a port that nobody gets by chance: between two lives of a broker, its port must not go to
 /// an outgoing connection, and those take the ports from 32768 on.
 pub(crate) async fn at_a_quiet_port(builder: impl Fn(&str) -> BrokerBuilder) -> Broker {
-    let first = QUIET_PORTS.start + std::process::id() as u16 % 10_000;
-    for port in (first..QUIET_PORTS.end).chain(QUIET_PORTS.start..first) {
+    let first = std::process::id() % 10_000;
+    loop {
+        // Each is tried once in this process, so that no broker takes the port of one that is off for a moment.
+        let next = first + PORTS_TRIED.fetch_add(1, Ordering::Relaxed);
+        let port = QUIET_PORTS.start + next % (QUIET_PORTS.end - QUIET_PORTS.start);
         match builder(&format!("127.0.0.1:{port}")).start().await {
             Err(BrokerError::Listen { .. }) => {}
             broker => return broker.unwrap(),
         }
     }
-    panic!("no port is free");
 }
 
 fn builder(address: &str, data_dir: &TempDir) -> BrokerBuilder {
@@ -96,7 +99,9 @@ fn builder(address: &str, data_dir: &TempDir) -> BrokerBuilder {
         .set("group.min.session.timeout.ms", session_timeout_min)
 }
 
-const QUIET_PORTS: std::ops::Range<u16> = 15_000..32_000;
+const QUIET_PORTS: std::ops::Range<u32> = 15_000..32_000;
+
+static PORTS_TRIED: AtomicU32 = AtomicU32::new(0);
 
 /// Short, so that a dead member is missed soon.
 const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(1_500);

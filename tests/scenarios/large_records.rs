@@ -1,10 +1,12 @@
 //! Records that are too large for somebody on their way.
 
+use std::time::Duration;
+
 use kafka_client::admin::NewTopic;
 use kafka_client::{ErrorKind, Record};
 use kafka_protocol::ErrorCode;
 
-use crate::stories::reading::{read_all, soon};
+use crate::stories::reading::{Seen, read_all, soon};
 use crate::stories::stage::Stage;
 
 /// The client knows before it sends.
@@ -55,52 +57,43 @@ pub(crate) async fn a_record_that_the_broker_refuses_stops_no_other(stage: Stage
     let topic = stage
         .topic_with(topic.config("max.message.bytes", "2000"))
         .await;
-    // Every record is a batch of its own, so that a refusal is of one record.
-    let producer = client
-        .producer()
-        .batch_bytes(1)
-        .linger(std::time::Duration::ZERO);
+    // Without a linger every record is a batch of its own, as long as fewer are in flight than may be.
+    let producer = client.producer().batch_bytes(1).linger(Duration::ZERO);
     let producer = producer.build().unwrap();
-    let mut tickets = Vec::new();
-    for number in 0..30 {
-        let small = number.to_string();
-        let large = "x".repeat(5_000);
-        let value = if is_large(number) { &large } else { &small };
-        let record = Record::to(&topic).value(value);
-        if number % 10 == 0 {
-            // Sends are not only pipelined.
-            let outcome = soon("a send", producer.send(record)).await;
-            assert_eq!(outcome.is_err(), is_large(number), "{outcome:?}");
-        } else {
-            tickets.push((
-                number,
-                soon("room", producer.enqueue(record)).await.unwrap(),
-            ));
+    let large = "x".repeat(5_000);
+    let mut expected = Vec::new();
+    for round in 0..12 {
+        let first = (round * 10).to_string();
+        soon("a send", producer.send(Record::to(&topic).value(&first)))
+            .await
+            .unwrap();
+        expected.push(round * 10);
+        let mut tickets = Vec::new();
+        for place in 1..=4 {
+            let small = (round * 10 + place).to_string();
+            let is_large = place == round % 4 + 1;
+            let record = Record::to(&topic).value(if is_large { &large } else { &small });
+            let ticket = soon("room", producer.enqueue(record)).await.unwrap();
+            tickets.push((is_large, ticket));
+            if !is_large {
+                expected.push(round * 10 + place);
+            }
+        }
+        for (is_large, ticket) in tickets {
+            let outcome = soon("an acknowledgement", ticket).await;
+            if is_large {
+                let error = outcome.expect_err("it is too large");
+                assert_eq!(
+                    error.broker_code(),
+                    Some(ErrorCode::MESSAGE_TOO_LARGE),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(&topic), "{error}");
+            } else {
+                outcome.unwrap();
+            }
         }
     }
-    for (number, ticket) in tickets {
-        let outcome = soon("an acknowledgement", ticket).await;
-        if is_large(number) {
-            let error = outcome.expect_err("it is too large");
-            assert_eq!(
-                error.broker_code(),
-                Some(ErrorCode::MESSAGE_TOO_LARGE),
-                "{error}"
-            );
-            assert!(error.to_string().contains(&topic), "{error}");
-        } else if let Err(error) = outcome {
-            // It may have shared its batch with a large one.
-            panic!("record {number}: {error}");
-        }
-    }
-    let small: Vec<i64> = (0..30).filter(|number| !is_large(*number)).collect();
-    let seen = read_all(&client, &topic, small.len()).await;
-    assert_eq!(
-        seen.iter().map(|seen| seen.number()).collect::<Vec<_>>(),
-        small
-    );
-}
-
-fn is_large(number: i64) -> bool {
-    number % 7 == 3 || number == 20
+    let seen = read_all(&client, &topic, expected.len()).await;
+    assert_eq!(seen.iter().map(Seen::number).collect::<Vec<_>>(), expected);
 }

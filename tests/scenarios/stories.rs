@@ -15,6 +15,7 @@ mod garbage;
 mod groups;
 mod large_records;
 mod partition_consumer;
+mod restarts;
 mod send;
 mod silent_peer;
 mod topics;
@@ -117,4 +118,17 @@ pub(crate) const STORIES: &[Story] = &[
     story!(addresses::one_good_address_is_enough),
     story!(addresses::what_is_no_address_is_refused),
     story!(garbage::garbage_closes_its_own_connection_alone),
+    story!(restarts::acknowledged_records_survive_a_kill, needs_power),
+    story!(
+        restarts::a_stop_under_load_loses_and_doubles_nothing,
+        needs_power
+    ),
+    story!(
+        restarts::a_kill_under_load_loses_and_doubles_nothing,
+        needs_power
+    ),
+    story!(restarts::consumers_go_on_after_a_restart, needs_power),
+    story!(restarts::offsets_survive_stop_and_kill, needs_power),
+    story!(restarts::topics_survive_stop_and_kill, needs_power),
+    story!(restarts::a_cluster_that_is_away_is_named, needs_power),
 ];

@@ -6,7 +6,7 @@ use kafka_client::admin::{Admin, NewTopic};
 use kafka_client::{Error, ErrorKind, Record};
 use kafka_protocol::ErrorCode;
 
-use crate::stories::reading::{produce_numbers, read_all, soon};
+use crate::stories::reading::{place, produce_numbers, read_all, soon};
 use crate::stories::stage::Stage;
 
 /// From its making to its end.
@@ -75,19 +75,25 @@ pub(crate) async fn a_deleted_topic_stays_deleted(stage: Stage) {
     );
 }
 
-/// A new topic of an old name begins empty, also for a client that knew the old one.
+/// A new topic of an old name begins empty, also for a producer that knew the old one.
 pub(crate) async fn a_topic_that_is_made_anew_is_empty(stage: Stage) {
     let client = stage.client();
     let topic = stage.topic("t", 2).await;
-    produce_numbers(&client, &topic, 1, 0..5).await;
+    let producer = client.producer().build().unwrap();
+    let record = Record::to(&topic).partition(1);
+    for offset in 0..5 {
+        let written = soon("a send", producer.send(record.value("old"))).await.unwrap();
+        assert_eq!(written.offset, offset);
+    }
     delete(&client.admin(), &topic).await.unwrap();
     gone(&client.admin(), &topic).await;
-    stage.topic("t", 1).await;
-    let record = Record::to(&topic).value("anew");
-    let producer = client.producer().build().unwrap();
-    let written = soon("a send", producer.send(record)).await.unwrap();
-    assert_eq!((written.partition, written.offset), (0, 0));
-    assert_eq!(read_all(&client, &topic, 1).await[0].text(), "anew");
+    stage.topic("t", 2).await;
+    for offset in 0..2 {
+        let written = soon("a send", producer.send(record.value("new"))).await.unwrap();
+        assert_eq!(place(&written), (1, offset));
+    }
+    let seen = read_all(&client, &topic, 2).await;
+    assert!(seen.iter().all(|seen| seen.text() == "new"), "{seen:?}");
 }
 
 /// A topic that exists, names and numbers that cannot be, properties that are unknown.
