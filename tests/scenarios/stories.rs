@@ -4,7 +4,7 @@
 //! for nothing without a deadline; and it looks at every record.
 
 mod cluster;
-mod reading;
+pub(crate) mod reading;
 mod stage;
 
 mod addresses;
