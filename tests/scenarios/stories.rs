@@ -102,6 +102,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(large_records::a_record_larger_than_a_request_is_refused_at_once),
     story!(large_records::a_record_of_nearly_a_megabyte_passes),
     story!(large_records::a_record_that_the_broker_refuses_stops_no_other),
+    story!(large_records::a_refused_record_spares_those_of_its_batch),
     story!(blocking::a_thread_produces_and_consumes),
     story!(blocking::async_code_is_not_blocked),
     story!(closing::closing_a_producer_sends_what_it_has),

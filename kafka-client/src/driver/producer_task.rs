@@ -23,13 +23,14 @@ use crate::driver::budget::Budget;
 use crate::driver::clock;
 use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::connection_task::{Connection, Reply, decode};
-use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
+use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered, SplitCompletion};
 use crate::driver::producer_task::outgoing::{Outcome, Outgoing, Part, UNKNOWN_PLACE};
 use crate::driver::producer_task::topic_state::{PartitionState, Queue, QueuedBatch, TopicState};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::{ClusterView, Topic};
 use crate::machine::producer::partition_queue::{Appended, Begun, Content, Limits, PartitionQueue};
+use crate::machine::producer::split::split;
 use crate::machine::time::{Duration, Instant};
 use crate::record::Record;
 
@@ -369,8 +370,12 @@ impl Core {
     async fn run(self: Arc<Self>) {
         let mut views = self.cluster.watch();
         loop {
+            // Whoever opens a batch from here on, and may not be seen below, wakes the task.
+            self.task_wakes_at.store(u64::MAX, Ordering::Release);
+            // What becomes due between turn and deadline must not be missed.
+            let now = clock::now();
             self.turn();
-            let deadline = self.next_deadline();
+            let deadline = self.next_deadline(now);
             let wakes_at = deadline.map_or(u64::MAX, |at| {
                 u64::try_from(at.since_start().as_micros()).unwrap_or(u64::MAX)
             });
@@ -388,11 +393,11 @@ impl Core {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let active = lock(&self.active);
         active
             .iter()
-            .filter_map(|partition| partition.queue().poll_deadline())
+            .filter_map(|partition| partition.queue().poll_deadline(now))
             .min()
     }
 
@@ -648,6 +653,8 @@ impl Core {
             }
         }
         turn.identity = Identity::Known { producer_id, epoch };
+        // Whatever went wrong did so under the old one.
+        self.identity_is_stale.store(false, Ordering::Release);
         tracing::debug!(producer_id, epoch, "producer id assigned");
     }
 
@@ -740,7 +747,7 @@ impl Core {
     fn settle(&self, partition: &Arc<PartitionState>, batch: QueuedBatch, outcome: Outcome) {
         let error = match outcome {
             Outcome::Delivered(delivered) => {
-                partition.queue().handle_done(&batch);
+                partition.queue().handle_delivered(&batch);
                 lock(&partition.backoff).reset();
                 lock(&partition.last_failure).take();
                 return self.finish(batch, Ok(delivered));
@@ -748,23 +755,19 @@ impl Core {
             Outcome::Failed(error) => error,
         };
         let out_of_order = error.broker_code() == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-        // Behind a hole everything is out of order; elsewhere what comes before an earlier one that returned.
         let given_back = if out_of_order {
             partition.queue().handle_out_of_order(batch)
-        } else {
-            Some(batch)
-        };
-        let given_back = given_back.and_then(|batch| {
-            let too_early = out_of_order && partition.queue().waits_for_an_earlier_one(&batch);
-            if !too_early && !error.is_retriable() {
-                return Some(batch);
-            }
+        } else if is_too_large(&error) {
+            split_up(partition, batch)
+        } else if error.is_retriable() {
             tracing::debug!(%error, topic = &*partition.topic.name, partition = partition.index, "sending again");
             self.cluster.request_refresh();
             let pause = lock(&partition.backoff).next_wait(clock::random());
             *lock(&partition.last_failure) = Some(error.clone());
             partition.queue().handle_retry(clock::now(), batch, pause)
-        });
+        } else {
+            Some(batch)
+        };
         let Some(batch) = given_back else {
             self.activate(partition);
             // A turn may be under way that has looked at this partition already; the task looks again.
@@ -849,6 +852,41 @@ impl Drop for CloseOnDrop {
         self.0
             .close(&Error::new(ErrorKind::Closed, "the producer was dropped"));
     }
+}
+
+fn is_too_large(error: &Error) -> bool {
+    matches!(
+        error.broker_code(),
+        Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
+    )
+}
+
+/// Sends the records of a batch that was too large in smaller ones. Gives it back if it has but one record.
+fn split_up(partition: &PartitionState, batch: QueuedBatch) -> Option<QueuedBatch> {
+    let Content::Sealed(bytes) = &batch.content else {
+        return Some(batch);
+    };
+    let Some(piece_bytes) = partition.queue().shrink(&batch, bytes.len()) else {
+        return Some(batch);
+    };
+    let pieces = match split(bytes.clone(), piece_bytes) {
+        Ok(pieces) => pieces,
+        Err(error) => {
+            tracing::error!(%error, "a sealed batch cannot be read");
+            return Some(batch);
+        }
+    };
+    tracing::debug!(
+        topic = &*partition.topic.name,
+        partition = partition.index,
+        bytes = bytes.len(),
+        pieces = pieces.len(),
+        "a batch was too large"
+    );
+    let whole = SplitCompletion::of(&batch.completion, pieces.len());
+    partition
+        .queue()
+        .handle_split(batch, pieces, |first| whole.piece(first))
 }
 
 fn closed_before() -> Error {
