@@ -40,3 +40,8 @@ pub use client::Client;
 pub use consumer::{Consumer, ConsumerRecord};
 #[cfg(feature = "tokio")]
 pub use producer::{Producer, Ticket};
+
+/// The code in the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
