@@ -172,22 +172,17 @@ impl TopicProducer {
     /// # Cancel safety
     ///
     /// A future that is dropped before it is ready has sent some of the records.
-    pub async fn send_batch<'a>(
-        &self,
-        records: impl IntoIterator<Item = Record<'a>>,
-    ) -> Result<BulkTicket> {
+    pub async fn send_batch(&self, mut records: &[Record<'_>]) -> Result<BulkTicket> {
         let mut ticket = BulkTicket::new();
         let partitions = self.partitions().await?;
         let deadline = clock::now() + self.core.config.max_block;
-        let mut records = records.into_iter().peekable();
-        while let Some(first) = records.peek() {
+        while let Some(first) = records.first() {
             let freed = self.core.budget.freed();
             let partition = self.place(partitions, first)?;
             let stays = |record: &Record<'_>| self.may_stay(record, partition, partitions.len());
-            match self
-                .core
-                .append_all(partition, &mut records, stays, &mut ticket)
-            {
+            let (done, stopped) = self.core.append_all(partition, records, stays, &mut ticket);
+            records = records.get(done..).unwrap_or_default();
+            match stopped {
                 Some(Appended::TooLarge(max)) => return Err(self.too_large(max)),
                 Some(Appended::Full) => self.room(freed, deadline).await?,
                 _ => {}
