@@ -21,8 +21,8 @@ pub(crate) async fn every_codec_is_read_back(stage: Stage) {
         let producer = client.producer().compression(codec).build().unwrap();
         let handle = producer.topic(&topic);
         let values: Vec<Vec<u8>> = (0..200).map(|number| value(&codec, number)).collect();
-        let records = values.iter().map(|value| Record::of(value));
-        let ticket = soon("a bulk send", handle.send_batch(records))
+        let records: Vec<_> = values.iter().map(Record::of).collect();
+        let ticket = soon("a bulk send", handle.send_batch(&records))
             .await
             .unwrap();
         assert_eq!(

@@ -82,14 +82,18 @@ pub(crate) async fn a_topic_that_is_made_anew_is_empty(stage: Stage) {
     let producer = client.producer().build().unwrap();
     let record = Record::to(&topic).partition(1);
     for offset in 0..5 {
-        let written = soon("a send", producer.send(record.value("old"))).await.unwrap();
+        let written = soon("a send", producer.send(record.value("old")))
+            .await
+            .unwrap();
         assert_eq!(written.offset, offset);
     }
     delete(&client.admin(), &topic).await.unwrap();
     gone(&client.admin(), &topic).await;
     stage.topic("t", 2).await;
     for offset in 0..2 {
-        let written = soon("a send", producer.send(record.value("new"))).await.unwrap();
+        let written = soon("a send", producer.send(record.value("new")))
+            .await
+            .unwrap();
         assert_eq!(place(&written), (1, offset));
     }
     let seen = read_all(&client, &topic, 2).await;
