@@ -15,6 +15,8 @@ pub struct FlushJob {
     pub(crate) files: Vec<Arc<dyn DiskFile>>,
     pub(crate) dir: Option<(Arc<dyn Disk>, PathBuf)>,
     pub(crate) up_to: i64,
+    /// The base offset of the segment that was active.
+    pub(crate) closed_up_to: i64,
     pub(crate) versions: FlushVersions,
 }
 

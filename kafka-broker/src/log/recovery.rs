@@ -48,6 +48,8 @@ pub(crate) struct Recovered {
     pub(crate) epochs: LeaderEpochs,
     pub(crate) producers: ProducerState,
     pub(crate) log_start_offset: i64,
+    /// The base offset of the first segment whose files are not known to be durable.
+    pub(crate) closed_durable: i64,
     pub(crate) cut: Option<Cut>,
 }
 
@@ -134,7 +136,9 @@ pub(crate) fn recover(
     } else {
         replay.producers
     };
+    let active_base = segments.active.base_offset();
     Ok(Recovered {
+        closed_durable: verify_from.unwrap_or(active_base).min(active_base),
         segments,
         epochs,
         producers,
@@ -365,7 +369,7 @@ impl Walk<'_> {
     ) -> Result<Segment, LogError> {
         let opened = Segment::open(self.disk, self.dir, base, next_base, self.now_ms)?;
         let Some(segment) = opened else {
-            return self.verified(base, next_base, replay, cut);
+            return self.mistrusted(base, next_base, replay, cut);
         };
         if segment.next_offset() <= replay.from() || segment.size() == 0 {
             return Ok(segment);
@@ -390,7 +394,25 @@ impl Walk<'_> {
             }
         }
         *replay = before;
-        self.verified(base, next_base, replay, cut)
+        self.mistrusted(base, next_base, replay, cut)
+    }
+
+    /// A segment that should have been sound and is not. What is made anew of it is durable at once, since
+    /// the next recovery will believe it again.
+    fn mistrusted(
+        &self,
+        base: i64,
+        next_base: Option<i64>,
+        replay: &mut Replay,
+        cut: &mut Option<Cut>,
+    ) -> Result<Segment, LogError> {
+        let mut segment = self.verified(base, next_base, replay, cut)?;
+        segment.close_indexes()?;
+        for file in segment.index_files()? {
+            file.sync()?;
+        }
+        self.disk.sync_dir(self.dir)?;
+        Ok(segment)
     }
 
     /// A segment that is read whole. What does not make sense is cut off, durably.
@@ -406,7 +428,7 @@ impl Walk<'_> {
         let known = Expectation {
             base_offset: base,
             next_base,
-            epoch: replay.epochs.latest().unwrap_or(-1),
+            epoch: replay.epochs.epoch_at(base - 1).unwrap_or(-1),
             gaps_below: self.gaps_below(),
             gap_before_last: self.config.compact,
         };
