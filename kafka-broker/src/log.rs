@@ -85,6 +85,10 @@ pub struct Log {
     producers: ProducerState,
     log_start_offset: i64,
     recovery_point: i64,
+    /// The base offset of the first segment whose files, indexes included, are not known to be durable.
+    /// The recovery point alone does not tell: a segment that was flushed while it was active has its
+    /// indexes written when it is closed.
+    closed_durable: i64,
     cut: Option<Cut>,
     health: Health,
     /// What has changed, and what of it is durable.
@@ -177,6 +181,7 @@ impl Log {
             epochs,
             producers,
             log_start_offset,
+            closed_durable,
             cut,
         } = recovered;
         let log_end_offset = segments.active.next_offset();
@@ -199,6 +204,7 @@ impl Log {
             producers,
             log_start_offset,
             recovery_point,
+            closed_durable,
             cut,
             health: start.health,
             versions,
@@ -563,7 +569,7 @@ impl Log {
     /// Whether there is a closed segment that is not known to be durable.
     #[must_use]
     pub fn has_unflushed_closed(&self) -> bool {
-        self.recovery_point < self.segments.active.base_offset()
+        self.closed_durable < self.segments.active.base_offset()
     }
 
     /// Whether `flush.ms` has passed for a record that is not durable.
@@ -592,6 +598,7 @@ impl Log {
         self.durable.epochs = self.durable.epochs.max(job.versions.epochs);
         if job.versions.truncations == self.versions.truncations {
             self.recovery_point = self.recovery_point.max(job.up_to);
+            self.closed_durable = self.closed_durable.max(job.closed_up_to);
             self.last_flush_ms = now_ms;
         }
         Ok(())
@@ -617,6 +624,7 @@ impl Log {
         let end = self.log_end_offset();
         self.log_start_offset = self.log_start_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);
+        self.closed_durable = self.closed_durable.min(self.segments.active.base_offset());
         self.producers = recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, end)?;
         Ok(())
     }
@@ -634,6 +642,7 @@ impl Log {
         self.offline_if_failed(result)?;
         self.log_start_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
+        self.closed_durable = self.closed_durable.min(offset);
         self.producers.clear();
         Ok(())
     }
@@ -684,12 +693,7 @@ impl Log {
         self.health.check()?;
         self.segments.active.close_indexes()?;
         let snapshot = self.write_snapshot()?;
-        self.versions.names += 1;
-        let mut job = self.begin_flush()?;
-        job.files.extend(self.segments.active.index_files()?);
-        job.files.extend(snapshot);
-        let result = job.run();
-        self.finish_flush(&job, result, now_ms)?;
+        self.flush_closing(snapshot, now_ms)?;
         Ok(ClosedLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset(),
@@ -854,9 +858,6 @@ impl Log {
     }
 
     fn roll_to(&mut self, base_offset: i64, now_ms: i64) -> Result<(), LogError> {
-        if self.flush_before_roll {
-            self.flush(now_ms)?;
-        }
         if self.segments.active.size() == 0 {
             // Nothing could be found in it: the next one takes its place.
             let next = Segment::create(&self.disk, &self.dir, base_offset, now_ms)?;
@@ -865,15 +866,28 @@ impl Log {
             return Ok(empty.remove()?);
         }
         self.segments.active.close_indexes()?;
-        self.write_snapshot()?;
+        let snapshot = self.write_snapshot()?;
+        if self.flush_before_roll {
+            self.flush_closing(snapshot, now_ms)?;
+        }
         let next = Segment::create(&self.disk, &self.dir, base_offset, now_ms)?;
         self.segments.roll(next);
         self.versions.names += 1;
         Ok(())
     }
 
-    /// Writes down who wrote last, unless nobody who is numbered did and no older word must be replaced.
-    fn write_snapshot(&self) -> Result<Option<Arc<dyn DiskFile>>, LogError> {
+    /// Makes all durable, the indexes of the active segment and the snapshot behind it included.
+    fn flush_closing(&mut self, snapshot: Arc<dyn DiskFile>, now_ms: i64) -> Result<(), LogError> {
+        self.versions.names += 1;
+        let mut job = self.begin_flush()?;
+        job.files.extend(self.segments.active.index_files()?);
+        job.files.push(snapshot);
+        let result = job.run();
+        self.finish_flush(&job, result, now_ms)
+    }
+
+    /// Writes down who wrote last. Without producers too: a log that says so need not be read for them.
+    fn write_snapshot(&self) -> Result<Arc<dyn DiskFile>, LogError> {
         let path = file_name::at_offset(
             &self.dir,
             self.log_end_offset(),
@@ -881,13 +895,14 @@ impl Log {
         );
         let content = producer_snapshot::encode(&self.producers);
         replace_file(self.disk.as_ref(), &path, &content, false)?;
-        Ok(Some(self.disk.open(&path, OpenMode::Existing)?))
+        Ok(self.disk.open(&path, OpenMode::Existing)?)
     }
 
     fn begin_flush_to(&self, offset: i64) -> Result<FlushJob, LogError> {
         self.health.check()?;
         let mut files = Vec::new();
-        for segment in self.segments.starting_at(self.recovery_point) {
+        let from = self.recovery_point.min(self.closed_durable);
+        for segment in self.segments.starting_at(from) {
             if segment.base_offset() >= offset && segment.size() > 0 {
                 break;
             }
@@ -905,6 +920,7 @@ impl Log {
             files,
             dir,
             up_to: offset,
+            closed_up_to: self.segments.active.base_offset(),
             versions: self.versions,
         })
     }
