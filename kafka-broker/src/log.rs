@@ -37,10 +37,12 @@ mod transaction_index;
 mod transaction_marker;
 mod validation;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafka_protocol::Uuid;
 use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_time};
 
@@ -98,6 +100,8 @@ pub struct Log {
     /// Set once the log was cut below a recovery point that may be on disk: until the broker restarts,
     /// a closed segment must then be durable before the next one begins, since recovery will believe it.
     flush_before_roll: bool,
+    /// Set as long as there is no directory: the topic that it will be said to be of.
+    unmade: Option<Uuid>,
 }
 
 /// What the last owner of a log left word of, and what the logs of a broker share.
@@ -211,6 +215,7 @@ impl Log {
             durable: FlushVersions::default(),
             last_flush_ms: now_ms,
             flush_before_roll: false,
+            unmade: None,
         })
     }
 
@@ -237,7 +242,42 @@ impl Log {
         Self::open(Arc::clone(log_dir.disk()), &dir, config, start, now_ms)
     }
 
-    /// The directory it lies in.
+    /// Begins the log of a partition that has no directory yet. It gets one with its first record; until
+    /// then nothing of it is on the disk, and whoever has made the topic must remember that it is there.
+    /// So a topic costs as many syncs as partitions of it are used, not as it has.
+    #[must_use]
+    pub fn begin_in(
+        log_dir: &LogDir,
+        name: &TopicPartition,
+        topic_id: Uuid,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Self {
+        let disk = Arc::clone(log_dir.disk());
+        let dir = log_dir.partition_path(name);
+        let active = Segment::unmade(&disk, &dir, 0, now_ms);
+        Self {
+            tail: Tail::new(config.tail_bytes, log_dir.tail_budget().clone()),
+            epochs: LeaderEpochs::empty(Arc::clone(&disk), &dir),
+            disk,
+            dir,
+            config,
+            segments: Segments::new(BTreeMap::new(), active),
+            producers: ProducerState::default(),
+            log_start_offset: 0,
+            recovery_point: 0,
+            closed_durable: 0,
+            cut: None,
+            health: log_dir.health().clone(),
+            versions: FlushVersions::default(),
+            durable: FlushVersions::default(),
+            last_flush_ms: now_ms,
+            flush_before_roll: false,
+            unmade: Some(topic_id),
+        }
+    }
+
+    /// The directory it lies in, or will lie in once it has a record.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -637,6 +677,7 @@ impl Log {
     /// If the disk fails.
     pub fn restart_at(&mut self, offset: i64) -> Result<(), LogError> {
         self.health.check()?;
+        self.make(self.last_flush_ms)?;
         self.note_truncation(self.segments.first_offset().min(offset));
         let result = self.restart_files(offset);
         self.offline_if_failed(result)?;
@@ -691,9 +732,11 @@ impl Log {
     /// If the disk fails.
     pub fn close(mut self, now_ms: i64) -> Result<ClosedLog, LogError> {
         self.health.check()?;
-        self.segments.active.close_indexes()?;
-        let snapshot = self.write_snapshot()?;
-        self.flush_closing(snapshot, now_ms)?;
+        if self.unmade.is_none() {
+            self.segments.active.close_indexes()?;
+            let snapshot = self.write_snapshot()?;
+            self.flush_closing(snapshot, now_ms)?;
+        }
         Ok(ClosedLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset(),
@@ -797,6 +840,7 @@ impl Log {
                 max: self.config.segment_bytes,
             });
         }
+        self.make(now_ms)?;
         if self.segments.active.is_full_for(
             bytes.len(),
             last.last_offset(),
@@ -821,6 +865,28 @@ impl Log {
         if unflushed >= self.config.flush_messages {
             self.flush(now_ms)?;
         }
+        Ok(())
+    }
+
+    /// Makes the directory and the first segment if there are none. The directory is durable then, with
+    /// the topic that it is of: records must not turn up under the name of a later one.
+    fn make(&mut self, now_ms: i64) -> Result<(), LogError> {
+        let Some(topic_id) = self.unmade else {
+            return Ok(());
+        };
+        let offset = self.log_end_offset();
+        let made = log_dir::make_partition(&self.disk, &self.dir, topic_id).and_then(|()| {
+            let first = Segment::create(&self.disk, &self.dir, offset, now_ms)?;
+            self.segments.active = first;
+            Ok(())
+        });
+        match made {
+            // Begun again with the next record, as if it never had been.
+            Err(LogError::Disk(error)) if error.is_full() => return Err(error.into()),
+            made => self.offline_if_failed(made)?,
+        }
+        self.versions.names += 1;
+        self.unmade = None;
         Ok(())
     }
 
@@ -858,9 +924,12 @@ impl Log {
     }
 
     fn roll_to(&mut self, base_offset: i64, now_ms: i64) -> Result<(), LogError> {
+        // One that is missing before one that is there would be a hole, and end the log.
+        self.sync_names()?;
         if self.segments.active.size() == 0 {
             // Nothing could be found in it: the next one takes its place.
             let next = Segment::create(&self.disk, &self.dir, base_offset, now_ms)?;
+            self.disk.sync_dir(&self.dir)?;
             let empty = std::mem::replace(&mut self.segments.active, next);
             self.versions.names += 1;
             return Ok(empty.remove()?);
@@ -886,6 +955,16 @@ impl Log {
         self.finish_flush(&job, result, now_ms)
     }
 
+    /// Makes durable which files there are.
+    fn sync_names(&mut self) -> Result<(), LogError> {
+        if self.durable.names != self.versions.names {
+            let result = self.disk.sync_dir(&self.dir).map_err(LogError::from);
+            self.offline_if_failed(result)?;
+            self.durable.names = self.versions.names;
+        }
+        Ok(())
+    }
+
     /// Writes down who wrote last. Without producers too: a log that says so need not be read for them.
     fn write_snapshot(&self) -> Result<Arc<dyn DiskFile>, LogError> {
         let path = file_name::at_offset(
@@ -900,6 +979,9 @@ impl Log {
 
     fn begin_flush_to(&self, offset: i64) -> Result<FlushJob, LogError> {
         self.health.check()?;
+        if self.unmade.is_some() {
+            return Ok(FlushJob::nothing(offset));
+        }
         let mut files = Vec::new();
         let from = self.recovery_point.min(self.closed_durable);
         for segment in self.segments.starting_at(from) {

@@ -32,6 +32,17 @@ pub(crate) struct FlushVersions {
 }
 
 impl FlushJob {
+    /// The job of a log that has no files and ends at `offset`.
+    pub(crate) fn nothing(offset: i64) -> Self {
+        Self {
+            files: Vec::new(),
+            dir: None,
+            up_to: offset,
+            closed_up_to: offset,
+            versions: FlushVersions::default(),
+        }
+    }
+
     /// The offset up to which all will be durable.
     #[must_use]
     pub fn up_to(&self) -> i64 {

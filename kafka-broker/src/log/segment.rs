@@ -56,8 +56,8 @@ pub(crate) struct AppendFailure {
 }
 
 impl Segment {
-    /// A new segment without batches; a file of that name is emptied. That it is there is durable: else
-    /// the next one might outlive it and the log begin behind a hole.
+    /// A new segment without batches; a file of that name is emptied. Its name must be durable before the
+    /// next segment is made.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -66,9 +66,13 @@ impl Segment {
     ) -> Result<Self, DiskError> {
         let segment = Self::unindexed(disk, dir, base_offset, 0, now_ms);
         let file = disk.open(&segment.path, OpenMode::Replace)?;
-        disk.sync_dir(dir)?;
         let _ = segment.file.set(file);
         Ok(segment)
+    }
+
+    /// A segment without batches and without a file.
+    pub(crate) fn unmade(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64, now_ms: i64) -> Self {
+        Self::unindexed(disk, dir, base_offset, 0, now_ms)
     }
 
     /// An existing segment, as if it had no batches and no indexes yet: the caller walks the file and

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use kafka_broker::log::{AppendOrigin, Keep, Log, MemoryDisk};
 use kafka_protocol::compression::Decompressor;
-use kafka_protocol::record::{Batch as RecordBatch, EndTransactionMarker};
+use kafka_protocol::record::{Batch as RecordBatch, EndTransactionMarker, ProducerStamp};
 
-use crate::workload::{Batch, NOW, Step, Story, batches_of, config, open_dir, partition};
+use crate::workload::{
+    Batch, NOW, Step, Story, TOPIC, batch, batches_of, config, open_dir, partition,
+};
 
 /// One crash of one story.
 pub(crate) struct Judge<'a> {
@@ -24,8 +26,21 @@ pub(crate) struct Judge<'a> {
 pub(crate) fn recover(disk: &Arc<MemoryDisk>) -> Log {
     let dir = open_dir(disk);
     let found = dir.partitions().unwrap();
-    assert_eq!(found.len(), 1, "the partition is lost");
-    Log::open_in(&dir, &partition(), config(), NOW).unwrap()
+    match found.as_slice() {
+        [] => Log::begin_in(&dir, &partition(), TOPIC, config(), NOW),
+        [found] => {
+            assert!(found.topic_id.is_none_or(|id| id == TOPIC));
+            dir.create_partition(&partition(), TOPIC).unwrap();
+            let log = Log::open_in(&dir, &partition(), config(), NOW).unwrap();
+            let is_known = found.topic_id.is_some();
+            assert!(
+                is_known || log.log_end_offset() == 0,
+                "records of nobody knows whom"
+            );
+            log
+        }
+        more => panic!("{more:?}"),
+    }
 }
 
 /// Says where a test was when it panicked: the seed of a random crash is part of it.
@@ -60,7 +75,7 @@ impl Judge<'_> {
             self.check_producers(&mut log, &found);
             let next = log.log_end_offset();
             let info = log.append(
-                &crate::workload::batch(1, NOW, false, kafka_protocol::record::ProducerStamp::NONE),
+                &batch(1, NOW, false, ProducerStamp::NONE),
                 AppendOrigin::Client,
                 99,
                 NOW,
@@ -105,7 +120,7 @@ impl Judge<'_> {
         let cut = log.cut();
         assert!(end >= promised, "from {end} to {promised} is lost: {cut:?}");
         for (before, after) in found.iter().zip(found.iter().skip(1)) {
-            assert_eq!(before.header.next_offset(), after.header.base_offset,);
+            assert_eq!(before.header.next_offset(), after.header.base_offset);
         }
         let is_of = |step: &Step| {
             end <= step.log_end_offset
@@ -149,7 +164,7 @@ impl Judge<'_> {
             "{entries:?}"
         );
         if let Some(last) = found.last() {
-            assert_eq!(log.latest_epoch(), last.header.partition_leader_epoch,);
+            assert_eq!(log.latest_epoch(), last.header.partition_leader_epoch);
         }
     }
 
@@ -225,7 +240,17 @@ impl Judge<'_> {
             again[..8].fill(0);
             let info = log.append(&again, AppendOrigin::Client, 99, NOW).unwrap();
             assert!(info.is_duplicate);
-            assert_eq!(info.base_offset, batch.header.base_offset,);
+            assert_eq!(info.base_offset, batch.header.base_offset);
+        }
+        for Batch { header, .. } in last.values() {
+            let stamp = ProducerStamp {
+                producer_id: header.producer_id,
+                producer_epoch: header.producer_epoch,
+                base_sequence: header.base_sequence + header.last_offset_delta + 1,
+            };
+            let next = batch(2, NOW, header.attributes.is_transactional(), stamp);
+            let info = log.append(&next, AppendOrigin::Client, 99, NOW).unwrap();
+            assert!(!info.is_duplicate, "what was cut is remembered");
         }
     }
 }

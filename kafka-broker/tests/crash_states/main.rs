@@ -4,6 +4,7 @@
 
 mod check;
 mod flips;
+mod second_life;
 mod workload;
 
 use std::sync::Arc;
@@ -92,7 +93,10 @@ fn enumerate_twice(story: &Story) -> usize {
 }
 
 fn run(story: &Story, at_least: usize) {
-    let states = enumerate(story) + enumerate_twice(story) + flips::enumerate(story, ONE_BIT_IN);
+    let states = enumerate(story)
+        + enumerate_twice(story)
+        + second_life::enumerate(story)
+        + flips::enumerate(story, ONE_BIT_IN);
     println!("{}: {states} states in all", story.name);
     assert!(states >= at_least, "{states} states of {}", story.name);
 }

@@ -15,11 +15,14 @@ use kafka_protocol::record::{
 
 pub(crate) const NOW: i64 = 1_760_000_000_000;
 
+/// The topic that the partition is of.
+pub(crate) const TOPIC: Uuid = Uuid([3; 16]);
+
 /// A life of a log on a disk that remembers it.
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     pub(crate) disk: MemoryDisk,
-    /// The event behind which the partition exists for good.
+    /// The event behind which the partition is known to its owner.
     pub(crate) start: usize,
     pub(crate) steps: Vec<Step>,
 }
@@ -127,10 +130,8 @@ impl Teller {
     fn begin(name: &'static str, config: LogConfig) -> Self {
         let disk = Arc::new(MemoryDisk::journaled());
         let dir = open_dir(&disk);
-        dir.create_partition(&partition(), Uuid::from_bytes([3; 16]))
-            .unwrap();
         let start = disk.event_count();
-        let log = Log::open_in(&dir, &partition(), config, NOW).unwrap();
+        let log = Log::begin_in(&dir, &partition(), TOPIC, config, NOW);
         let mut teller = Self {
             story: Story {
                 name,
@@ -230,6 +231,11 @@ impl Teller {
         self.note();
     }
 
+    fn roll(&mut self) {
+        self.log().roll(NOW).unwrap();
+        self.note();
+    }
+
     fn truncate(&mut self, offset: i64) {
         self.epoch += 1;
         self.log().truncate_to(offset).unwrap();
@@ -280,6 +286,8 @@ pub(crate) fn appends() -> Story {
     teller.flush_closed();
     teller.append(3);
     teller.flush();
+    teller.checkpoint();
+    teller.roll();
     teller.epoch = 4;
     teller.append(4);
     teller.checkpoint();
@@ -300,14 +308,19 @@ pub(crate) fn flushed_appends() -> Story {
 
 pub(crate) fn truncations() -> Story {
     let mut teller = Teller::begin("truncations", config());
-    teller.append(9);
+    teller.produce(1, 0, false);
+    teller.append(7);
+    teller.produce(1, 2, false);
     teller.flush();
     teller.checkpoint();
     teller.truncate(12);
-    teller.append(9);
+    teller.append(7);
+    teller.produce(1, 2, false);
+    teller.produce(1, 4, false);
     teller.truncate(14);
-    teller.append(5);
+    teller.append(4);
     teller.flush();
+    teller.checkpoint();
     teller.append(2);
     teller.truncate(3);
     teller.append(8);
