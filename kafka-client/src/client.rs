@@ -24,13 +24,11 @@ pub struct Client {
 
 impl Client {
     /// A client to be configured.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
     /// A producer to be configured.
-    #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())
     }
@@ -126,6 +124,14 @@ impl ClientBuilder {
     /// How old the picture of the cluster may become (`metadata.max.age.ms`).
     pub fn metadata_max_age(mut self, age: Duration) -> Self {
         self.config.metadata_max_age = age;
+        self
+    }
+
+    /// Whether brokers may create a topic that this client names and that does not exist
+    /// (`allow.auto.create.topics`), if they are set up to do so. Off, other than in the Java client: a
+    /// misspelt topic is an error, and one that was deleted is not brought back by who still reads it.
+    pub fn allow_auto_create_topics(mut self, allow: bool) -> Self {
+        self.config.allow_auto_create_topics = allow;
         self
     }
 

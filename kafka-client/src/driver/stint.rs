@@ -127,7 +127,7 @@ mod tests {
     fn what_was_delivered_and_not_acknowledged_is_open() {
         let signals = Arc::new(Signals::default());
         let stint = Stint::new(TopicPartition::new("t", 0), 1, 10, Arc::clone(&signals));
-        assert_eq!(stint.done().1, false);
+        assert!(!stint.done().1);
         stint.deliver(12);
         assert_eq!(stint.acknowledge(11, 12, 5), AckOutcome::Accepted);
         assert_eq!((stint.done().0.offset, stint.done().1), (10, true));

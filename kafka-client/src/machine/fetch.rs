@@ -680,7 +680,7 @@ mod tests {
             .seek(at(0), &tp(0), Start::Offset(500))
             .unwrap();
         let response = answer(vec![data(0, bytes_of(&[batch(0, 9)]))]);
-        fetch.handle_answer(at(0), 0, &plan, Ok(response.clone()), &mut subscription);
+        fetch.handle_answer(at(0), 0, &plan, Ok(response), &mut subscription);
         assert!(fetch.take(&subscription).is_none());
         let plan = fetch.poll(at(0), &mut subscription).unwrap();
         assert_eq!(offsets(&plan), [(0, 500)]);
