@@ -220,7 +220,7 @@ impl Catalog {
         }
         self.record(now, records)?;
         let topic = self.replace(&topic, overrides, topic.partitions.clone());
-        let config = log_config(&self.config, &topic.config);
+        let config = self.topic_log(&topic.name, &topic.config);
         for partition in &topic.partitions {
             if let Err(error) = partition.set_config(config.clone()) {
                 tracing::error!(topic = name, "cannot configure: {error}");
