@@ -169,7 +169,8 @@ impl MemoryDisk {
             };
             tree.files.insert(path.clone(), Arc::new(inode));
         }
-        let next_inode = base.contents.keys().next_back().map_or(0, |last| last + 1);
+        // A file that was never written has a number but no content.
+        let next_inode = base.names.values().max().map_or(0, |last| last + 1);
         Self {
             shared: Arc::new(Shared {
                 tree: Mutex::new(tree),

@@ -22,7 +22,7 @@ use kafka_protocol::record::BatchHeader;
 use crate::log::batch_chain::{Expectation, sound_prefix};
 use crate::log::batch_scan::{BatchScan, ScanError};
 use crate::log::config::LogConfig;
-use crate::log::disk::{Disk, read_file};
+use crate::log::disk::{Disk, OpenMode, read_file};
 use crate::log::error::{DiskError, InvalidBatch, LogError};
 use crate::log::file_name;
 use crate::log::leader_epochs::LeaderEpochs;
@@ -296,12 +296,20 @@ impl Replay {
     ) -> Result<Self, LogError> {
         let first = bases.first().copied().unwrap_or(0);
         let known = verify_from.unwrap_or(i64::MAX);
-        let (epochs, epochs_from) = match LeaderEpochs::open(Arc::clone(disk), dir)? {
-            Some(mut epochs) => {
-                epochs.truncate_from_end(known);
+        let mut written = LeaderEpochs::open(Arc::clone(disk), dir)?;
+        if let Some(epochs) = &mut written {
+            epochs.truncate_from_end(known);
+        }
+        // Where the file and a batch contradict each other, the batches before decide.
+        let next = match verify_from {
+            Some(base) => first_epoch(disk.as_ref(), dir, base)?,
+            None => None,
+        };
+        let (epochs, epochs_from) = match written {
+            Some(epochs) if next.is_none_or(|next| epochs.latest() <= Some(next)) => {
                 (epochs, known)
             }
-            None => (LeaderEpochs::empty(Arc::clone(disk), dir), first),
+            _ => (LeaderEpochs::empty(Arc::clone(disk), dir), first),
         };
         let (producers_from, producers) = newest_snapshot(disk.as_ref(), dir, known)?
             .unwrap_or_else(|| (first, ProducerState::default()));
@@ -510,6 +518,14 @@ impl Walk<'_> {
         let active = Segment::create(self.disk, self.dir, wanted, self.now_ms)?;
         Ok((Segments::new(BTreeMap::new(), active), wanted))
     }
+}
+
+/// The leader epoch of the first batch of a segment, if there is one and it looks like a batch.
+fn first_epoch(disk: &dyn Disk, dir: &Path, base: i64) -> Result<Option<i32>, DiskError> {
+    let path = file_name::at_offset(dir, base, file_name::LOG);
+    let file = disk.open(&path, OpenMode::Existing)?;
+    let first = BatchScan::of_headers(file.as_ref(), 0, file.len()?).peek()?;
+    Ok(first.map(|batch| batch.header.partition_leader_epoch))
 }
 
 /// The newest snapshot at or before `offset` that is sound, and its offset.

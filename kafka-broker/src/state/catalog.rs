@@ -709,22 +709,43 @@ mod tests {
             let alone = unsynced.flat_map(|event| [Keep::Without(event), Keep::Only(event)]);
             for keep in [Keep::All, Keep::Synced].into_iter().chain(alone) {
                 let place = format!("at {at} keeping {keep:?}");
-                let catalog = open(&disk.crash(at, keep));
-                let table = catalog.topics.table();
-                let Some(topic) = table.by_name("t") else {
+                let crashed = disk.crash(at, keep);
+                let catalog = open(&crashed);
+                let found = catalog.topics.table().by_name("t").cloned();
+                if let Some(topic) = found {
+                    let value = match topic.id == first.id {
+                        true => "first",
+                        false => "second",
+                    };
+                    let found = values(&topic.partitions[0]);
+                    assert!(found.iter().all(|found| found == value), "{place}");
+                    assert!(at < flushed || !found.is_empty(), "{place}: lost");
+                } else {
                     assert!(at < flushed, "{place}: the topic is lost");
-                    continue;
-                };
-                let value = match topic.id == first.id {
-                    true => "first",
-                    false => "second",
-                };
-                let found = values(&topic.partitions[0]);
-                assert!(
-                    found.iter().all(|found| found == value),
-                    "{place}: {found:?}"
-                );
-                assert!(at < flushed || !found.is_empty(), "{place}: lost");
+                    if matches!(keep, Keep::All | Keep::Synced) {
+                        begin_third(&crashed, &catalog, &place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a topic where a crash has left none, with a crash behind each step of it.
+    fn begin_third(disk: &MemoryDisk, catalog: &Catalog, place: &str) {
+        let begun = disk.event_count();
+        let third = create(catalog, 1);
+        append(&third.partitions[0], "third");
+        assert_eq!(values(&third.partitions[0]), ["third"], "{place}");
+        for at in begun..=disk.event_count() {
+            for keep in [Keep::All, Keep::Synced] {
+                let catalog = open(&disk.crash(at, keep));
+                if let Some(topic) = catalog.topics.table().by_name("t") {
+                    let found = values(&topic.partitions[0]);
+                    assert!(
+                        found.iter().all(|found| found == "third"),
+                        "{place}, then {at}"
+                    );
+                }
             }
         }
     }

@@ -308,20 +308,21 @@ pub(crate) fn flushed_appends() -> Story {
 
 pub(crate) fn truncations() -> Story {
     let mut teller = Teller::begin("truncations", config());
+    // A producer of which the truncation leaves less than a snapshot tells.
     teller.produce(1, 0, false);
-    teller.append(7);
+    teller.append(1);
     teller.produce(1, 2, false);
+    teller.roll();
+    teller.append(6);
     teller.flush();
     teller.checkpoint();
-    teller.truncate(12);
-    teller.append(7);
-    teller.produce(1, 2, false);
-    teller.produce(1, 4, false);
+    teller.truncate(4);
+    teller.append(5);
+    teller.flush();
+    teller.checkpoint();
+    teller.append(6);
     teller.truncate(14);
-    teller.append(4);
-    teller.flush();
-    teller.checkpoint();
-    teller.append(2);
+    teller.append(3);
     teller.truncate(3);
     teller.append(8);
     teller.story
