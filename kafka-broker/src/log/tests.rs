@@ -122,7 +122,7 @@ fn what_is_appended_is_read_across_segments() {
 #[test]
 fn a_real_disk_does_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::new());
     let open = |start| Log::open(Arc::clone(&disk), dir.path(), small(), start, NOW).unwrap();
     let mut log = open(LogStart::default());
     fill(&mut log, 50);
