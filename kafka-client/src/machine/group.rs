@@ -86,6 +86,8 @@ pub(crate) struct Group {
     events: VecDeque<GroupEvent>,
     /// What was processed has been told since the revocation began, and whether records are open.
     told: Option<bool>,
+    /// The coordinator takes no commits of this generation any more.
+    too_late: bool,
     closing: bool,
     failed: bool,
 }
@@ -106,6 +108,7 @@ impl Group {
             manners,
             events: VecDeque::new(),
             told: None,
+            too_late: false,
             closing: false,
             failed: false,
         }
@@ -218,6 +221,7 @@ impl Group {
                 }
                 Turn::Revoking => {
                     self.told = None;
+                    self.too_late = false;
                     self.events.push_back(GroupEvent::Revoking);
                 }
                 Turn::Lost(error) => {
@@ -251,7 +255,7 @@ impl Group {
             return;
         };
         let graced = self.told == Some(false) || until <= now;
-        let committed = self.commits.is_clean() || until + COMMIT_MARGIN <= now;
+        let committed = self.commits.is_clean() || self.too_late || until + COMMIT_MARGIN <= now;
         if self.told.is_some() && graced && committed {
             member.handle_revoked(now);
             self.events.push_back(GroupEvent::Revoked);
@@ -380,6 +384,7 @@ impl Group {
         answer: Result<OffsetCommitResponse, Error>,
     ) {
         let verdict = self.commits.handle_commit(now, random, plan, answer);
+        self.too_late |= verdict == Verdict::Rebalance && self.is_revoking();
         self.handle_verdict(now, random, plan.proof.generation, verdict);
     }
 
@@ -485,3 +490,6 @@ impl Group {
 /// How long after the grace a revocation waits for the commit.
 const COMMIT_MARGIN: Duration = Duration::from_secs(5);
 const GONE: &str = "the partition went to another member before its offset was committed";
+
+#[cfg(test)]
+mod tests;
