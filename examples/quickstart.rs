@@ -1,5 +1,5 @@
-//! From nothing to every line read exactly once: starts the embedded broker, makes a topic of three partitions,
-//! produces lines, and reads them with two members of one group.
+//! From nothing to every line read exactly once: starts the embedded broker, makes a topic of three partitions
+//! and two members of one group that wait for what comes, produces lines, and looks at who read what.
 //!
 //! ```sh
 //! cargo run --release --example quickstart                       # a text that lies here
@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use kafka_broker::Broker;
 use kafka_client::admin::NewTopic;
 use kafka_client::consumer::Start;
 use kafka_client::{Client, Record};
+use tokio::sync::Barrier;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -98,15 +98,16 @@ async fn tell(bootstrap: &str, lines: Vec<String>) -> Result<()> {
     {
         created?;
     }
-    produce(&client, &topic, &lines).await?;
-    println!("{} lines in topic {topic}", lines.len());
 
-    let left = Arc::new(AtomicUsize::new(lines.len()));
-    let members = ["one", "two"]
-        .map(|_| tokio::spawn(read(client.clone(), topic.clone(), Arc::clone(&left))));
+    let (left, ready) = (AtomicUsize::new(lines.len()), Barrier::new(3));
+    let ((), one, two) = tokio::try_join!(
+        produce(&client, &topic, &lines, &ready),
+        read(&client, &topic, &left, &ready),
+        read(&client, &topic, &left, &ready),
+    )?;
+    println!("{} lines in topic {topic}", lines.len());
     let mut seen = vec![0; lines.len()];
-    for (name, member) in ["one", "two"].into_iter().zip(members) {
-        let (share, read) = member.await??;
+    for (name, (share, read)) in [("one", one), ("two", two)] {
         for (partition, count) in share {
             println!("member {name} read {count} lines of partition {partition}");
         }
@@ -128,8 +129,10 @@ async fn tell(bootstrap: &str, lines: Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// Sends each line with its number as the key, and waits for every acknowledgement.
-async fn produce(client: &Client, topic: &str, lines: &[String]) -> Result<()> {
+/// Sends each line with its number as the key once both members wait for them, and waits for every
+/// acknowledgement.
+async fn produce(client: &Client, topic: &str, lines: &[String], ready: &Barrier) -> Result<()> {
+    ready.wait().await;
     let producer = client.producer().build()?;
     let handle = producer.topic(topic);
     let mut tickets = Vec::with_capacity(lines.len());
@@ -144,22 +147,28 @@ async fn produce(client: &Client, topic: &str, lines: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A member of the group: reads until the group has read all lines, and says what it read itself.
-async fn read(client: Client, topic: String, left: Arc<AtomicUsize>) -> Result<Share> {
+/// A member of the group: says when it has partitions, reads until the group has read all lines, and tells
+/// what it read itself.
+async fn read(client: &Client, topic: &str, left: &AtomicUsize, ready: &Barrier) -> Result<Share> {
     let consumer = client
         .consumer()
-        .group(&topic)
-        .subscribe([&topic])
+        .group(topic)
+        .subscribe([topic])
         .start(Start::Oldest)
         .build()?;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let (mut share, mut lines) = Share::default();
-    while left.load(Ordering::SeqCst) > 0 {
+    let mut is_ready = false;
+    while !is_ready || left.load(Ordering::SeqCst) > 0 {
         if tokio::time::Instant::now() > deadline {
             return Err(format!("not all lines were read within {PATIENCE:?}").into());
         }
+        if !is_ready && !consumer.assignment().is_empty() {
+            ready.wait().await;
+            is_ready = true;
+        }
         // Wakes up now and then to see whether the other member has read the rest.
-        let next = tokio::time::timeout(Duration::from_millis(50), consumer.next());
+        let next = tokio::time::timeout(Duration::from_millis(20), consumer.next());
         let Ok(record) = next.await else { continue };
         let Some(record) = record? else { break };
         let number = std::str::from_utf8(record.key().unwrap_or_default())?.parse()?;

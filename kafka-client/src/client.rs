@@ -129,6 +129,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether brokers may create a topic that this client names and that does not exist
+    /// (`allow.auto.create.topics`), if they are set up to do so. Off, other than in the Java client: a
+    /// misspelt topic is an error, and one that was deleted is not brought back by who still reads it.
+    pub fn allow_auto_create_topics(mut self, allow: bool) -> Self {
+        self.config.allow_auto_create_topics = allow;
+        self
+    }
+
     /// Checks the settings. Does no I/O.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// | `retry_backoff`, `retry_backoff_max` | `retry.backoff.ms`, `retry.backoff.max.ms` | 100 ms, 1 s |
 /// | `reconnect_backoff`, `reconnect_backoff_max` | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50 ms, 1 s |
 /// | `metadata_max_age` | `metadata.max.age.ms` | 5 min |
+/// | `allow_auto_create_topics` | `allow.auto.create.topics` | false (Java: true) |
 /// | `response_bytes_max` | none (Java has no limit) | 128 MiB |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -30,6 +31,7 @@ pub struct ClientConfig {
     pub(crate) reconnect_backoff: Duration,
     pub(crate) reconnect_backoff_max: Duration,
     pub(crate) metadata_max_age: Duration,
+    pub(crate) allow_auto_create_topics: bool,
     pub(crate) response_bytes_max: usize,
 }
 
@@ -46,6 +48,7 @@ impl Default for ClientConfig {
             reconnect_backoff: Duration::from_millis(50),
             reconnect_backoff_max: Duration::from_secs(1),
             metadata_max_age: Duration::from_secs(5 * 60),
+            allow_auto_create_topics: false,
             response_bytes_max: 128 << 20,
         }
     }

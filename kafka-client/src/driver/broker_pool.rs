@@ -1,9 +1,12 @@
 //! A connection per broker and purpose, opened when it is first needed.
 //!
-//! Group traffic and fetches have connections of their own: an answer that the broker holds back (a join
-//! that waits for others, a fetch that waits for data) must not delay a heartbeat or a produce request.
+//! A broker answers a connection's requests in their order, and it holds some answers back: a join until the
+//! other members have joined, a fetch until there is data. So each consumer has connections of its own for
+//! group traffic and for fetches: what one waits for must delay neither produce requests nor another
+//! consumer, which may be the very member that the join waits for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -24,10 +27,23 @@ pub(crate) enum Peer {
     Bootstrap(usize),
     /// A broker, for metadata, produce and admin requests.
     Node(i32),
-    /// A broker, for the traffic of groups.
-    Group(i32),
-    /// A broker, for fetches.
-    Fetch(i32),
+    /// A broker, for what a consumer says as a member of its group.
+    Group(i32, Lane),
+    /// A broker, for the fetches of a consumer.
+    Fetch(i32, Lane),
+}
+
+/// The connections of one consumer, among those of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lane(u64);
+
+impl Peer {
+    fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Group(_, lane) | Self::Fetch(_, lane) => Some(lane),
+            Self::Bootstrap(_) | Self::Node(_) => None,
+        }
+    }
 }
 
 /// All connections of a client.
@@ -37,6 +53,7 @@ pub(crate) struct BrokerPool {
     settings: ConnectionSettings,
     tasks: Arc<Tasks>,
     slots: Mutex<BTreeMap<Peer, Slot>>,
+    lanes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,7 +85,25 @@ impl BrokerPool {
             settings,
             tasks,
             slots: Mutex::default(),
+            lanes: AtomicU64::new(0),
         }
+    }
+
+    /// A lane without connections yet.
+    pub(crate) fn open_lane(&self) -> Lane {
+        Lane(self.lanes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Closes the connections of a lane.
+    pub(crate) fn close_lane(&self, lane: Lane) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|peer, slot| {
+            let stays = peer.lane() != Some(lane);
+            if !stays && let SlotState::Connected(connection) = &slot.state {
+                connection.fail(&Error::new(ErrorKind::Closed, "the consumer was closed"));
+            }
+            stays
+        });
     }
 
     /// The connection to `peer`, if there is a live one now.
@@ -170,6 +205,10 @@ impl BrokerPool {
     fn settle(&self, peer: Peer, address: &str, outcome: &Result<Connection>) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.get_mut(&peer).filter(|slot| slot.address == address) else {
+            if let Ok(connection) = outcome {
+                let unwanted = Error::new(ErrorKind::Closed, "nobody needs this connection now");
+                connection.fail(&unwanted);
+            }
             return;
         };
         slot.state = match outcome {

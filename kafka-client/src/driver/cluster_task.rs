@@ -11,7 +11,7 @@ use kafka_protocol::request::{Message, Request};
 use tokio::sync::{Notify, watch};
 
 use crate::config::client::ClientConfig;
-use crate::driver::broker_pool::{BrokerPool, Peer};
+use crate::driver::broker_pool::{BrokerPool, Lane, Peer};
 use crate::driver::clock;
 use crate::driver::connection_task::Connection;
 use crate::driver::tasks::{AbortOnDrop, Tasks, closed};
@@ -29,10 +29,10 @@ pub(crate) enum Target {
     Controller,
     /// This broker.
     Node(i32),
-    /// This broker, over the connection for group traffic.
-    Group(i32),
-    /// This broker, over the connection for fetches.
-    Fetch(i32),
+    /// This broker, over a consumer's connection for group traffic.
+    Group(i32, Lane),
+    /// This broker, over a consumer's connection for fetches.
+    Fetch(i32, Lane),
 }
 
 /// The cluster as a client sees and reaches it. Cheap to clone; with the last clone everything ends.
@@ -164,11 +164,11 @@ impl ClusterHandle {
         let node = match target {
             Target::Any => return self.any_connection(deadline).await,
             Target::Controller => self.controller(deadline).await?,
-            Target::Node(node) | Target::Group(node) | Target::Fetch(node) => node,
+            Target::Node(node) | Target::Group(node, _) | Target::Fetch(node, _) => node,
         };
         let peer = match target {
-            Target::Group(_) => Peer::Group(node),
-            Target::Fetch(_) => Peer::Fetch(node),
+            Target::Group(_, lane) => Peer::Group(node, lane),
+            Target::Fetch(_, lane) => Peer::Fetch(node, lane),
             _ => Peer::Node(node),
         };
         let Some(address) = self.shared.address_of(node) else {
@@ -188,6 +188,16 @@ impl ClusterHandle {
     /// The live connection to a broker for metadata, produce and admin requests, if there is one now.
     pub(crate) fn connected(&self, node: i32) -> Option<Connection> {
         self.shared.pool.connected(Peer::Node(node))
+    }
+
+    /// Connections for a new consumer.
+    pub(crate) fn open_lane(&self) -> Lane {
+        self.shared.pool.open_lane()
+    }
+
+    /// Closes the connections of a consumer.
+    pub(crate) fn close_lane(&self, lane: Lane) {
+        self.shared.pool.close_lane(lane);
     }
 
     /// Sends one request in the highest common version, made by `build` for that version, and waits for the
@@ -423,7 +433,8 @@ impl Shared {
             .versions()
             .choose(MetadataRequest::KEY, MetadataRequest::VERSIONS)?;
         let mut request = MetadataRequest::default();
-        request.allow_auto_topic_creation = true;
+        // Before version 4 the request cannot say.
+        request.allow_auto_topic_creation = version < 4 || self.config.allow_auto_create_topics;
         // Version 0 knows no empty list: there it means all topics, which does no harm.
         request.topics = Some(
             topics
@@ -460,7 +471,9 @@ impl Shared {
         for peer in peers {
             let address = match peer {
                 Peer::Bootstrap(at) => self.config.bootstrap_servers.get(at).cloned(),
-                Peer::Node(node) | Peer::Group(node) | Peer::Fetch(node) => self.address_of(node),
+                Peer::Node(node) | Peer::Group(node, _) | Peer::Fetch(node, _) => {
+                    self.address_of(node)
+                }
             };
             let Some(address) = address else { continue };
             match self.pool.connect(peer, &address, deadline).await {

@@ -18,6 +18,7 @@ use kafka_protocol::{ErrorCode, Message, Request, VersionRange};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::config::consumer::{CommitMode, ConsumerConfig, IsolationLevel, Start};
+use crate::driver::broker_pool::Lane;
 use crate::driver::calls::Calls;
 use crate::driver::clock;
 use crate::driver::cluster_task::{ClusterHandle, Target};
@@ -41,6 +42,7 @@ use crate::record::topic_partition::TopicPartition;
 #[derive(Debug)]
 pub(crate) struct Core {
     cluster: ClusterHandle,
+    lane: Lane,
     config: ConsumerConfig,
     machine: Mutex<Consumer>,
     reading: Mutex<Reading>,
@@ -93,6 +95,7 @@ impl Core {
         let backoff = cluster.backoff();
         let machine = Consumer::new(clock::now(), config.clone(), topics, group, backoff);
         Arc::new(Self {
+            lane: cluster.open_lane(),
             cluster,
             config,
             revision: AtomicU64::new(machine.revision()),
@@ -262,6 +265,7 @@ impl Core {
     fn perform(self: &Arc<Self>, action: Action, machine: &Consumer, calls: &mut Calls<Answer>) {
         let core = Arc::clone(self);
         let cluster = self.cluster.clone();
+        let lane = self.lane;
         let limit = self.cluster.config().request_timeout;
         match action {
             Action::RefreshMetadata => self.cluster.request_refresh(),
@@ -279,7 +283,7 @@ impl Core {
                 generation,
                 speech,
             } => calls.push(async move {
-                let target = Target::Group(node);
+                let target = Target::Group(node, lane);
                 match speech {
                     Speech::Join { request, timeout } => {
                         let range = JoinGroupRequest::VERSIONS;
@@ -302,13 +306,17 @@ impl Core {
             Action::Commit { node, plan } => calls.push(async move {
                 let range = names_only(OffsetCommitRequest::VERSIONS, plan.needs_names(), 9);
                 let build = |version| plan.request(version);
-                let answer = core.call(Target::Group(node), limit, range, build).await;
+                let answer = core
+                    .call(Target::Group(node, lane), limit, range, build)
+                    .await;
                 Answer::Committed(plan, answer)
             }),
             Action::FetchCommitted { node, plan } => calls.push(async move {
                 let range = names_only(OffsetFetchRequest::VERSIONS, plan.needs_names(), 9);
                 let build = |version| plan.request(version);
-                let answer = core.call(Target::Group(node), limit, range, build).await;
+                let answer = core
+                    .call(Target::Group(node, lane), limit, range, build)
+                    .await;
                 Answer::FetchedCommitted(plan, answer)
             }),
             Action::Lookup(plan) => calls.push(async move {
@@ -319,7 +327,7 @@ impl Core {
             }),
             Action::Fetch(plan) => calls.push(async move {
                 let range = names_only(FetchRequest::VERSIONS, plan.needs_names(), 12);
-                let target = Target::Fetch(plan.node);
+                let target = Target::Fetch(plan.node, lane);
                 let answer = core.call(target, limit, range, |_| plan.request()).await;
                 Answer::Fetched(plan, answer)
             }),
@@ -730,6 +738,7 @@ impl Drop for EndOnDrop {
         core.ended.send_replace(true);
         lock(&core.commits).clear();
         core.ready.notify_waiters();
+        core.cluster.close_lane(core.lane);
         for stint in lock(&core.stints).values() {
             stint.retire();
         }

@@ -6,13 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use kafka_protocol::compression::{Compression, Compressor};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 use kafka_protocol::request::{Message as _, Request as _};
@@ -25,9 +23,10 @@ use crate::driver::clock;
 use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::connection_task::{Connection, Reply, decode};
 use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
+use crate::driver::producer_task::outgoing::{Outcome, Outgoing, Part, UNKNOWN_PLACE};
+use crate::driver::producer_task::topic_state::{PartitionState, Queue, TopicState};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::machine::backoff::Backoff;
 use crate::machine::cluster::{ClusterView, Topic};
 use crate::machine::producer::partition_queue::{
     Appended, Batch, Begun, Content, Limits, PartitionQueue,
@@ -35,8 +34,11 @@ use crate::machine::producer::partition_queue::{
 use crate::machine::time::{Duration, Instant};
 use crate::record::Record;
 
-type Queue = PartitionQueue<Arc<BatchCompletion>>;
-type QueuedBatch = Batch<Arc<BatchCompletion>>;
+pub(crate) mod outgoing;
+pub(crate) mod topic_state;
+
+/// A batch with what its tickets wait for.
+pub(crate) type QueuedBatch = Batch<Arc<BatchCompletion>>;
 
 /// What the handles of a producer and its task share.
 #[derive(Debug)]
@@ -86,50 +88,6 @@ enum Identity {
     Coming,
     /// Assigned by the cluster.
     Known { producer_id: i64, epoch: i16 },
-}
-
-/// A topic that is produced to.
-#[derive(Debug)]
-pub(crate) struct TopicState {
-    pub(crate) name: ByteString,
-    /// Where keyless records go now, packed.
-    pub(crate) sticky: AtomicU64,
-    table: OnceLock<PartitionTable>,
-}
-
-/// The partitions of a topic by index. Tables only grow: a topic with more partitions gets a longer one, linked
-/// behind, so that a send reads the table without a lock.
-#[derive(Debug)]
-pub(crate) struct PartitionTable {
-    partitions: Box<[Arc<PartitionState>]>,
-    longer: OnceLock<Box<Self>>,
-}
-
-/// A partition that is produced to.
-#[derive(Debug)]
-pub(crate) struct PartitionState {
-    topic: Arc<TopicState>,
-    pub(crate) index: i32,
-    queue: Mutex<Queue>,
-    is_active: AtomicBool,
-    backoff: Mutex<Backoff>,
-}
-
-impl TopicState {
-    /// The partitions, once they are known.
-    pub(crate) fn partitions(&self) -> Option<&[Arc<PartitionState>]> {
-        let mut table = self.table.get()?;
-        while let Some(longer) = table.longer.get() {
-            table = longer;
-        }
-        Some(&table.partitions)
-    }
-}
-
-impl PartitionState {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
-    }
 }
 
 impl Core {
@@ -189,11 +147,8 @@ impl Core {
             return Arc::clone(topic);
         }
         let name = ByteString::from(name);
-        let topic = Arc::new(TopicState {
-            name: name.clone(),
-            sticky: AtomicU64::new(u64::from(clock::random()) << 32),
-            table: OnceLock::new(),
-        });
+        let sticky = u64::from(clock::random()) << 32;
+        let topic = Arc::new(TopicState::new(name.clone(), sticky));
         topics.insert(name, Arc::clone(&topic));
         topic
     }
@@ -440,36 +395,11 @@ impl Core {
             .partitions
             .iter()
             .enumerate()
-            .take_while(|(at, partition)| usize::try_from(partition.index) == Ok(*at));
-        let count = count.count();
-        let have = topic.partitions().map_or(0, <[_]>::len);
-        if count <= have {
-            return;
-        }
-        let mut partitions: Vec<_> = topic.partitions().unwrap_or_default().to_vec();
-        partitions.extend((have..count).map(|index| {
-            Arc::new(PartitionState {
-                topic: Arc::clone(topic),
-                index: i32::try_from(index).unwrap_or(i32::MAX),
-                queue: Mutex::new(PartitionQueue::new(self.limits)),
-                is_active: AtomicBool::new(false),
-                backoff: Mutex::new(self.cluster.backoff()),
-            })
-        }));
-        let table = PartitionTable {
-            partitions: partitions.into(),
-            longer: OnceLock::new(),
-        };
-        // Whoever is second finds the same partitions already there.
-        let Some(first) = topic.table.get() else {
-            let _raced = topic.table.set(table);
-            return;
-        };
-        let mut last = first;
-        while let Some(longer) = last.longer.get() {
-            last = longer;
-        }
-        let _raced = last.longer.set(Box::new(table));
+            .take_while(|(at, partition)| usize::try_from(partition.index) == Ok(*at))
+            .count();
+        topic.grow(count, || {
+            (PartitionQueue::new(self.limits), self.cluster.backoff())
+        });
     }
 
     /// Does all there is to do now. Never waits.
@@ -891,128 +821,6 @@ const NEWEST_WITH_NAMES: i16 = 12;
 
 /// Buffers kept for the batches to come.
 const BUFFERS_KEPT: usize = 32;
-
-/// The fate of a batch whose broker does not say where it put it.
-const UNKNOWN_PLACE: Delivered = Delivered {
-    base_offset: -1,
-    append_time_ms: -1,
-};
-
-enum Outcome {
-    Delivered(Delivered),
-    Failed(Error),
-}
-
-/// Batches that share a request.
-#[derive(Default)]
-struct Outgoing {
-    parts: Vec<Part>,
-    bytes: usize,
-}
-
-struct Part {
-    partition: Arc<PartitionState>,
-    batch: QueuedBatch,
-    bytes: Bytes,
-    topic_id: Uuid,
-}
-
-impl Outgoing {
-    fn add(
-        &mut self,
-        partition: &Arc<PartitionState>,
-        batch: QueuedBatch,
-        bytes: Bytes,
-        topic_id: Uuid,
-    ) {
-        self.bytes += bytes.len();
-        self.parts.push(Part {
-            partition: Arc::clone(partition),
-            batch,
-            bytes,
-            topic_id,
-        });
-    }
-
-    fn all_have_ids(&self) -> bool {
-        self.parts.iter().all(|part| !part.topic_id.is_zero())
-    }
-
-    fn request(&mut self, config: &ProducerConfig, timeout: Duration) -> ProduceRequest {
-        let mut topics: Vec<TopicProduceData> = Vec::new();
-        for part in &mut self.parts {
-            let name = &part.partition.topic.name;
-            let mut data = PartitionProduceData::default();
-            data.index = part.partition.index;
-            data.records = Some(std::mem::take(&mut part.bytes));
-            match topics.last_mut() {
-                Some(topic) if topic.name == *name => topic.partition_data.push(data),
-                _ => {
-                    let mut topic = TopicProduceData::default();
-                    topic.name = name.clone();
-                    topic.topic_id = part.topic_id;
-                    topic.partition_data.push(data);
-                    topics.push(topic);
-                }
-            }
-        }
-        let mut request = ProduceRequest::default();
-        request.transactional_id = None;
-        request.acks = config.acks.code();
-        request.timeout_ms = clock::millis(timeout);
-        request.topic_data = topics;
-        request
-    }
-}
-
-impl Part {
-    fn outcome(&self, response: &ProduceResponse) -> Outcome {
-        let of_this = |topic: &&TopicProduceResponse| {
-            if topic.topic_id.is_zero() {
-                topic.name == self.partition.topic.name
-            } else {
-                topic.topic_id == self.topic_id
-            }
-        };
-        let answer = response.responses.iter().filter(of_this).find_map(|topic| {
-            let mut answers = topic.partition_responses.iter();
-            answers.find(|answer| answer.index == self.partition.index)
-        });
-        match answer {
-            Some(answer) => outcome_of(answer),
-            None => Outcome::Failed(Error::new(
-                ErrorKind::Protocol,
-                "the response leaves the partition out",
-            )),
-        }
-    }
-}
-
-fn outcome_of(answer: &PartitionProduceResponse) -> Outcome {
-    match ErrorCode::from(answer.error_code) {
-        ErrorCode::NONE => Outcome::Delivered(Delivered {
-            base_offset: answer.base_offset,
-            append_time_ms: answer.log_append_time_ms,
-        }),
-        // Written by an earlier attempt, too long ago for the broker to remember where.
-        ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Outcome::Delivered(UNKNOWN_PLACE),
-        code => {
-            let mut message = answer
-                .error_message
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned();
-            for record in &answer.record_errors {
-                let detail = record
-                    .batch_index_error_message
-                    .as_deref()
-                    .unwrap_or_default();
-                message.push_str(&format!("; record {}: {detail}", record.batch_index));
-            }
-            Outcome::Failed(Error::broker(code, Some(&message)))
-        }
-    }
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
