@@ -227,8 +227,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Timeout`] if it is not done after `timeout`, saying what is left undone. The consumer is
-    /// closed all the same.
+    /// [`ErrorKind::Timeout`] if something is left undone after `timeout`, or could not be done at all, such as
+    /// the commit of a partition that went to another member. It says what. The consumer is closed all the
+    /// same.
     ///
     /// # Cancel safety
     ///
@@ -245,7 +246,7 @@ impl Consumer {
             None => Ok(()),
             Some(undone) => Err(Error::new(
                 ErrorKind::Timeout,
-                format!("the consumer was not closed in time: {undone}"),
+                format!("the consumer is closed, but not all was done: {undone}"),
             )),
         }
     }

@@ -50,21 +50,27 @@ pub(crate) struct Fetch {
     buffered: usize,
     /// The last poll found a leader to ask and no room for its answer.
     starved: bool,
+    /// The stint of what the application took and is not done with.
+    taken: Option<u64>,
+    /// When each node was last asked, counted in calls: the one that waits longest comes first.
+    asked: BTreeMap<i32, u64>,
 }
 
 #[derive(Debug)]
 struct InFlight {
     call: u64,
     reserved: usize,
+    sent_at: Instant,
     partitions: BTreeMap<TopicPartition, (u64, i64)>,
 }
 
-/// A node that could not be asked.
+/// A node that is left alone for a moment.
 #[derive(Debug)]
 struct Trouble {
     backoff: Backoff,
     until: Instant,
-    error: Error,
+    /// Why; `None` if it only has nothing to say, too often, or asked for a pause.
+    error: Option<Error>,
 }
 
 impl Fetch {
@@ -78,6 +84,8 @@ impl Fetch {
             ready: VecDeque::new(),
             buffered: 0,
             starved: false,
+            taken: None,
+            asked: BTreeMap::new(),
         }
     }
 
@@ -91,6 +99,10 @@ impl Fetch {
         self.starved = false;
         let candidates = candidates(now, subscription);
         let leaders = candidates.len().max(1);
+        // Whoever comes first takes the room that there is: by turns, or a slow application would only
+        // ever read from one node.
+        let mut candidates: Vec<_> = candidates.into_iter().collect();
+        candidates.sort_by_key(|(node, _)| self.asked.get(node).copied());
         for (node, partitions) in candidates {
             if self.in_flight.contains_key(&node)
                 || self
@@ -109,12 +121,14 @@ impl Fetch {
             let flight = InFlight {
                 call: self.calls,
                 reserved: share,
+                sent_at: now,
                 partitions: partitions
                     .iter()
                     .map(|asked| (asked.partition.clone(), (asked.stint, asked.offset)))
                     .collect(),
             };
             self.in_flight.insert(node, flight);
+            self.asked.insert(node, self.calls);
             let share = i32::try_from(share).unwrap_or(i32::MAX);
             return Some(FetchPlan {
                 call: self.calls,
@@ -177,10 +191,10 @@ impl Fetch {
         answer: Result<FetchResponse, Error>,
         subscription: &mut Subscription,
     ) {
-        let known = self.in_flight.get(&plan.node);
-        if known.is_none_or(|flight| flight.call != plan.call) {
-            return;
-        }
+        let sent_at = match self.in_flight.get(&plan.node) {
+            Some(flight) if flight.call == plan.call => flight.sent_at,
+            _ => return,
+        };
         self.in_flight.remove(&plan.node);
         let answer = answer.and_then(|response| {
             Error::check(response.error_code, None)?;
@@ -190,11 +204,12 @@ impl Fetch {
             Ok(response) => response,
             Err(error) => {
                 subscription.doubt_metadata();
-                self.trouble_with(now, random, plan.node, error);
+                self.trouble_with(now, random, plan.node, error, subscription);
                 return;
             }
         };
-        self.trouble.remove(&plan.node);
+        let throttle = Duration::from_millis(u64::try_from(response.throttle_time_ms).unwrap_or(0));
+        let mut useful = false;
         let asked: BTreeMap<&TopicPartition, (usize, &Asked)> = plan
             .partitions
             .iter()
@@ -218,22 +233,59 @@ impl Fetch {
             for data in topic.partitions {
                 let tp = TopicPartition::new(name.clone(), data.partition_index);
                 if let Some((place, asked)) = asked.get(&tp) {
-                    self.handle_partition(now, random, *place == 0, asked, data, subscription);
+                    useful |=
+                        self.handle_partition(now, random, *place == 0, asked, data, subscription);
                 }
             }
         }
+        // A node that says at once that it has nothing must not be asked in circles.
+        let idle = !useful && now.saturating_since(sent_at) < self.limits.max_wait / 2;
+        if idle {
+            self.pause(now, random, plan.node, None);
+        } else {
+            self.trouble.remove(&plan.node);
+        }
+        if !throttle.is_zero() {
+            let backoff = self.limits.backoff;
+            let trouble = self.trouble.entry(plan.node).or_insert(Trouble {
+                backoff,
+                until: now,
+                error: None,
+            });
+            trouble.until = trouble.until.max(now + throttle.min(THROTTLE_MAX));
+        }
     }
 
-    fn trouble_with(&mut self, now: Instant, random: u32, node: i32, error: Error) {
-        let trouble = self.trouble.entry(node).or_insert_with(|| Trouble {
-            backoff: self.limits.backoff,
+    /// A node could not be asked. What may pass is only remembered; the rest is told, once.
+    fn trouble_with(
+        &mut self,
+        now: Instant,
+        random: u32,
+        node: i32,
+        error: Error,
+        subscription: &mut Subscription,
+    ) {
+        let known = self.trouble.get(&node);
+        let known = known.and_then(|trouble| trouble.error.as_ref());
+        let is_new = known.is_none_or(|known| known.kind() != error.kind());
+        if is_new && !error.is_retriable() && error.kind() != ErrorKind::Closed {
+            subscription.tell(error.clone());
+        }
+        self.pause(now, random, node, Some(error));
+    }
+
+    fn pause(&mut self, now: Instant, random: u32, node: i32, error: Option<Error>) {
+        let backoff = self.limits.backoff;
+        let trouble = self.trouble.entry(node).or_insert(Trouble {
+            backoff,
             until: now,
-            error: error.clone(),
+            error: None,
         });
         trouble.until = now + trouble.backoff.next_wait(random);
         trouble.error = error;
     }
 
+    /// Says whether something came of it.
     fn handle_partition(
         &mut self,
         now: Instant,
@@ -242,10 +294,11 @@ impl Fetch {
         asked: &Asked,
         data: PartitionData,
         subscription: &mut Subscription,
-    ) {
+    ) -> bool {
         let tp = &asked.partition;
+        let holds = self.holds(tp, asked.stint);
         let Some(partition) = subscription.partition_mut(tp) else {
-            return;
+            return true;
         };
         // Sought, reset, or served by another leader meanwhile.
         let current = partition.stint == asked.stint
@@ -253,20 +306,22 @@ impl Fetch {
                 .position()
                 .is_some_and(|at| at.offset == asked.offset);
         if !current {
-            return;
+            return true;
         }
         match ErrorCode::from(data.error_code) {
             ErrorCode::NONE => {}
-            ErrorCode::OFFSET_OUT_OF_RANGE => {
-                let (start, end) = (data.log_start_offset, data.high_watermark);
-                subscription.handle_out_of_range(now, tp, start, end);
-                return;
-            }
             code => {
                 let error = Error::broker(code, None).with_partition(tp.topic(), tp.partition());
-                if is_final(code) {
-                    subscription.stop(now, tp, asked.stint, error);
-                    return;
+                let ends = code == ErrorCode::OFFSET_OUT_OF_RANGE || is_final(code);
+                // What was fetched before is given out before the stint ends.
+                if ends && !holds {
+                    if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+                        let (start, end) = (data.log_start_offset, data.high_watermark);
+                        subscription.handle_out_of_range(now, tp, start, end);
+                    } else {
+                        subscription.stop(now, tp, asked.stint, error);
+                    }
+                    return true;
                 }
                 partition.failed(now, random, error);
                 let told = Leader {
@@ -279,24 +334,44 @@ impl Fetch {
                 if code.invalidates_metadata() || code == ErrorCode::UNKNOWN_LEADER_EPOCH {
                     subscription.doubt_metadata();
                 }
-                return;
+                return true;
             }
+        }
+        let parted = &data.diverging_epoch;
+        if parted.end_offset >= 0 && parted.end_offset < asked.offset {
+            let end = Position {
+                offset: parted.end_offset,
+                epoch: parted.epoch,
+            };
+            if holds {
+                let text = "the log was truncated below the position";
+                let error = Error::new(ErrorKind::OffsetOutOfRange, text)
+                    .with_partition(tp.topic(), tp.partition());
+                partition.failed(now, random, error);
+            } else {
+                subscription.handle_truncated(now, tp, end);
+            }
+            return true;
         }
         partition.high_watermark = match self.limits.isolation {
             IsolationLevel::ReadUncommitted => data.high_watermark,
             IsolationLevel::ReadCommitted => data.last_stable_offset,
         };
-        partition.succeeded();
         let records = data.records.unwrap_or_default();
         if records.is_empty() {
-            return;
+            partition.succeeded();
+            return false;
         }
         let scan = match scan(&records, asked.offset) {
             Ok(scan) => scan,
             Err(error) => {
                 let error = error.with_partition(tp.topic(), tp.partition());
-                subscription.stop(now, tp, asked.stint, error);
-                return;
+                if holds {
+                    partition.failed(now, random, error);
+                } else {
+                    subscription.stop(now, tp, asked.stint, error);
+                }
+                return true;
             }
         };
         match scan.next {
@@ -310,9 +385,14 @@ impl Fetch {
                 // was no whole batch in all that it may hold.
                 if first {
                     let error = no_progress(&records, scan.cut, tp, asked.offset);
-                    partition.failed(now, random, error);
+                    let known = partition.last_error.as_ref();
+                    let is_new = known.is_none_or(|known| known.kind() != error.kind());
+                    partition.failed(now, random, error.clone());
+                    if is_new {
+                        subscription.tell(error);
+                    }
                 }
-                return;
+                return true;
             }
         }
         let aborted = match self.limits.isolation {
@@ -335,6 +415,13 @@ impl Fetch {
             scan.records,
             Visibility::new(aborted),
         ));
+        true
+    }
+
+    /// Whether something of this stint was fetched and is not consumed.
+    fn holds(&self, tp: &TopicPartition, stint: u64) -> bool {
+        let mut ready = self.ready.iter();
+        self.taken == Some(stint) || ready.any(|run| run.partition == *tp && run.stint == stint)
     }
 
     /// The next batches for the application, oldest first, those of paused partitions left out. What
@@ -346,7 +433,9 @@ impl Fetch {
                 .partition(&run.partition)
                 .is_some_and(|partition| !partition.paused)
         })?;
-        self.ready.remove(place)
+        let run = self.ready.remove(place)?;
+        self.taken = Some(run.stint);
+        Some(run)
     }
 
     /// Whether a fetch waits for room in the buffer.
@@ -365,11 +454,13 @@ impl Fetch {
 
     /// What the application took and did not finish: first in line again.
     pub(crate) fn give_back(&mut self, run: Run) {
+        self.taken = None;
         self.ready.push_front(run);
     }
 
     /// The application is done with the bytes of a run.
     pub(crate) fn handle_consumed(&mut self, size: usize) {
+        self.taken = None;
         self.buffered = self.buffered.saturating_sub(size);
     }
 
@@ -434,7 +525,7 @@ impl Fetch {
     }
 
     /// Until when a node is left alone, and why.
-    pub(crate) fn trouble_of(&self, node: i32) -> Option<(Instant, Error)> {
+    pub(crate) fn trouble_of(&self, node: i32) -> Option<(Instant, Option<Error>)> {
         self.trouble
             .get(&node)
             .map(|trouble| (trouble.until, trouble.error.clone()))
@@ -448,6 +539,9 @@ impl Fetch {
             .sum()
     }
 }
+
+/// The longest pause that a broker may ask for: longer than its quotas ask, and no endless one.
+const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
 fn no_progress(records: &[u8], cut: bool, tp: &TopicPartition, offset: i64) -> Error {
     let len = records.len();
@@ -583,7 +677,7 @@ mod tests {
     fn the_request_names_each_topic_once_and_asks_for_no_session() {
         let mut subscription = reading(&[1, 1]);
         let plan = Fetch::new(limits()).poll(at(0), &mut subscription).unwrap();
-        let request = plan.request();
+        let request = plan.request(13);
         assert_eq!((request.session_id, request.session_epoch), (0, -1));
         assert_eq!(request.topics.len(), 1);
         assert_eq!(request.topics[0].partitions.len(), 2);

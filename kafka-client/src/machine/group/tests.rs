@@ -122,6 +122,10 @@ impl Stage {
                     self.awaited.remove(&tp);
                     format!("{tp} at {:?}", position.map(|position| position.offset))
                 }
+                GroupEvent::Unreadable(tp, error) => {
+                    self.awaited.remove(&tp);
+                    format!("{tp} kept secret: {error}")
+                }
                 GroupEvent::NotCommitted(offsets, _) => format!("not committed {offsets:?}"),
                 GroupEvent::Failed(error) => format!("failed {error}"),
             });
@@ -134,11 +138,9 @@ impl Stage {
         self
     }
 
-    fn call(&self) -> (u64, i32) {
+    fn call(&self) -> u64 {
         match &self.action {
-            Some(GroupAction::Speak {
-                call, generation, ..
-            }) => (*call, *generation),
+            Some(GroupAction::Speak { call, .. }) => *call,
             other => panic!("{other:?}"),
         }
     }
@@ -159,7 +161,7 @@ impl Stage {
             member.metadata = encode_wish(&topics).unwrap();
             response.members.push(member);
         }
-        let call = self.call().0;
+        let call = self.call();
         self.group.handle_join(self.now, 200, call, Ok(response));
         self
     }
@@ -168,7 +170,7 @@ impl Stage {
         let mut response = JoinGroupResponse::default();
         response.error_code = code.code();
         response.member_id = ByteString::from(id);
-        let call = self.call().0;
+        let call = self.call();
         self.group.handle_join(self.now, 200, call, Ok(response));
         self
     }
@@ -178,7 +180,7 @@ impl Stage {
         response.error_code = code.code();
         let share = Assignment::from([(ByteString::from("orders"), partitions.to_vec())]);
         response.assignment = encode_assignment(&share).unwrap();
-        let call = self.call().0;
+        let call = self.call();
         self.group.handle_sync(self.now, 200, call, Ok(response));
         self
     }
@@ -186,9 +188,9 @@ impl Stage {
     fn beaten(&mut self, code: ErrorCode) -> &mut Self {
         let mut response = HeartbeatResponse::default();
         response.error_code = code.code();
-        let generation = self.call().1;
+        let call = self.call();
         self.group
-            .handle_heartbeat(self.now, 200, generation, Ok(response));
+            .handle_heartbeat(self.now, 200, call, Ok(response));
         self
     }
 
@@ -373,23 +375,33 @@ fn a_commit_that_meets_a_rebalance_is_made_again_in_the_next_generation() {
 fn a_member_that_is_taken_for_dead_loses_its_partitions_and_joins_anew() {
     for code in [ErrorCode::UNKNOWN_MEMBER_ID, ErrorCode::ILLEGAL_GENERATION] {
         let mut stage = Stage::stable();
+        assert_eq!(stage.wait(3).next(), "beat 1 in 1");
+        let beat = stage.call();
         stage.note(0, 3);
         stage.group.request_commit(1, None);
         assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+        let commit = stage.action.clone();
         stage.committed(code);
         assert_eq!(stage.next(), "join 1 as \"\"");
         assert_eq!(stage.events(), "not committed {orders-0: 3}, lost");
         let (_, outcome) = stage.group.poll_finished().unwrap();
         assert_eq!(outcome.unwrap_err().broker_code(), Some(code));
+        // The coordinator counts from one again.
+        stage.joined(1, &[]);
+        assert_eq!(stage.next(), "sync 1 in 1 with 0 shares");
+        stage.synced(ErrorCode::NONE, &[0]);
+        assert_eq!(stage.events(), "assigned {orders-0}");
         // What the old life still hears does not disturb the new one.
         let mut late = HeartbeatResponse::default();
         late.error_code = ErrorCode::UNKNOWN_MEMBER_ID.code();
-        stage.group.handle_heartbeat(stage.now, 0, 1, Ok(late));
+        stage
+            .group
+            .handle_heartbeat(stage.now, 0, beat, Ok(late.clone()));
+        stage.group.handle_heartbeat(stage.now, 0, 0, Ok(late));
+        let new = std::mem::replace(&mut stage.action, commit);
+        stage.committed(code);
+        stage.action = new;
         assert_eq!(stage.events(), "");
-        stage.joined(9, &[]);
-        assert_eq!(stage.next(), "sync 1 in 9 with 0 shares");
-        stage.synced(ErrorCode::NONE, &[0]);
-        assert_eq!(stage.events(), "assigned {orders-0}");
         assert_eq!(
             stage.next(),
             "ask 1 for [0]",
@@ -424,7 +436,7 @@ fn a_coordinator_that_loads_is_asked_again_after_a_moment() {
     stage.join_refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, "");
     assert_eq!(stage.next(), "");
     assert_eq!(stage.wait(1).next(), "join 1 as \"\"");
-    let call = stage.call().0;
+    let call = stage.call();
     let broken = Error::new(ErrorKind::Disconnected, "gone");
     stage.group.handle_join(stage.now, 200, call, Err(broken));
     assert_eq!(stage.wait(1).next(), "find");
@@ -435,7 +447,10 @@ fn a_session_of_silence_ends_the_membership_even_without_a_coordinator() {
     let mut stage = Stage::stable();
     assert_eq!(stage.wait(3).next(), "beat 1 in 1");
     let broken = Error::new(ErrorKind::Timeout, "no answer");
-    stage.group.handle_heartbeat(stage.now, 200, 1, Err(broken));
+    let call = stage.call();
+    stage
+        .group
+        .handle_heartbeat(stage.now, 200, call, Err(broken));
     assert_eq!(stage.wait(1).next(), "find");
     assert_eq!(stage.wait(40).next(), "");
     assert_eq!(stage.events(), "");
@@ -508,7 +523,7 @@ fn a_broken_wish_of_another_member_counts_as_none() {
         member.metadata = metadata;
         response.members.push(member);
     }
-    let call = stage.call().0;
+    let call = stage.call();
     stage.group.handle_join(stage.now, 0, call, Ok(response));
     assert_eq!(stage.next(), "sync 1 in 1 with 2 shares");
 }
@@ -522,7 +537,7 @@ fn an_assignment_that_cannot_be_read_is_asked_for_again() {
     assert_eq!(stage.next(), "sync 1 in 1 with 0 shares");
     let mut torn = SyncGroupResponse::default();
     torn.assignment = bytes::Bytes::from_static(b"\0\0\x7f");
-    let call = stage.call().0;
+    let call = stage.call();
     stage.group.handle_sync(stage.now, 200, call, Ok(torn));
     assert_eq!(stage.events(), "");
     assert_eq!(stage.wait(1).next(), "find");
@@ -542,7 +557,7 @@ fn closing_commits_and_leaves() {
     assert_eq!(stage.next(), "leave 1 as me");
     assert_eq!(stage.events(), "revoked");
     assert!(!stage.group.is_closed());
-    let call = stage.call().0;
+    let call = stage.call();
     stage.group.handle_leave(call);
     assert_eq!(stage.next(), "");
     assert!(stage.group.is_closed());
@@ -559,7 +574,7 @@ fn closing_while_joining_leaves_by_another_way_or_has_nothing_to_leave() {
     assert_eq!(stage.next(), "join 1 as \"me\"");
     stage.group.close(stage.now, Duration::from_secs(5));
     assert_eq!(stage.next(), "leave 1 as me aside");
-    let call = stage.call().0;
+    let call = stage.call();
     stage.group.handle_leave(call);
     assert!(stage.group.poll_event().is_none());
     assert!(stage.group.is_closed());
@@ -621,7 +636,7 @@ fn an_application_without_progress_gives_its_partitions_to_others_until_it_is_ba
         "there is nothing to wait for"
     );
     assert_eq!(stage.events(), "revoked");
-    let call = stage.call().0;
+    let call = stage.call();
     stage.group.handle_leave(call);
     assert_eq!(stage.wait(600).next(), "");
     assert!(stage.group.is_resting());
@@ -702,4 +717,273 @@ fn an_unstable_offset_is_asked_for_again() {
     assert_eq!(stage.events(), "orders-1 at Some(5)");
     assert_eq!(stage.next(), "");
     assert_eq!(stage.wait(1).next(), "ask 1 for [0]");
+}
+
+#[test]
+fn who_is_refused_again_and_again_does_not_spin() {
+    // Every join is refused: with an id that is unknown again, with another demand for an id, as too early.
+    for code in [
+        ErrorCode::UNKNOWN_MEMBER_ID,
+        ErrorCode::MEMBER_ID_REQUIRED,
+        ErrorCode::REBALANCE_IN_PROGRESS,
+        ErrorCode::UNKNOWN_SERVER_ERROR,
+    ] {
+        let mut stage = Stage::new(None, Some(&["orders"]));
+        assert_eq!(stage.next(), "find");
+        stage.found(1);
+        let mut joins = 0;
+        for _ in 0..60 {
+            while stage.next().starts_with("join") {
+                joins += 1;
+                assert!(joins < 200, "{code}: in circles");
+                stage.join_refused(code, "me");
+            }
+            assert!(stage.group.poll_deadline(stage.now).is_some(), "{code}");
+            stage.wait(1);
+        }
+        assert!((50..130).contains(&joins), "{code}: {joins} in a minute");
+    }
+}
+
+#[test]
+fn a_membership_that_never_holds_does_not_spin() {
+    let mut stage = Stage::new(None, Some(&["orders"]));
+    assert_eq!(stage.next(), "find");
+    stage.found(1);
+    let mut lives = 0;
+    for second in 0..60 {
+        while stage.next().starts_with("join") {
+            lives += 1;
+            assert!(lives < 100, "in circles");
+            stage.joined(1, &[]);
+            stage.next();
+            stage.synced(ErrorCode::NONE, &[0]);
+            stage.events();
+            stage.note(0, i64::from(second) + 1);
+            assert!(stage.next().starts_with("commit"));
+            stage.committed(ErrorCode::UNKNOWN_MEMBER_ID);
+            assert!(stage.events().ends_with("lost"));
+        }
+        stage.wait(1);
+    }
+    assert!((30..70).contains(&lives), "{lives} in a minute");
+}
+
+#[test]
+fn a_coordinator_that_is_none_is_asked_for_ever_more_slowly() {
+    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    let mut stage = Stage::stable();
+    stage.group.backoff = backoff;
+    let mut finds = 0;
+    for _ in 0..100 {
+        match stage.next().split(' ').next().unwrap_or_default() {
+            "find" => {
+                finds += 1;
+                stage.found(1);
+            }
+            "beat" => {
+                stage.beaten(ErrorCode::NOT_COORDINATOR);
+            }
+            _ => stage.now = stage.now + Duration::from_millis(100),
+        }
+    }
+    assert!((3..15).contains(&finds), "{finds} in some eight seconds");
+}
+
+#[test]
+fn while_its_share_is_held_back_a_member_neither_beats_nor_counts_as_silent() {
+    let mut stage = Stage::new(None, Some(&["orders"]));
+    assert_eq!(stage.next(), "find");
+    assert_eq!(stage.found(1).next(), "join 1 as \"\"");
+    assert_eq!(stage.joined(1, &[]).next(), "sync 1 in 1 with 0 shares");
+    let sync = stage.action.clone();
+    assert_eq!(stage.wait(44).next(), "");
+    assert_eq!(stage.wait(44).next(), "");
+    stage.action = sync;
+    stage.synced(ErrorCode::NONE, &[0]);
+    assert_eq!(stage.events(), "assigned {orders-0}");
+    assert_eq!(stage.next(), "beat 1 in 1");
+}
+
+#[test]
+fn the_leader_watches_for_topics_that_only_others_want() {
+    let mut stage = Stage::new(None, Some(&["orders"]));
+    assert_eq!(stage.next(), "find");
+    assert_eq!(stage.found(1).next(), "join 1 as \"\"");
+    stage.joined(1, &[("me", &["orders"]), ("other", &["payments"])]);
+    assert_eq!(stage.next(), "");
+    assert_eq!(stage.wait(6).next(), "sync 1 in 1 with 2 shares");
+    stage.synced(ErrorCode::NONE, &[0, 1]);
+    assert_eq!(stage.events(), "assigned {orders-0, orders-1}");
+    assert!(stage.group.foreign_topics().contains("payments"));
+    stage.counts.insert(ByteString::from("payments"), 1);
+    stage.next();
+    assert_eq!(
+        stage.events(),
+        "revoking",
+        "or the other one waits for ever"
+    );
+}
+
+#[test]
+fn a_question_of_the_last_generation_does_not_hold_up_this_one() {
+    let mut stage = Stage::new(None, Some(&["orders"]));
+    assert_eq!(stage.next(), "find");
+    assert_eq!(stage.found(1).next(), "join 1 as \"\"");
+    stage.joined(1, &[]);
+    stage.next();
+    stage.synced(ErrorCode::NONE, &[0]);
+    stage.events();
+    assert_eq!(stage.next(), "ask 1 for [0]");
+    let first = stage.action.clone();
+    stage.rebalanced();
+    assert_eq!(stage.next(), "join 1 as \"me\"");
+    assert_eq!(stage.events(), "revoked");
+    stage.joined(2, &[]);
+    stage.next();
+    stage.synced(ErrorCode::NONE, &[0]);
+    assert_eq!(stage.events(), "assigned {orders-0}");
+    assert_eq!(stage.next(), "ask 1 for [0]");
+    let second = std::mem::replace(&mut stage.action, first);
+    stage.told(&[(0, 7)]);
+    assert_eq!(stage.events(), "");
+    stage.action = second;
+    stage.told(&[(0, 8)]);
+    assert_eq!(stage.events(), "orders-0 at Some(8)");
+}
+
+#[test]
+fn an_offset_that_may_not_be_read_is_told_and_not_asked_for_in_circles() {
+    let mut stage = Stage::stable();
+    stage.awaited = BTreeSet::from([tp(0), tp(1)]);
+    assert_eq!(stage.next(), "ask 1 for [0, 1]");
+    let Some(GroupAction::FetchCommitted { plan, .. }) = stage.action.clone() else {
+        panic!("{:?}", stage.action);
+    };
+    let mut topic = OffsetFetchResponseTopic::default();
+    topic.name = ByteString::from("orders");
+    for (number, code) in [
+        (0, ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        (1, ErrorCode::NONE),
+    ] {
+        let mut partition = OffsetFetchResponsePartition::default();
+        partition.partition_index = number;
+        partition.error_code = code.code();
+        topic.partitions.push(partition);
+    }
+    let mut response = OffsetFetchResponse::default();
+    response.topics.push(topic);
+    let now = stage.now;
+    stage.group.handle_committed(now, 200, &plan, Ok(response));
+    let told = stage.events();
+    assert!(told.contains("orders-0 kept secret"), "{told}");
+    assert!(told.contains("orders-1 at Some(0)"), "{told}");
+    assert_eq!(stage.wait(1).next(), "");
+}
+
+#[test]
+fn what_the_background_could_not_commit_is_told() {
+    let mut stage = Stage::stable();
+    stage.note(0, 3);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    stage.committed(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    assert_eq!(stage.events(), "not committed {orders-0: 3}");
+    // A later success is one.
+    assert_eq!(stage.note(0, 4).next(), "commit 1 in 1 orders-0@4");
+    stage.committed(ErrorCode::NONE);
+    assert_eq!(stage.events(), "");
+    assert_eq!(stage.note(0, 4).next(), "");
+
+    stage.note(0, 5);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@5");
+    stage.committed(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+    let told = stage.events();
+    assert!(
+        told.starts_with("not committed {orders-0: 5}, failed"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_a_close_leaves_behind_is_told() {
+    let mut stage = Stage::stable();
+    stage.note(0, 3);
+    stage.group.close(stage.now, Duration::from_secs(5));
+    assert_eq!(stage.events(), "revoking");
+    stage.group.handle_noted(false);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    stage.committed(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(stage.next(), "leave 1 as me");
+    let call = stage.call();
+    stage.group.handle_leave(call);
+    assert_eq!(stage.next(), "");
+    assert!(stage.group.is_closed());
+    assert_eq!(stage.events(), "revoked, not committed {orders-0: 3}");
+    assert_eq!(stage.group.uncommitted(), BTreeMap::from([(tp(0), 3)]));
+}
+
+#[test]
+fn a_commit_that_waits_while_the_application_rests_ends() {
+    let mut stage = Stage::stable();
+    stage.note(0, 3);
+    stage.group.request_commit(1, None);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    stage.group.rest(stage.now);
+    assert_eq!(stage.events(), "revoking");
+    stage.group.handle_noted(false);
+    // Its answer never comes, and the group does not wait for ever.
+    assert_eq!(stage.wait(5).next(), "leave 1 as me");
+    let call = stage.call();
+    stage.group.handle_leave(call);
+    assert_eq!(stage.next(), "");
+    assert_eq!(stage.events(), "revoked, not committed {orders-0: 3}");
+    assert!(stage.group.poll_finished().unwrap().1.is_err());
+}
+
+#[test]
+fn a_reset_takes_commits_back_and_a_topic_made_again_gets_none_of_the_old() {
+    let mut stage = Stage::stable();
+    stage.note(1, 500);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-1@500");
+    stage.committed(ErrorCode::NONE);
+    assert_eq!(stage.note(1, 30).next(), "", "an older one");
+    let position = Position {
+        offset: 20,
+        epoch: 6,
+    };
+    stage.group.restart(&tp(1), Some(position));
+    assert_eq!(stage.next(), "commit 1 in 1 orders-1@20");
+    // Under way for the topic that was, and one more is waiting, while the topic is made again.
+    stage.note(1, 31);
+    stage.group.request_commit(7, None);
+    stage.group.give_up(&tp(1));
+    assert_eq!(stage.events(), "not committed {orders-1: 31}");
+    assert!(stage.group.poll_finished().unwrap().1.is_err());
+    stage.committed(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    assert_eq!(stage.wait(2).next(), "", "nothing is tried again");
+    assert_eq!(stage.note(1, 1).next(), "commit 1 in 1 orders-1@1");
+}
+
+#[test]
+fn a_short_rebalance_leaves_no_time_for_a_long_commit() {
+    let mut stage = Stage::stable();
+    stage.group.manners.rebalance_timeout = Duration::from_secs(8);
+    stage.rebalanced().note(0, 3);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    // Five seconds of grace and a quarter of eight for the commit.
+    assert_eq!(stage.wait(6).next(), "beat 1 in 1");
+    stage.beaten(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(stage.next(), "");
+    assert_eq!(stage.wait(1).next(), "join 1 as \"me\"");
+}
+
+#[test]
+fn only_who_reads_can_rest() {
+    let mut stage = Stage::new(None, Some(&["orders"]));
+    assert!(!stage.group.may_rest());
+    assert_eq!(stage.next(), "find");
+    assert_eq!(stage.found(1).next(), "join 1 as \"\"");
+    assert!(!stage.group.may_rest());
+    assert!(Stage::stable().group.may_rest());
+    assert!(!Stage::new(None, None).group.may_rest());
 }
