@@ -741,3 +741,6 @@ pub(crate) enum Deliver {
 
 /// How long a rebalance waits for members without a poll limit.
 const REBALANCE_PATIENCE: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests;

@@ -826,4 +826,88 @@ mod tests {
         subscription.handle_topics(at(1), leaders(1, &[1]));
         assert_eq!(subscription.partition(&tp(0)).unwrap().leader, Some(newer));
     }
+
+    #[test]
+    fn topics_of_other_members_are_their_business_and_are_forgotten() {
+        let mut subscription = by_name();
+        let news = |name: &str, code| TopicNews {
+            name: ByteString::from(name),
+            outcome: Err(code),
+        };
+        subscription.handle_topics(
+            at(0),
+            vec![
+                news("payments", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                news("secrets", ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            ],
+        );
+        // They are asked for, since a leader shares them out, but nobody here waits for them.
+        assert!(subscription.poll_metadata_doubt(at(60)));
+        assert!(subscription.poll_error().is_none());
+        let orders = BTreeSet::from([ByteString::from("orders")]);
+        subscription.keep_topics(&orders);
+        assert!(!subscription.poll_metadata_doubt(at(120)));
+        assert_eq!(subscription.poll_deadline(at(120)), None);
+    }
+
+    #[test]
+    fn a_partition_that_does_not_exist_is_told_once() {
+        let wishes = BTreeMap::from([(tp(0), Start::Oldest), (tp(7), Start::Oldest)]);
+        let mut subscription = Subscription::new(Topics::Manual(wishes), policy());
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        assert!(subscription.poll_metadata_doubt(at(9)));
+        assert!(subscription.poll_error().is_none());
+        assert_eq!(subscription.poll_deadline(at(9)), Some(at(10)));
+        assert!(subscription.poll_metadata_doubt(at(10)));
+        let error = subscription.poll_error().unwrap();
+        assert_eq!(error.context().partition, Some(7));
+        assert!(subscription.poll_metadata_doubt(at(99)));
+        assert!(subscription.poll_error().is_none());
+        assert_eq!(subscription.poll_deadline(at(99)), Some(at(100)), "nags on");
+        // It may come later.
+        subscription.handle_topics(at(100), leaders(1, &[1, 1, 1, 1, 1, 1, 1, 1]));
+        assert!(subscription.partition(&tp(7)).unwrap().leader.is_some());
+    }
+
+    #[test]
+    fn a_leader_that_cannot_look_up_offsets_stops_the_partition_with_an_error() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        let error = Error::new(ErrorKind::UnsupportedVersion, "no common version");
+        subscription.handle_lookup(at(0), 0, &plan, Err(error));
+        assert_eq!(
+            subscription.partition(&tp(0)).unwrap().phase,
+            Phase::Stopped
+        );
+        assert!(subscription.poll_error().is_some());
+    }
+
+    #[test]
+    fn a_leader_that_is_gone_for_a_moment_ends_no_lookup() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let lost = subscription.poll_lookup(at(0), isolation).unwrap();
+        let mut none = leaders(1, &[1]);
+        if let Ok(leaders) = &mut none[0].outcome {
+            leaders.partitions.insert(0, None);
+        }
+        subscription.handle_topics(at(1), none);
+        assert_eq!(subscription.poll_lookup(at(1), isolation), None);
+        assert!(subscription.poll_metadata_doubt(at(1)));
+        subscription.handle_topics(at(2), leaders(1, &[2]));
+        let again = subscription.poll_lookup(at(2), isolation).unwrap();
+        assert_eq!(again.node, 2);
+        // The first question was for somebody who does not lead any more.
+        let broken = Error::new(ErrorKind::Timeout, "late");
+        subscription.handle_lookup(at(3), 200, &again, Ok(answer(0, 9, ErrorCode::NONE)));
+        subscription.handle_lookup(at(3), 200, &lost, Err(broken));
+        let position = subscription.partition(&tp(0)).unwrap().position();
+        assert_eq!(position.map(|position| position.offset), Some(9));
+    }
 }
