@@ -39,7 +39,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// The next record; `None` once the consumer is closed. Records of a partition come in order.
+    /// The next record; `None` once the consumer or its client is closed. Records of a partition come in order.
     ///
     /// # Errors
     ///
@@ -52,9 +52,10 @@ impl Consumer {
     ///
     /// A record is either returned or still there for the next call.
     pub async fn next(&self) -> Result<Option<ConsumerRecord>> {
+        self.core.let_others_run().await;
         loop {
             let ready = self.core.ready();
-            if self.core.is_over() {
+            if self.core.is_over()? {
                 return Ok(None);
             }
             if let Some(record) = self.core.try_next()? {
@@ -78,9 +79,10 @@ impl Consumer {
     ///
     /// A batch is either returned or still there for the next call.
     pub async fn next_batch(&self) -> Result<Option<ConsumerBatch>> {
+        self.core.let_others_run().await;
         loop {
             let ready = self.core.ready();
-            if self.core.is_over() {
+            if self.core.is_over()? {
                 return Ok(None);
             }
             if let Some(batch) = self.core.try_next_batch()? {
@@ -218,6 +220,15 @@ impl Consumer {
     /// The partition is not assigned.
     pub fn resume(&self, partition: impl Into<TopicPartition>) -> Result<()> {
         self.core.set_paused(&partition.into(), false)
+    }
+
+    /// Resolves when everything has ended: after a close or, for whoever holds no handle, after the drop of the
+    /// last one.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut ended = self.core.ended();
+        async move {
+            let _gone_counts_too = ended.wait_for(|ended| *ended).await;
+        }
     }
 
     /// Closes: delivery stops at once and calls that wait for records return `None`; records under way get

@@ -62,6 +62,8 @@ pub(crate) struct Core {
     /// When a close gives up; `None` before one.
     close_by: Mutex<Option<Instant>>,
     ended: watch::Sender<bool>,
+    /// Why the task ended, if it did so by a bug.
+    broken: Mutex<Option<Error>>,
     tasks: Tasks,
 }
 
@@ -116,6 +118,7 @@ impl Core {
             started: Mutex::new(false),
             close_by: Mutex::new(None),
             ended: watch::Sender::new(false),
+            broken: Mutex::new(None),
             tasks: Tasks::new(),
         })
     }
@@ -593,8 +596,21 @@ impl Core {
     }
 
     /// Whether nothing more comes.
-    pub(crate) fn is_over(&self) -> bool {
-        *self.ended.borrow() || self.machine().is_closing()
+    ///
+    /// # Errors
+    ///
+    /// If the task broke: that is no end to be taken for a close.
+    pub(crate) fn is_over(&self) -> Result<bool> {
+        if let Some(error) = &*lock(&self.broken) {
+            return Err(error.clone());
+        }
+        Ok(*self.ended.borrow() || self.machine().is_closing())
+    }
+
+    /// Gives way now and then to what else runs on this thread: while records lie ready nothing waits, and a
+    /// loop over them would keep the heartbeats of a runtime with one thread from being sent.
+    pub(crate) async fn let_others_run(&self) {
+        tokio::task::coop::consume_budget().await;
     }
 
     /// Commits these offsets, or all that is processed.
@@ -736,6 +752,10 @@ struct EndOnDrop(Arc<Core>);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         let core = &self.0;
+        if std::thread::panicking() {
+            let text = "the consumer's task panicked; this is a bug of the client";
+            *lock(&core.broken) = Some(Error::new(ErrorKind::Internal, text));
+        }
         core.ended.send_replace(true);
         lock(&core.commits).clear();
         core.ready.notify_waiters();

@@ -419,7 +419,7 @@ impl Group {
             self.tell_not_committed(offsets, error);
         }
         self.too_late |= verdict == Verdict::Rebalance && self.is_revoking();
-        self.handle_verdict(now, random, &plan.proof, verdict);
+        self.handle_verdict(now, random, verdict);
     }
 
     pub(crate) fn handle_committed(
@@ -436,14 +436,13 @@ impl Group {
                 Err(error) => GroupEvent::Unreadable(tp, error),
             });
         }
-        self.handle_verdict(now, random, &plan.proof, verdict);
+        self.handle_verdict(now, random, verdict);
     }
 
-    fn handle_verdict(&mut self, now: Instant, random: u32, proof: &Proof, verdict: Verdict) {
-        let is_current = *proof == self.proof();
+    /// What belongs to an earlier membership has no verdict.
+    fn handle_verdict(&mut self, now: Instant, random: u32, verdict: Verdict) {
         match &mut self.member {
-            Some(member) if is_current => member.handle_verdict(now, random, verdict),
-            Some(_) => {}
+            Some(member) => member.handle_verdict(now, random, verdict),
             None => {
                 if let Verdict::Fatal(code) | Verdict::Lost(code) = verdict {
                     self.fail(Error::broker(code, None).with_group(&*self.manners.group));

@@ -559,6 +559,19 @@ fn after_a_reset_commits_may_go_back() {
 }
 
 #[test]
+fn what_was_taken_before_a_reset_is_void_at_once() {
+    let change = |config: &mut ConsumerConfig| config.on_out_of_range = OnOutOfRange::Oldest;
+    let mut world = World::reading(change);
+    let (stint, revision) = (world.stint(), world.consumer.revision());
+    let mut lost = PartitionData::default();
+    lost.error_code = ErrorCode::OFFSET_OUT_OF_RANGE.code();
+    world.mute = &["lookup"];
+    world.fetched(lost);
+    assert_ne!(world.consumer.revision(), revision);
+    assert_eq!(world.consumer.may_deliver(&tp(0), stint), Deliver::Drop);
+}
+
+#[test]
 fn a_truncated_log_is_read_again_from_where_it_parted() {
     let change = |config: &mut ConsumerConfig| config.on_out_of_range = OnOutOfRange::Newest;
     let mut world = World::reading(change);

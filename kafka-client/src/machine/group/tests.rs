@@ -361,6 +361,9 @@ fn a_commit_that_meets_a_rebalance_is_made_again_in_the_next_generation() {
     );
     assert_eq!(stage.next(), "commit 1 in 2 orders-0@3");
     assert_eq!(stage.group.poll_finished().map(|(id, _)| id), None);
+    let commit = stage.action.clone();
+    assert_eq!(stage.next(), "");
+    stage.action = commit;
     stage.committed(ErrorCode::NONE);
     let (id, outcome) = stage.group.poll_finished().unwrap();
     assert_eq!(id, 1);
@@ -369,6 +372,52 @@ fn a_commit_that_meets_a_rebalance_is_made_again_in_the_next_generation() {
     assert_eq!(stage.next(), "ask 1 for [0]");
     stage.told(&[(0, 3)]);
     assert_eq!(stage.events(), "orders-0 at Some(3)");
+}
+
+#[test]
+fn what_others_may_have_read_meanwhile_is_not_committed_any_more() {
+    let mut stage = Stage::stable();
+    stage.note(0, 3);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    stage.committed(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(stage.events(), "revoking");
+    stage.group.handle_noted(false);
+    assert_eq!(stage.wait(1).next(), "commit 1 in 1 orders-0@3");
+    stage.committed(ErrorCode::REBALANCE_IN_PROGRESS);
+    // The second generation came and went without this member.
+    assert_eq!(stage.next(), "join 1 as \"me\"");
+    stage.joined(2, &[]);
+    assert_eq!(stage.next(), "sync 1 in 2 with 0 shares");
+    stage.synced(ErrorCode::REBALANCE_IN_PROGRESS, &[]);
+    assert_eq!(stage.next(), "join 1 as \"me\"");
+    stage.joined(3, &[]);
+    assert_eq!(stage.next(), "sync 1 in 3 with 0 shares");
+    stage.synced(ErrorCode::NONE, &[0]);
+    assert_eq!(
+        stage.events(),
+        "revoked, not committed {orders-0: 3}, assigned {orders-0}"
+    );
+}
+
+#[test]
+fn nobody_asks_where_to_begin_before_what_is_processed_is_committed() {
+    let mut stage = Stage::stable();
+    stage.note(1, 50);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-1@50");
+    let commit = stage.action.clone();
+    stage.note(0, 3);
+    stage.awaited = BTreeSet::from([tp(0), tp(1)]);
+    assert_eq!(stage.next(), "");
+    stage.action = commit;
+    stage.committed(ErrorCode::NONE);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    let commit = stage.action.clone();
+    assert_eq!(stage.next(), "ask 1 for [1]");
+    stage.told(&[(1, 50)]);
+    stage.action = commit;
+    stage.committed(ErrorCode::NONE);
+    stage.awaited.remove(&tp(1));
+    assert_eq!(stage.next(), "ask 1 for [0]");
 }
 
 #[test]
@@ -959,9 +1008,11 @@ fn a_reset_takes_commits_back_and_a_topic_made_again_gets_none_of_the_old() {
     stage.group.give_up(&tp(1));
     assert_eq!(stage.events(), "not committed {orders-1: 31}");
     assert!(stage.group.poll_finished().unwrap().1.is_err());
+    stage.note(1, 1);
     stage.committed(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-    assert_eq!(stage.wait(2).next(), "", "nothing is tried again");
-    assert_eq!(stage.note(1, 1).next(), "commit 1 in 1 orders-1@1");
+    assert_eq!(stage.wait(2).next(), "commit 1 in 1 orders-1@1");
+    stage.committed(ErrorCode::NONE);
+    assert_eq!(stage.next(), "", "nothing is tried again");
 }
 
 #[test]
