@@ -434,12 +434,31 @@ impl Segment {
             // No entry yet, or one that a bad disk has changed.
             _ => self.chain(0, Some(self.base_offset))?,
         };
+        let mut before = None;
         while let Some(batch) = self.next_of(&mut chain)? {
             if batch.header.last_offset() >= offset {
+                if batch.header.base_offset > offset {
+                    self.check_gap_behind(before)?;
+                }
                 return Ok(Some(batch));
             }
+            before = Some(batch);
+        }
+        if offset < self.next_offset {
+            self.check_gap_behind(before)?;
         }
         Ok(None)
+    }
+
+    /// Whether a gap is one of compaction: a length that a bad disk has changed leads past batches, too.
+    fn check_gap_behind(&self, before: Option<ScannedBatch>) -> Result<(), LogError> {
+        let Some(before) = before else {
+            return Ok(());
+        };
+        let file = self.file()?;
+        BatchScan::of_batches(file.as_ref(), before.position, before.end())
+            .verify(&before)
+            .map_err(|error| error.in_file(file.as_ref()))
     }
 
     /// Whether the batch of an entry is there.
