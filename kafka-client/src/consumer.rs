@@ -39,7 +39,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// The next record; `None` once the consumer is closed. Records of a partition come in order.
+    /// The next record; `None` once the consumer or its client is closed. Records of a partition come in order.
     ///
     /// # Errors
     ///
@@ -52,9 +52,10 @@ impl Consumer {
     ///
     /// A record is either returned or still there for the next call.
     pub async fn next(&self) -> Result<Option<ConsumerRecord>> {
+        self.core.let_others_run().await;
         loop {
             let ready = self.core.ready();
-            if self.core.is_over() {
+            if self.core.is_over()? {
                 return Ok(None);
             }
             if let Some(record) = self.core.try_next()? {
@@ -78,9 +79,10 @@ impl Consumer {
     ///
     /// A batch is either returned or still there for the next call.
     pub async fn next_batch(&self) -> Result<Option<ConsumerBatch>> {
+        self.core.let_others_run().await;
         loop {
             let ready = self.core.ready();
-            if self.core.is_over() {
+            if self.core.is_over()? {
                 return Ok(None);
             }
             if let Some(batch) = self.core.try_next_batch()? {
@@ -220,6 +222,15 @@ impl Consumer {
         self.core.set_paused(&partition.into(), false)
     }
 
+    /// Resolves when everything has ended: after a close or, for whoever holds no handle, after the drop of the
+    /// last one.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut ended = self.core.ended();
+        async move {
+            let _gone_counts_too = ended.wait_for(|ended| *ended).await;
+        }
+    }
+
     /// Closes: delivery stops at once and calls that wait for records return `None`; records under way get
     /// up to [`revocation_grace`](ConsumerBuilder::revocation_grace), or half of `timeout`, to be
     /// acknowledged; what was acknowledged is committed; the group is left. May be called from anywhere
@@ -227,8 +238,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Timeout`] if it is not done after `timeout`, saying what is left undone. The consumer is
-    /// closed all the same.
+    /// [`ErrorKind::Timeout`] if something is left undone after `timeout`, or could not be done at all, such as
+    /// the commit of a partition that went to another member. It says what. The consumer is closed all the
+    /// same.
     ///
     /// # Cancel safety
     ///
@@ -245,7 +257,7 @@ impl Consumer {
             None => Ok(()),
             Some(undone) => Err(Error::new(
                 ErrorKind::Timeout,
-                format!("the consumer was not closed in time: {undone}"),
+                format!("the consumer is closed, but not all was done: {undone}"),
             )),
         }
     }

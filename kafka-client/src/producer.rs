@@ -1,8 +1,6 @@
 //! Sending records: one and wait, many and wait later, whole slices at once.
 
 use std::fmt;
-use std::iter::Peekable;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -41,9 +39,6 @@ pub struct TopicProducer {
     topic: Arc<TopicState>,
     _guard: Arc<CloseOnDrop>,
 }
-
-/// A bulk send under way, made by [`TopicProducer::send_batch`].
-pub type SendBatch<'a> = Pin<Box<dyn Future<Output = Result<BulkTicket>> + Send + 'a>>;
 
 impl Producer {
     /// A handle for one topic. Does no I/O: a topic that does not exist shows at the first send.
@@ -177,31 +172,17 @@ impl TopicProducer {
     /// # Cancel safety
     ///
     /// A future that is dropped before it is ready has sent some of the records.
-    pub fn send_batch<'a, R>(&'a self, records: R) -> SendBatch<'a>
-    where
-        R: IntoIterator<Item = Record<'a>>,
-        R::IntoIter: Send + 'a,
-    {
-        // Boxed, or tasks could not hold it: of an iterator that borrows, compilers cannot tell that it may go to
-        // another thread.
-        Box::pin(self.append_all(records.into_iter().peekable()))
-    }
-
-    async fn append_all<'a>(
-        &self,
-        mut records: Peekable<impl Iterator<Item = Record<'a>> + Send>,
-    ) -> Result<BulkTicket> {
+    pub async fn send_batch(&self, mut records: &[Record<'_>]) -> Result<BulkTicket> {
         let mut ticket = BulkTicket::new();
         let partitions = self.partitions().await?;
         let deadline = clock::now() + self.core.config.max_block;
-        while let Some(first) = records.peek() {
+        while let Some(first) = records.first() {
             let freed = self.core.budget.freed();
             let partition = self.place(partitions, first)?;
             let stays = |record: &Record<'_>| self.may_stay(record, partition, partitions.len());
-            match self
-                .core
-                .append_all(partition, &mut records, stays, &mut ticket)
-            {
+            let (done, stopped) = self.core.append_all(partition, records, stays, &mut ticket);
+            records = records.get(done..).unwrap_or_default();
+            match stopped {
                 Some(Appended::TooLarge(max)) => return Err(self.too_large(max)),
                 Some(Appended::Closed) => return Err(self.closed()),
                 Some(Appended::Full) => self.room(freed, deadline).await?,

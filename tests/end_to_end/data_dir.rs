@@ -92,7 +92,7 @@ pub(crate) async fn a_torn_last_batch_is_cut_off() {
         let values: Vec<String> = (0..100).map(|number| number.to_string()).collect();
         let producer = client(&broker).producer().build().unwrap();
         let records: Vec<_> = values.iter().map(Record::of).collect();
-        let ticket = soon("a send", producer.topic("t").send_batch(records))
+        let ticket = soon("a send", producer.topic("t").send_batch(&records))
             .await
             .unwrap();
         soon("an acknowledgement", ticket).await.unwrap();

@@ -97,7 +97,7 @@ pub(crate) async fn produce_numbers(
         .iter()
         .map(|v| Record::of(v).partition(partition))
         .collect();
-    let ticket = soon("a bulk send", handle.send_batch(records))
+    let ticket = soon("a bulk send", handle.send_batch(&records))
         .await
         .unwrap();
     let written = soon("its acknowledgement", ticket).await.unwrap();

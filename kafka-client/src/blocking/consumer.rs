@@ -1,5 +1,6 @@
 //! Reading records from threads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocking::runtime::Runtime;
@@ -14,11 +15,33 @@ use crate::record::topic_partition::TopicPartition;
 pub struct Consumer {
     runtime: Runtime,
     consumer: crate::consumer::Consumer,
+    _guard: Arc<LingerOnDrop>,
+}
+
+/// Held by all handles: the thread outlives the last of them until the group is left.
+#[derive(Debug)]
+struct LingerOnDrop {
+    runtime: Runtime,
+    consumer: crate::consumer::Consumer,
+}
+
+impl Drop for LingerOnDrop {
+    fn drop(&mut self) {
+        self.runtime.linger(self.consumer.ended());
+    }
 }
 
 impl Consumer {
-    pub(crate) const fn new(runtime: Runtime, consumer: crate::consumer::Consumer) -> Self {
-        Self { runtime, consumer }
+    pub(crate) fn new(runtime: Runtime, consumer: crate::consumer::Consumer) -> Self {
+        let guard = LingerOnDrop {
+            runtime: runtime.clone(),
+            consumer: consumer.clone(),
+        };
+        Self {
+            runtime,
+            consumer,
+            _guard: Arc::new(guard),
+        }
     }
 
     /// The next record; `None` once the consumer is closed.
@@ -72,6 +95,15 @@ impl Consumer {
     /// As [`Consumer::commit_record`](crate::Consumer::commit_record), and from inside async code.
     pub fn commit_record(&self, record: &ConsumerRecord) -> Result<()> {
         self.runtime.block_on(self.consumer.commit_record(record))?
+    }
+
+    /// Commits that all records of this batch and before it in its partition are done with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Consumer::commit_batch`](crate::Consumer::commit_batch), and from inside async code.
+    pub fn commit_batch(&self, batch: &ConsumerBatch) -> Result<()> {
+        self.runtime.block_on(self.consumer.commit_batch(batch))?
     }
 
     /// Commits these offsets, each that of the next record to read.

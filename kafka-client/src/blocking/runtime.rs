@@ -26,6 +26,17 @@ impl Runtime {
         Ok(Self(Arc::new(Owned(Some(runtime)))))
     }
 
+    /// Runs `future` in the background; the runtime lives until it ends.
+    pub(crate) fn linger(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let kept = self.clone();
+        if let Some(runtime) = &self.0.0 {
+            runtime.spawn(async move {
+                future.await;
+                drop(kept);
+            });
+        }
+    }
+
     /// Runs `future` on the caller's thread until it ends.
     ///
     /// # Errors
@@ -62,6 +73,19 @@ mod tests {
     fn blocking_works_on_a_thread() {
         let runtime = Runtime::new().unwrap();
         assert_eq!(runtime.block_on(async { 1 }).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_lingers_ends_though_all_handles_are_gone() {
+        let runtime = Runtime::new().unwrap();
+        let (done, ended) = std::sync::mpsc::channel();
+        runtime.linger(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            done.send(()).unwrap();
+        });
+        drop(runtime);
+        let limit = std::time::Duration::from_secs(10);
+        assert!(ended.recv_timeout(limit).is_ok());
     }
 
     #[tokio::test]

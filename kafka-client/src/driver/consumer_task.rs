@@ -62,6 +62,8 @@ pub(crate) struct Core {
     /// When a close gives up; `None` before one.
     close_by: Mutex<Option<Instant>>,
     ended: watch::Sender<bool>,
+    /// Why the task ended, if it did so by a bug.
+    broken: Mutex<Option<Error>>,
     tasks: Tasks,
 }
 
@@ -116,6 +118,7 @@ impl Core {
             started: Mutex::new(false),
             close_by: Mutex::new(None),
             ended: watch::Sender::new(false),
+            broken: Mutex::new(None),
             tasks: Tasks::new(),
         })
     }
@@ -171,7 +174,11 @@ impl Core {
             if unreachable_at.is_some_and(|at| at <= clock::now()) {
                 unreachable_at = Some(clock::now() + self.cluster.config().api_timeout);
                 let error = self.cluster.timeout("the cluster did not answer in time");
-                self.machine().tell(error);
+                let mut machine = self.machine();
+                // Once is enough for who does not listen.
+                if !machine.has_ready() {
+                    machine.tell(error);
+                }
             }
         }
     }
@@ -185,20 +192,25 @@ impl Core {
     ) -> Option<Instant> {
         let now = clock::now();
         let mut machine = self.machine();
+        // First of all: what became void meanwhile is not delivered while we look.
+        self.publish(&machine);
         if self.signals.take_progress() || self.readers.load(Ordering::Relaxed) > 0 {
             machine.handle_progress(now);
         }
-        self.tell_processed(now, &mut machine);
         let topics = machine.wanted_topics();
         if topics != *wanted {
             self.cluster.keep_topics(&topics);
             *wanted = topics;
             machine.handle_topics(now, news_of(&self.cluster.view(), wanted));
         }
-        while let Some(action) = machine.poll_action(now) {
-            self.perform(action, &machine, calls);
+        // Twice: the first round may begin a revocation, which waits for what is processed.
+        for _ in 0..2 {
+            self.tell_processed(now, &mut machine);
+            while let Some(action) = machine.poll_action(now) {
+                self.perform(action, &machine, calls);
+            }
         }
-        self.tell_processed(now, &mut machine);
+        self.publish(&machine);
         while let Some((id, outcome)) = machine.poll_finished() {
             if let Some(waiter) = lock(&self.commits).remove(&id) {
                 // Whoever waited may have gone: the commit is done all the same.
@@ -208,7 +220,6 @@ impl Core {
         while let Some(event) = machine.poll_event() {
             let _nobody_listens = self.events.send(event);
         }
-        self.publish(&machine);
         self.resting.store(machine.is_resting(), Ordering::Relaxed);
         if machine.has_ready() {
             self.ready.notify_waiters();
@@ -227,18 +238,7 @@ impl Core {
 
     fn processed(&self) -> Vec<ProcessedNews> {
         let stints = lock(&self.stints);
-        stints
-            .values()
-            .map(|stint| {
-                let (position, open) = stint.done();
-                ProcessedNews {
-                    partition: stint.partition.clone(),
-                    stint: stint.number,
-                    position,
-                    open,
-                }
-            })
-            .collect()
+        stints.values().map(|stint| stint.news()).collect()
     }
 
     /// Readers and records learn of what became void.
@@ -277,12 +277,7 @@ impl Core {
                     Answer::Coordinator(cluster.coordinator_of_group(&group, deadline).await)
                 });
             }
-            Action::Speak {
-                node,
-                call,
-                generation,
-                speech,
-            } => calls.push(async move {
+            Action::Speak { node, call, speech } => calls.push(async move {
                 let target = Target::Group(node, lane);
                 match speech {
                     Speech::Join { request, timeout } => {
@@ -294,7 +289,9 @@ impl Core {
                         Answer::Synced(call, core.say(target, limit, |_| request).await)
                     }
                     Speech::Heartbeat(request) => {
-                        Answer::Heartbeat(generation, core.say(target, limit, |_| request).await)
+                        // Early enough to be said again within the session, over another connection.
+                        let limit = limit.min(core.config.session_timeout / 2);
+                        Answer::Heartbeat(call, core.say(target, limit, |_| request).await)
                     }
                     Speech::Leave { proof, aside } => {
                         let target = if aside { Target::Node(node) } else { target };
@@ -328,7 +325,9 @@ impl Core {
             Action::Fetch(plan) => calls.push(async move {
                 let range = names_only(FetchRequest::VERSIONS, plan.needs_names(), 12);
                 let target = Target::Fetch(plan.node, lane);
-                let answer = core.call(target, limit, range, |_| plan.request()).await;
+                let answer = core
+                    .call(target, limit, range, |version| plan.request(version))
+                    .await;
                 Answer::Fetched(plan, answer)
             }),
         }
@@ -597,8 +596,21 @@ impl Core {
     }
 
     /// Whether nothing more comes.
-    pub(crate) fn is_over(&self) -> bool {
-        *self.ended.borrow() || self.machine().is_closing()
+    ///
+    /// # Errors
+    ///
+    /// If the task broke: that is no end to be taken for a close.
+    pub(crate) fn is_over(&self) -> Result<bool> {
+        if let Some(error) = &*lock(&self.broken) {
+            return Err(error.clone());
+        }
+        Ok(*self.ended.borrow() || self.machine().is_closing())
+    }
+
+    /// Gives way now and then to what else runs on this thread: while records lie ready nothing waits, and a
+    /// loop over them would keep the heartbeats of a runtime with one thread from being sent.
+    pub(crate) async fn let_others_run(&self) {
+        tokio::task::coop::consume_budget().await;
     }
 
     /// Commits these offsets, or all that is processed.
@@ -619,6 +631,11 @@ impl Core {
             let id = machine.request_commit(offsets)?;
             lock(&self.commits).insert(id, sender);
         }
+        if *self.ended.borrow() {
+            // The task may have looked through the calls before this one was there.
+            lock(&self.commits).clear();
+        }
+        self.signals.note_progress();
         self.signals.wake.notify_one();
         outcome
             .await
@@ -702,15 +719,15 @@ impl Core {
     /// What a close that ran out of time leaves undone.
     pub(crate) fn undone(&self) -> Option<String> {
         let machine = self.machine();
-        if machine.is_closed() {
-            return None;
-        }
         let open = machine.uncommitted();
-        Some(if open.is_empty() {
-            "the group was not left".to_owned()
-        } else {
-            format!("the group was not left, and these offsets were not committed: {open:?}")
-        })
+        let mut undone = Vec::new();
+        if !machine.is_closed() {
+            undone.push("the group was not left".to_owned());
+        }
+        if !open.is_empty() {
+            undone.push(format!("these offsets were not committed: {open:?}"));
+        }
+        (!undone.is_empty()).then(|| undone.join(", and "))
     }
 
     fn machine(&self) -> MutexGuard<'_, Consumer> {
@@ -735,6 +752,10 @@ struct EndOnDrop(Arc<Core>);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         let core = &self.0;
+        if std::thread::panicking() {
+            let text = "the consumer's task panicked; this is a bug of the client";
+            *lock(&core.broken) = Some(Error::new(ErrorKind::Internal, text));
+        }
         core.ended.send_replace(true);
         lock(&core.commits).clear();
         core.ready.notify_waiters();

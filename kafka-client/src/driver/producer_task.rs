@@ -208,19 +208,19 @@ impl Core {
     }
 
     /// Encodes records under one lock, as long as they `stay` with this partition; each is added to the ticket.
-    /// Stops at the first that does not go in, and leaves it in `records`.
-    pub(crate) fn append_all<'a>(
+    /// Stops at the first that does not go in. Says how many went in, and what became of that one.
+    pub(crate) fn append_all(
         self: &Arc<Self>,
         partition: &Arc<PartitionState>,
-        records: &mut std::iter::Peekable<impl Iterator<Item = Record<'a>>>,
-        stays: impl Fn(&Record<'a>) -> bool,
+        records: &[Record<'_>],
+        stays: impl Fn(&Record<'_>) -> bool,
         ticket: &mut BulkTicket,
-    ) -> Option<Appended<Arc<BatchCompletion>>> {
+    ) -> (usize, Option<Appended<Arc<BatchCompletion>>>) {
         let now_ms = clock::wall_clock_ms();
         let (mut any_opened, mut any_worth_sending) = (false, false);
         let mut queue = partition.queue();
-        let mut stopped = None;
-        while let Some(record) = records.peek().filter(|record| stays(record)) {
+        let (mut done, mut stopped) = (0, None);
+        for record in records.iter().take_while(|record| stays(record)) {
             let timestamp_ms = record.timestamp_ms.unwrap_or(now_ms);
             match self.append_under(&mut queue, partition, timestamp_ms, record) {
                 Appended::In {
@@ -232,7 +232,7 @@ impl Core {
                     ticket.add(&completion);
                     any_opened |= opened;
                     any_worth_sending |= worth_sending;
-                    records.next();
+                    done += 1;
                 }
                 other => {
                     stopped = Some(other);
@@ -245,7 +245,7 @@ impl Core {
         if matches!(stopped, Some(Appended::Full)) {
             self.make_room();
         }
-        stopped
+        (done, stopped)
     }
 
     fn append_under(

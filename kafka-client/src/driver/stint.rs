@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::machine::consumer::ProcessedNews;
 use crate::machine::subscription::position::Position;
 use crate::machine::subscription::processed::Processed;
 use crate::record::topic_partition::TopicPartition;
@@ -30,6 +31,7 @@ pub(crate) struct Stint {
     pub(crate) partition: TopicPartition,
     pub(crate) number: u64,
     signals: Arc<Signals>,
+    start: i64,
     /// Everything below was delivered.
     delivered: AtomicI64,
     processed: Mutex<Processed>,
@@ -72,6 +74,7 @@ impl Stint {
             partition,
             number,
             signals,
+            start,
             delivered: AtomicI64::new(start),
             processed: Mutex::new(Processed::new(start)),
             retired: AtomicBool::new(false),
@@ -96,15 +99,21 @@ impl Stint {
         AckOutcome::Accepted
     }
 
-    /// What may be committed, and whether something was delivered that may not.
-    pub(crate) fn done(&self) -> (Position, bool) {
+    /// What the application has done of it.
+    pub(crate) fn news(&self) -> ProcessedNews {
         let processed = self.lock();
+        let delivered = self.delivered.load(Ordering::Relaxed);
         let position = Position {
             offset: processed.done_to(),
             epoch: processed.epoch(),
         };
-        let open = processed.done_to() < self.delivered.load(Ordering::Relaxed);
-        (position, open)
+        ProcessedNews {
+            partition: self.partition.clone(),
+            stint: self.number,
+            done: (position.offset > self.start).then_some(position),
+            delivered,
+            open: position.offset < delivered,
+        }
     }
 
     /// Acknowledgements do not count from now on.
@@ -127,20 +136,21 @@ mod tests {
     fn what_was_delivered_and_not_acknowledged_is_open() {
         let signals = Arc::new(Signals::default());
         let stint = Stint::new(TopicPartition::new("t", 0), 1, 10, Arc::clone(&signals));
-        assert!(!stint.done().1);
+        let seen = |stint: &Stint| {
+            let news = stint.news();
+            let done = news.done.map(|position| (position.offset, position.epoch));
+            (done, news.delivered, news.open)
+        };
+        assert_eq!(seen(&stint), (None, 10, false));
         stint.deliver(12);
         assert_eq!(stint.acknowledge(11, 12, 5), AckOutcome::Accepted);
-        assert_eq!((stint.done().0.offset, stint.done().1), (10, true));
+        assert_eq!(seen(&stint), (None, 12, true), "nothing to commit yet");
         stint.acknowledge(10, 11, 5);
-        let position = Position {
-            offset: 12,
-            epoch: 5,
-        };
-        assert_eq!(stint.done(), (position, false));
+        assert_eq!(seen(&stint), (Some((12, 5)), 12, false));
         assert!(signals.take_progress());
         assert!(!signals.take_progress());
         stint.retire();
         assert_eq!(stint.acknowledge(12, 13, 5), AckOutcome::Stale);
-        assert_eq!(stint.done().0.offset, 12);
+        assert_eq!(seen(&stint), (Some((12, 5)), 12, false));
     }
 }

@@ -38,7 +38,6 @@ pub(crate) enum Action {
     Speak {
         node: i32,
         call: u64,
-        generation: i32,
         speech: Speech,
     },
     Commit {
@@ -59,8 +58,7 @@ pub(crate) enum Answer {
     Coordinator(Result<i32, Error>),
     Joined(u64, Result<JoinGroupResponse, Error>),
     Synced(u64, Result<SyncGroupResponse, Error>),
-    /// Of a generation.
-    Heartbeat(i32, Result<HeartbeatResponse, Error>),
+    Heartbeat(u64, Result<HeartbeatResponse, Error>),
     Left(u64, Result<LeaveGroupResponse, Error>),
     Committed(CommitPlan, Result<OffsetCommitResponse, Error>),
     FetchedCommitted(CommittedPlan, Result<OffsetFetchResponse, Error>),
@@ -97,8 +95,8 @@ pub enum ConsumerEvent {
         /// Why.
         reason: ResetReason,
     },
-    /// Offsets of processed records could not be committed before their partitions went to others: the
-    /// records will be delivered again.
+    /// Offsets of processed records were not committed: their partitions went to others before, or the
+    /// coordinator refused. Unless later offsets are committed, the records will be delivered again.
     NotCommitted {
         /// The offset that was to be committed, by partition.
         offsets: BTreeMap<TopicPartition, i64>,
@@ -112,7 +110,10 @@ pub enum ConsumerEvent {
 pub(crate) struct ProcessedNews {
     pub(crate) partition: TopicPartition,
     pub(crate) stint: u64,
-    pub(crate) position: Position,
+    /// Everything below is done; `None` if nothing is done yet.
+    pub(crate) done: Option<Position>,
+    /// Everything below was delivered.
+    pub(crate) delivered: i64,
     /// Records were delivered that are not processed yet.
     pub(crate) open: bool,
 }
@@ -146,13 +147,15 @@ impl Consumer {
         backoff: Backoff,
     ) -> Self {
         let group = group.map(|name| {
+            let rebalance_timeout = config.poll_interval_max.unwrap_or(REBALANCE_PATIENCE);
             let manners = Manners {
                 group: name,
                 instance: config.group_instance_id.as_deref().map(ByteString::from),
                 session_timeout: config.session_timeout,
-                rebalance_timeout: config.poll_interval_max.unwrap_or(REBALANCE_PATIENCE),
+                rebalance_timeout,
                 heartbeat_interval: config.heartbeat_interval,
-                grace: config.revocation_grace,
+                // Longer, and the group would go on without this member.
+                grace: config.revocation_grace.min(rebalance_timeout / 2),
                 backoff,
             };
             let names = match &topics {
@@ -207,7 +210,14 @@ impl Consumer {
 
     /// The cluster described topics.
     pub(crate) fn handle_topics(&mut self, now: Instant, topics: Vec<TopicNews>) {
+        self.subscription.keep_topics(&self.wanted_topics());
         self.subscription.handle_topics(now, topics);
+        while let Some(tp) = self.subscription.poll_recreated() {
+            if let Some(group) = &mut self.group {
+                group.give_up(&tp);
+            }
+        }
+        self.take_group_events(now);
         if self.group.is_none() && !self.closing {
             let added = self.subscription.assign_ungrouped(now);
             self.tell_assigned(added);
@@ -258,17 +268,7 @@ impl Consumer {
         self.take_group_events(now);
         Some(match action? {
             GroupAction::FindCoordinator => Action::FindCoordinator,
-            GroupAction::Speak {
-                node,
-                call,
-                generation,
-                speech,
-            } => Action::Speak {
-                node,
-                call,
-                generation,
-                speech,
-            },
+            GroupAction::Speak { node, call, speech } => Action::Speak { node, call, speech },
             GroupAction::Commit { node, plan } => Action::Commit { node, plan },
             GroupAction::FetchCommitted { node, plan } => Action::FetchCommitted { node, plan },
         })
@@ -304,8 +304,13 @@ impl Consumer {
                 GroupEvent::Committed(tp, position) => {
                     self.subscription.handle_committed(now, &tp, position);
                 }
+                GroupEvent::Unreadable(tp, error) => {
+                    if let Some(stint) = self.subscription.partition(&tp).map(|p| p.stint) {
+                        self.subscription.stop(now, &tp, stint, error);
+                    }
+                }
                 GroupEvent::NotCommitted(offsets, error) => {
-                    tracing::warn!(%error, ?offsets, "processed records will be delivered again");
+                    tracing::warn!(%error, ?offsets, "offsets of processed records are not committed");
                     self.events
                         .push_back(ConsumerEvent::NotCommitted { offsets, error });
                 }
@@ -336,9 +341,14 @@ impl Consumer {
                 self.take_begun();
             }
             Answer::Fetched(plan, answer) => {
+                let stints = self.subscription.stints();
                 let subscription = &mut self.subscription;
                 self.fetch
                     .handle_answer(now, random, &plan, answer, subscription);
+                if self.subscription.stints() != stints {
+                    self.revision += 1;
+                }
+                self.take_begun();
             }
             answer => self.handle_group_answer(now, random, answer),
         }
@@ -352,9 +362,7 @@ impl Consumer {
             Answer::Coordinator(answer) => group.handle_coordinator(now, random, answer),
             Answer::Joined(call, answer) => group.handle_join(now, random, call, answer),
             Answer::Synced(call, answer) => group.handle_sync(now, random, call, answer),
-            Answer::Heartbeat(generation, answer) => {
-                group.handle_heartbeat(now, random, generation, answer);
-            }
+            Answer::Heartbeat(call, answer) => group.handle_heartbeat(now, random, call, answer),
             Answer::Left(call, answer) => {
                 if let Err(error) = answer {
                     tracing::debug!(%error, "the group was left without a word");
@@ -371,13 +379,18 @@ impl Consumer {
     }
 
     /// Positions that were looked up are committed too, so that a restart goes on from there: with
-    /// `Newest` it would skip what was written meanwhile.
+    /// `Newest` it would skip what was written meanwhile. Not those that the application sought.
     fn take_begun(&mut self) {
         while let Some(begun) = self.subscription.poll_begun() {
-            if let Some(group) = &mut self.group
-                && self.config.commit_mode != CommitMode::Manual
-            {
-                group.note(&begun.partition, begun.position);
+            let position = Some(begun.position)
+                .filter(|_| self.config.commit_mode != CommitMode::Manual && !begun.sought);
+            if let Some(group) = &mut self.group {
+                match (begun.reset, position) {
+                    // What was committed before the reset may lie behind it.
+                    (Some(_), position) => group.restart(&begun.partition, position),
+                    (None, Some(position)) => group.note(&begun.partition, position),
+                    (None, None) => {}
+                }
             }
             let Some((from, reason)) = begun.reset else {
                 continue;
@@ -405,13 +418,20 @@ impl Consumer {
             return;
         };
         let mut open = false;
-        if self.config.commit_mode != CommitMode::Manual {
-            for news in news {
-                if self.subscription.is_current(&news.partition, news.stint) {
-                    group.note(&news.partition, news.position);
-                    open |= news.open;
-                }
+        for news in news {
+            if !self.subscription.is_current(&news.partition, news.stint) {
+                continue;
             }
+            if self.config.commit_mode == CommitMode::Manual {
+                // A rebalance waits for commits. Who closes has made them before.
+                let latest = group.latest(&news.partition);
+                open |= !self.closing && news.open && latest.is_none_or(|at| at < news.delivered);
+                continue;
+            }
+            if let Some(position) = news.done {
+                group.note(&news.partition, position);
+            }
+            open |= news.open;
         }
         group.handle_noted(open);
         if self.commit_at <= now {
@@ -448,8 +468,10 @@ impl Consumer {
     pub(crate) fn handle_processed_for_commit(&mut self, news: Vec<ProcessedNews>) {
         if let Some(group) = &mut self.group {
             for news in news {
-                if self.subscription.is_current(&news.partition, news.stint) {
-                    group.note(&news.partition, news.position);
+                if let Some(position) = news.done
+                    && self.subscription.is_current(&news.partition, news.stint)
+                {
+                    group.note(&news.partition, position);
                 }
             }
         }
@@ -559,14 +581,13 @@ impl Consumer {
         if let Some(limit) = self.config.poll_interval_max
             && self.progress_at + limit <= now
             && let Some(group) = &mut self.group
+            && group.may_rest()
         {
-            if !group.is_resting() {
-                tracing::warn!(
-                    limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-                    "no record was asked for or acknowledged for too long; the partitions go to \
-                     others (max.poll.interval.ms)"
-                );
-            }
+            tracing::warn!(
+                limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+                "no record was asked for or acknowledged for too long; the partitions go to others \
+                 (max.poll.interval.ms)"
+            );
             group.rest(now);
         }
     }
@@ -638,7 +659,7 @@ impl Consumer {
                 if state == PartitionState::Broker {
                     let trouble = self.fetch.trouble_of(node);
                     retry_at = trouble.as_ref().map(|(until, _)| *until);
-                    last_error = trouble.map(|(_, error)| error);
+                    last_error = trouble.and_then(|(_, error)| error);
                 }
                 (state, partition.since)
             }
@@ -694,7 +715,7 @@ impl Consumer {
         let progress = self
             .config
             .poll_interval_max
-            .filter(|_| group.is_some_and(|group| !group.is_resting()))
+            .filter(|_| group.is_some_and(Group::may_rest))
             .map(|limit| self.progress_at + limit);
         let deadline = earlier(
             group.and_then(|group| group.poll_deadline(now)),
@@ -720,3 +741,6 @@ pub(crate) enum Deliver {
 
 /// How long a rebalance waits for members without a poll limit.
 const REBALANCE_PATIENCE: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests;

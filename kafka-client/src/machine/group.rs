@@ -34,7 +34,6 @@ pub(crate) enum GroupAction {
     Speak {
         node: i32,
         call: u64,
-        generation: i32,
         speech: Speech,
     },
     Commit {
@@ -60,7 +59,9 @@ pub(crate) enum GroupEvent {
     Lost(Error),
     /// A partition's committed offset, if there is one.
     Committed(TopicPartition, Option<Position>),
-    /// These could not be committed before the partitions went to others.
+    /// A partition's committed offset is kept from us.
+    Unreadable(TopicPartition, Error),
+    /// These will not be committed: the partitions went to others before, or the coordinator refused.
     NotCommitted(BTreeMap<TopicPartition, i64>, Error),
     /// The group cannot be joined.
     Failed(Error),
@@ -86,6 +87,10 @@ pub(crate) struct Group {
     events: VecDeque<GroupEvent>,
     /// What was processed has been told since the revocation began, and whether records are open.
     told: Option<bool>,
+    /// The coordinator takes no commits of this generation any more.
+    too_late: bool,
+    /// What was processed and will not be committed, since the close began.
+    left_behind: BTreeMap<TopicPartition, i64>,
     closing: bool,
     failed: bool,
 }
@@ -106,6 +111,8 @@ impl Group {
             manners,
             events: VecDeque::new(),
             told: None,
+            too_late: false,
+            left_behind: BTreeMap::new(),
             closing: false,
             failed: false,
         }
@@ -144,15 +151,9 @@ impl Group {
         };
         if let Some(member) = &mut self.member {
             let spoken = member.poll_speech(now, partition_counts);
-            let generation = member.proof().generation;
             self.take_turns();
             if let Some((call, speech)) = spoken {
-                return Some(GroupAction::Speak {
-                    node,
-                    call,
-                    generation,
-                    speech,
-                });
+                return Some(GroupAction::Speak { node, call, speech });
             }
         }
         if !self.may_commit() {
@@ -196,10 +197,7 @@ impl Group {
 
     /// Brings what happened to the member to those whom it concerns.
     fn take_turns(&mut self) {
-        let Some(member) = &mut self.member else {
-            return;
-        };
-        while let Some(turn) = member.poll_turn() {
+        while let Some(turn) = self.member.as_mut().and_then(ClassicMember::poll_turn) {
             match turn {
                 Turn::Assigned {
                     partitions,
@@ -210,52 +208,72 @@ impl Group {
                     let why = Error::broker(ErrorCode::REBALANCE_IN_PROGRESS, Some(GONE))
                         .with_group(&*self.manners.group);
                     let dropped = self.commits.handle_assignment(kept, &why);
-                    if !dropped.is_empty() {
-                        self.events
-                            .push_back(GroupEvent::NotCommitted(dropped, why));
-                    }
+                    self.tell_not_committed(dropped, why);
                     self.events.push_back(GroupEvent::Assigned(partitions));
                 }
                 Turn::Revoking => {
                     self.told = None;
+                    self.too_late = false;
                     self.events.push_back(GroupEvent::Revoking);
                 }
                 Turn::Lost(error) => {
                     let dropped = self.commits.handle_assignment(&BTreeSet::new(), &error);
-                    if !dropped.is_empty() {
-                        let error = error.clone();
-                        self.events
-                            .push_back(GroupEvent::NotCommitted(dropped, error));
-                    }
+                    self.tell_not_committed(dropped, error.clone());
                     self.events.push_back(GroupEvent::Lost(error));
                 }
                 Turn::Failed(error) => {
-                    self.failed = true;
-                    self.commits.fail_all(&error);
-                    self.events.push_back(GroupEvent::Failed(error));
+                    self.fail(error);
                 }
                 Turn::Left => {
                     let why = Error::new(ErrorKind::Closed, "the consumer left its group");
-                    self.commits.fail_all(&why.with_group(&*self.manners.group));
+                    let why = why.with_group(&*self.manners.group);
+                    let dropped = self.commits.fail_all(&why);
+                    self.tell_not_committed(dropped, why);
                 }
             }
         }
     }
 
+    fn tell_not_committed(&mut self, offsets: BTreeMap<TopicPartition, i64>, why: Error) {
+        if self.closing {
+            self.left_behind.extend(offsets.clone());
+        }
+        if !offsets.is_empty() {
+            self.events
+                .push_back(GroupEvent::NotCommitted(offsets, why));
+        }
+    }
+
+    /// Nothing works any more.
+    fn fail(&mut self, error: Error) {
+        self.failed = true;
+        let dropped = self.commits.fail_all(&error);
+        self.tell_not_committed(dropped, error.clone());
+        self.events.push_back(GroupEvent::Failed(error));
+    }
+
     /// Partitions are given up when no record is open and all is committed, or time is up.
     fn finish_revocation(&mut self, now: Instant) {
-        let Some(member) = &mut self.member else {
-            return;
-        };
-        let Some(until) = member.revoking_until() else {
+        let revoking = self.member.as_ref();
+        let Some(until) = revoking.and_then(ClassicMember::revoking_until) else {
             return;
         };
         let graced = self.told == Some(false) || until <= now;
-        let committed = self.commits.is_clean() || until + COMMIT_MARGIN <= now;
-        if self.told.is_some() && graced && committed {
+        let committed = self.commits.is_clean() || self.too_late || self.commit_limit(until) <= now;
+        if self.told.is_some()
+            && graced
+            && committed
+            && let Some(member) = &mut self.member
+        {
             member.handle_revoked(now);
             self.events.push_back(GroupEvent::Revoked);
         }
+    }
+
+    /// How long after the grace a revocation waits for the commit: not so long that the group goes on
+    /// without this member.
+    fn commit_limit(&self, until: Instant) -> Instant {
+        until + COMMIT_MARGIN.min(self.manners.rebalance_timeout / 4)
     }
 
     /// Whether partitions are being given up, and what is processed should be told.
@@ -268,6 +286,25 @@ impl Group {
     /// A partition is processed up to here; committed in the background.
     pub(crate) fn note(&mut self, tp: &TopicPartition, position: Position) {
         self.commits.note(tp, position);
+    }
+
+    /// A policy moved a partition's position, maybe back; commits where it goes on, if that is given.
+    pub(crate) fn restart(&mut self, tp: &TopicPartition, position: Option<Position>) {
+        self.commits.restart(tp, position);
+    }
+
+    /// A partition is another one under the same name now: offsets of the old one are not committed.
+    pub(crate) fn give_up(&mut self, tp: &TopicPartition) {
+        let why = Error::broker(ErrorCode::UNKNOWN_TOPIC_ID, Some(RECREATED))
+            .with_group(&*self.manners.group);
+        if let Some(offset) = self.commits.give_up(tp, &why) {
+            self.tell_not_committed(BTreeMap::from([(tp.clone(), offset)]), why);
+        }
+    }
+
+    /// The last offset of a partition that was committed, or is about to be.
+    pub(crate) fn latest(&self, tp: &TopicPartition) -> Option<i64> {
+        self.commits.latest(tp)
     }
 
     /// All of what is processed was noted. `open`: records were delivered that are not processed yet.
@@ -288,7 +325,9 @@ impl Group {
         }
         if self.failed || self.member.as_ref().is_some_and(ClassicMember::is_left) {
             let why = Error::new(ErrorKind::Closed, "the consumer is no member of its group");
-            self.commits.fail_all(&why.with_group(&*self.manners.group));
+            let why = why.with_group(&*self.manners.group);
+            let dropped = self.commits.fail_all(&why);
+            self.tell_not_committed(dropped, why);
         }
     }
 
@@ -309,19 +348,15 @@ impl Group {
         answer: Result<i32, Error>,
     ) {
         match answer {
-            Ok(node) => {
-                self.backoff.reset();
-                self.coordinator = Coordinator::Known(node);
-            }
+            // Whether it really is the one, its answers will tell.
+            Ok(node) => self.coordinator = Coordinator::Known(node),
             Err(error) => {
                 let ask_at = now + self.backoff.next_wait(random);
                 self.coordinator = Coordinator::Unknown { ask_at };
                 let code = error.broker_code().unwrap_or(ErrorCode::NONE);
                 if matches!(Verdict::of(code), Verdict::Fatal(_)) {
-                    self.failed = true;
-                    self.commits.fail_all(&error);
-                    self.events.push_back(GroupEvent::Failed(error));
                     self.member = None;
+                    self.fail(error);
                 }
             }
         }
@@ -357,11 +392,11 @@ impl Group {
         &mut self,
         now: Instant,
         random: u32,
-        generation: i32,
+        call: u64,
         answer: Result<HeartbeatResponse, Error>,
     ) {
         if let Some(member) = &mut self.member {
-            let verdict = member.handle_heartbeat(now, random, generation, answer);
+            let verdict = member.handle_heartbeat(now, random, call, answer);
             self.doubt_coordinator(now, random, verdict);
         }
     }
@@ -379,8 +414,12 @@ impl Group {
         plan: &CommitPlan,
         answer: Result<OffsetCommitResponse, Error>,
     ) {
-        let verdict = self.commits.handle_commit(now, random, plan, answer);
-        self.handle_verdict(now, random, plan.proof.generation, verdict);
+        let (refusals, verdict) = self.commits.handle_commit(now, random, plan, answer);
+        for (offsets, error) in refusals {
+            self.tell_not_committed(offsets, error);
+        }
+        self.too_late |= verdict == Verdict::Rebalance && self.is_revoking();
+        self.handle_verdict(now, random, verdict);
     }
 
     pub(crate) fn handle_committed(
@@ -391,30 +430,33 @@ impl Group {
         answer: Result<OffsetFetchResponse, Error>,
     ) {
         let (found, verdict) = self.commits.handle_committed(now, random, plan, answer);
-        let current = plan.proof.generation == self.proof().generation;
-        for (tp, position) in found.into_iter().filter(|_| current) {
-            self.events.push_back(GroupEvent::Committed(tp, position));
+        for (tp, told) in found {
+            self.events.push_back(match told {
+                Ok(position) => GroupEvent::Committed(tp, position),
+                Err(error) => GroupEvent::Unreadable(tp, error),
+            });
         }
-        self.handle_verdict(now, random, plan.proof.generation, verdict);
+        self.handle_verdict(now, random, verdict);
     }
 
-    fn handle_verdict(&mut self, now: Instant, random: u32, generation: i32, verdict: Verdict) {
+    /// What belongs to an earlier membership has no verdict.
+    fn handle_verdict(&mut self, now: Instant, random: u32, verdict: Verdict) {
         match &mut self.member {
-            Some(member) => member.handle_verdict(now, generation, verdict),
+            Some(member) => member.handle_verdict(now, random, verdict),
             None => {
                 if let Verdict::Fatal(code) | Verdict::Lost(code) = verdict {
-                    let error = Error::broker(code, None).with_group(&*self.manners.group);
-                    self.failed = true;
-                    self.commits.fail_all(&error);
-                    self.events.push_back(GroupEvent::Failed(error));
+                    self.fail(Error::broker(code, None).with_group(&*self.manners.group));
                 }
             }
         }
         self.doubt_coordinator(now, random, verdict);
     }
 
+    /// Who turned out not to be the coordinator, or cannot be reached, is asked no more.
     fn doubt_coordinator(&mut self, now: Instant, random: u32, verdict: Verdict) {
-        if verdict == Verdict::NotCoordinator && matches!(self.coordinator, Coordinator::Known(_)) {
+        if verdict != Verdict::NotCoordinator {
+            self.backoff.reset();
+        } else if matches!(self.coordinator, Coordinator::Known(_)) {
             let ask_at = now + self.backoff.next_wait(random);
             self.coordinator = Coordinator::Unknown { ask_at };
         }
@@ -425,6 +467,11 @@ impl Group {
         if let Some(member) = &mut self.member {
             member.rest(now);
         }
+    }
+
+    /// Whether [`Self::rest`] would do something.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.member.as_ref().is_some_and(ClassicMember::may_rest)
     }
 
     /// Whether the member waits for the application to come back.
@@ -453,9 +500,11 @@ impl Group {
         self.closing && left && (self.failed || self.commits.is_clean())
     }
 
-    /// What is not committed yet.
+    /// What is not committed yet, and what never will be since the close began.
     pub(crate) fn uncommitted(&self) -> BTreeMap<TopicPartition, i64> {
-        self.commits.open()
+        let mut open = self.left_behind.clone();
+        open.extend(self.commits.open());
+        open
     }
 
     /// Topics of other members that the leader must know about.
@@ -475,7 +524,7 @@ impl Group {
         };
         let until = member.and_then(ClassicMember::revoking_until);
         let margin = until
-            .map(|until| until + COMMIT_MARGIN)
+            .map(|until| self.commit_limit(until))
             .filter(|at| *at > now);
         let deadline = earlier(own, member.and_then(|member| member.poll_deadline(now)));
         earlier(earlier(deadline, margin), self.commits.poll_deadline(now))
@@ -485,3 +534,7 @@ impl Group {
 /// How long after the grace a revocation waits for the commit.
 const COMMIT_MARGIN: Duration = Duration::from_secs(5);
 const GONE: &str = "the partition went to another member before its offset was committed";
+const RECREATED: &str = "the topic was made again before the offset was committed";
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ pub(crate) struct Subscription {
     errors: VecDeque<Error>,
     /// Positions that a lookup found.
     begun: VecDeque<Begun>,
+    /// Partitions whose topic is another one by now.
+    recreated: VecDeque<TopicPartition>,
     /// Something said that the leaders may be others by now.
     metadata_doubted: bool,
     /// When to ask again while something is missing.
@@ -88,9 +90,20 @@ impl Subscription {
             stints: 0,
             errors: VecDeque::new(),
             begun: VecDeque::new(),
+            recreated: VecDeque::new(),
             metadata_doubted: false,
             nag_at: Instant::ZERO,
         }
+    }
+
+    /// What is known of other topics is forgotten.
+    pub(crate) fn keep_topics(&mut self, names: &BTreeSet<ByteString>) {
+        self.known.retain(|name, _| names.contains(name));
+    }
+
+    /// A partition of which nothing that was true before holds any more.
+    pub(crate) fn poll_recreated(&mut self) -> Option<TopicPartition> {
+        self.recreated.pop_front()
     }
 
     /// The cluster described topics. What it says of topics that nobody asked for is ignored.
@@ -125,6 +138,7 @@ impl Subscription {
                 partition.restart(now, self.stints, lookup(OLDEST));
                 partition.reset_from = Some((lost, ResetReason::TopicRecreated));
                 partition.leader = None;
+                self.recreated.push_back(tp.clone());
             }
             // An older epoch is older news.
             let stale = match (partition.leader, leader) {
@@ -162,7 +176,7 @@ impl Subscription {
         } else {
             known.missing = Some((now, true));
         }
-        if !told {
+        if !told && self.topics.contains(name) {
             self.errors.push_back(error.clone());
         }
     }
@@ -177,16 +191,28 @@ impl Subscription {
         self.errors.push_back(error);
     }
 
+    /// Topics that other members of the group want are their business.
     fn look_for_missing(&mut self, now: Instant) {
+        let patience = self.policy.missing_topic;
+        let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         for (name, known) in &mut self.known {
             if let Some((since, said)) = &mut known.missing
                 && !*said
-                && *since + self.policy.missing_topic <= now
+                && *since + patience <= now
             {
                 *said = true;
-                let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                let error = Error::broker(code, Some("the topic does not exist"));
-                self.errors.push_back(error.with_topic(&**name));
+                if self.topics.contains(name) {
+                    let error = Error::broker(code, Some("the topic does not exist"));
+                    self.errors.push_back(error.with_topic(&**name));
+                }
+            }
+        }
+        for (tp, partition) in &mut self.partitions {
+            if is_absent(&self.known, tp, partition) && partition.since + patience <= now {
+                let error = Error::broker(code, Some("the topic has no such partition"))
+                    .with_partition(tp.topic(), tp.partition());
+                partition.last_error = Some(error.clone());
+                self.errors.push_back(error);
             }
         }
     }
@@ -256,6 +282,11 @@ impl Subscription {
             Some((since, false)) => Some(since + self.policy.missing_topic),
             _ => None,
         });
+        let absent = self.partitions.iter();
+        let absent = absent
+            .filter(|(tp, partition)| is_absent(&self.known, tp, partition))
+            .map(|(_, partition)| partition.since + self.policy.missing_topic);
+        let missing = missing.chain(absent);
         let nag = self.misses_something().then_some(self.nag_at);
         earlier(earlier(retry, missing.min()), nag)
     }
@@ -394,6 +425,7 @@ impl Subscription {
         let partition = self.assigned_mut(tp)?;
         partition.last_error = None;
         partition.restart(now, stint, phase_of(to));
+        partition.sought = true;
         Ok(())
     }
 
@@ -426,6 +458,49 @@ impl Subscription {
         log_start: i64,
         high_watermark: i64,
     ) {
+        let text = |offset| {
+            if log_start < 0 && high_watermark < 0 {
+                return format!("the partition does not hold offset {offset}");
+            }
+            format!(
+                "offset {offset} lies outside of what the partition holds, {log_start} to \
+                 {high_watermark}"
+            )
+        };
+        self.leave_position(now, tp, ResetReason::OutOfRange, text);
+    }
+
+    /// The leader's log is not the one that was read: it parted here, and what was read behind is gone.
+    /// Any policy but an error goes on right there, without a look-up.
+    pub(crate) fn handle_truncated(&mut self, now: Instant, tp: &TopicPartition, end: Position) {
+        let text = |offset| {
+            format!(
+                "the log was truncated to offset {}; what was read up to {offset} is gone",
+                end.offset
+            )
+        };
+        self.leave_position(now, tp, ResetReason::Truncated, text);
+        if let Some(partition) = self.partitions.get_mut(tp)
+            && let Some(reset) = partition.reset_from.take()
+        {
+            partition.advance(now, end);
+            self.begun.push_back(Begun {
+                partition: tp.clone(),
+                stint: partition.stint,
+                position: end,
+                reset: Some(reset),
+                sought: false,
+            });
+        }
+    }
+
+    fn leave_position(
+        &mut self,
+        now: Instant,
+        tp: &TopicPartition,
+        reason: ResetReason,
+        text: impl FnOnce(i64) -> String,
+    ) {
         let Some(partition) = self.partitions.get_mut(tp) else {
             return;
         };
@@ -436,15 +511,7 @@ impl Subscription {
             OnOutOfRange::Oldest => OLDEST,
             OnOutOfRange::Newest => NEWEST,
             OnOutOfRange::Error => {
-                let text = if log_start < 0 && high_watermark < 0 {
-                    format!("the partition does not hold offset {}", position.offset)
-                } else {
-                    format!(
-                        "offset {} lies outside of what the partition holds, {log_start} to \
-                         {high_watermark}",
-                        position.offset
-                    )
-                };
+                let text = text(position.offset);
                 let error = Error::new(ErrorKind::OffsetOutOfRange, text)
                     .with_partition(tp.topic(), tp.partition());
                 self.errors.push_back(error.clone());
@@ -454,7 +521,7 @@ impl Subscription {
         };
         self.stints += 1;
         partition.restart(now, self.stints, lookup(timestamp));
-        partition.reset_from = Some((position.offset, ResetReason::OutOfRange));
+        partition.reset_from = Some((position.offset, reason));
     }
 
     /// Batches cannot be read: the application is told, and may seek past them.
@@ -470,6 +537,11 @@ impl Subscription {
     /// An answer says that leaders may have changed.
     pub(crate) fn doubt_metadata(&mut self) {
         self.metadata_doubted = true;
+    }
+
+    /// How many stints have begun.
+    pub(crate) const fn stints(&self) -> u64 {
+        self.stints
     }
 
     pub(crate) fn topics(&self) -> &Topics {
@@ -514,6 +586,20 @@ impl Subscription {
             .get(tp)
             .is_some_and(|partition| partition.stint == stint)
     }
+}
+
+/// Whether a partition does not exist though its topic does, and that was not said yet.
+fn is_absent(
+    known: &BTreeMap<ByteString, KnownTopic>,
+    tp: &TopicPartition,
+    partition: &Partition,
+) -> bool {
+    partition.leader.is_none()
+        && partition.last_error.is_none()
+        && known.get(tp.topic()).is_some_and(|topic| {
+            let partitions = &topic.leaders.partitions;
+            !partitions.is_empty() && !partitions.contains_key(&tp.partition())
+        })
 }
 
 fn lookup(timestamp: i64) -> Phase {
@@ -739,5 +825,89 @@ mod tests {
         partition.set_leader(at(0), Some(newer));
         subscription.handle_topics(at(1), leaders(1, &[1]));
         assert_eq!(subscription.partition(&tp(0)).unwrap().leader, Some(newer));
+    }
+
+    #[test]
+    fn topics_of_other_members_are_their_business_and_are_forgotten() {
+        let mut subscription = by_name();
+        let news = |name: &str, code| TopicNews {
+            name: ByteString::from(name),
+            outcome: Err(code),
+        };
+        subscription.handle_topics(
+            at(0),
+            vec![
+                news("payments", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                news("secrets", ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            ],
+        );
+        // They are asked for, since a leader shares them out, but nobody here waits for them.
+        assert!(subscription.poll_metadata_doubt(at(60)));
+        assert!(subscription.poll_error().is_none());
+        let orders = BTreeSet::from([ByteString::from("orders")]);
+        subscription.keep_topics(&orders);
+        assert!(!subscription.poll_metadata_doubt(at(120)));
+        assert_eq!(subscription.poll_deadline(at(120)), None);
+    }
+
+    #[test]
+    fn a_partition_that_does_not_exist_is_told_once() {
+        let wishes = BTreeMap::from([(tp(0), Start::Oldest), (tp(7), Start::Oldest)]);
+        let mut subscription = Subscription::new(Topics::Manual(wishes), policy());
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        assert!(subscription.poll_metadata_doubt(at(9)));
+        assert!(subscription.poll_error().is_none());
+        assert_eq!(subscription.poll_deadline(at(9)), Some(at(10)));
+        assert!(subscription.poll_metadata_doubt(at(10)));
+        let error = subscription.poll_error().unwrap();
+        assert_eq!(error.context().partition, Some(7));
+        assert!(subscription.poll_metadata_doubt(at(99)));
+        assert!(subscription.poll_error().is_none());
+        assert_eq!(subscription.poll_deadline(at(99)), Some(at(100)), "nags on");
+        // It may come later.
+        subscription.handle_topics(at(100), leaders(1, &[1, 1, 1, 1, 1, 1, 1, 1]));
+        assert!(subscription.partition(&tp(7)).unwrap().leader.is_some());
+    }
+
+    #[test]
+    fn a_leader_that_cannot_look_up_offsets_stops_the_partition_with_an_error() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        let error = Error::new(ErrorKind::UnsupportedVersion, "no common version");
+        subscription.handle_lookup(at(0), 0, &plan, Err(error));
+        assert_eq!(
+            subscription.partition(&tp(0)).unwrap().phase,
+            Phase::Stopped
+        );
+        assert!(subscription.poll_error().is_some());
+    }
+
+    #[test]
+    fn a_leader_that_is_gone_for_a_moment_ends_no_lookup() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        let lost = subscription.poll_lookup(at(0), isolation).unwrap();
+        let mut none = leaders(1, &[1]);
+        if let Ok(leaders) = &mut none[0].outcome {
+            leaders.partitions.insert(0, None);
+        }
+        subscription.handle_topics(at(1), none);
+        assert_eq!(subscription.poll_lookup(at(1), isolation), None);
+        assert!(subscription.poll_metadata_doubt(at(1)));
+        subscription.handle_topics(at(2), leaders(1, &[2]));
+        let again = subscription.poll_lookup(at(2), isolation).unwrap();
+        assert_eq!(again.node, 2);
+        // The first question was for somebody who does not lead any more.
+        let broken = Error::new(ErrorKind::Timeout, "late");
+        subscription.handle_lookup(at(3), 200, &again, Ok(answer(0, 9, ErrorCode::NONE)));
+        subscription.handle_lookup(at(3), 200, &lost, Err(broken));
+        let position = subscription.partition(&tp(0)).unwrap().position();
+        assert_eq!(position.map(|position| position.offset), Some(9));
     }
 }

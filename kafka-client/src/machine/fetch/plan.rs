@@ -35,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) stint: u64,
     pub(crate) offset: i64,
     pub(crate) leader_epoch: i32,
+    /// The epoch of the record before the offset; -1 if not known.
+    pub(crate) fetched_epoch: i32,
 }
 
 impl FetchPlan {
@@ -45,8 +47,9 @@ impl FetchPlan {
         self.partitions.iter().any(|asked| asked.topic_id == nil)
     }
 
-    /// The request, without a fetch session.
-    pub(crate) fn request(&self) -> FetchRequest {
+    /// The request, without a fetch session. Where the version knows how, the leader is told what was read
+    /// last, so that it can tell whether its log still holds that (KIP-320).
+    pub(crate) fn request(&self, version: i16) -> FetchRequest {
         let mut request = FetchRequest::default();
         request.replica_id = CONSUMER;
         request.max_wait_ms = i32::try_from(self.max_wait.as_millis()).unwrap_or(i32::MAX);
@@ -68,6 +71,9 @@ impl FetchPlan {
             partition.partition = asked.partition.partition();
             partition.current_leader_epoch = asked.leader_epoch;
             partition.fetch_offset = asked.offset;
+            if version >= DIVERGING_EPOCH {
+                partition.last_fetched_epoch = asked.fetched_epoch;
+            }
             partition.partition_max_bytes = self.max_partition_bytes;
             if let Some(topic) = request.topics.get_mut(place) {
                 topic.partitions.push(partition);
@@ -93,6 +99,7 @@ pub(crate) fn candidates(now: Instant, subscription: &Subscription) -> BTreeMap<
             stint: partition.stint,
             offset: position.offset,
             leader_epoch: leader.epoch,
+            fetched_epoch: position.epoch,
         };
         ranked
             .entry(leader.node)
@@ -109,6 +116,8 @@ pub(crate) fn candidates(now: Instant, subscription: &Subscription) -> BTreeMap<
         .collect()
 }
 
+/// The first version of Fetch in which a leader tells where logs part.
+const DIVERGING_EPOCH: i16 = 12;
 /// Who asks, in requests that replicas send too.
 const CONSUMER: i32 = -1;
 /// The session epoch of a fetch that neither is part of a session nor opens one.

@@ -130,13 +130,24 @@ pub(crate) struct ClassicMember {
     /// The generation whose partitions were read last.
     read_in: Option<i32>,
     heartbeat: Heartbeat,
-    /// What the leader shared out: topics of all members and how many partitions they had.
-    shared: Option<BTreeMap<ByteString, i32>>,
+    /// As the leader: what was shared out.
+    shared: Option<Shared>,
     /// An assignment that waits to be sent.
     sync: Option<SyncGroupRequest>,
     calls: u64,
+    /// The heartbeat under way.
+    beat: Option<u64>,
     backoff: Backoff,
     turns: VecDeque<Turn>,
+}
+
+/// What a leader bases its assignment on, and must do again when it changes.
+#[derive(Debug)]
+struct Shared {
+    /// All that any member wants, also what does not exist yet.
+    topics: BTreeSet<ByteString>,
+    /// How many partitions those had that were known.
+    counts: BTreeMap<ByteString, i32>,
 }
 
 impl ClassicMember {
@@ -152,6 +163,7 @@ impl ClassicMember {
             shared: None,
             sync: None,
             calls: 0,
+            beat: None,
             backoff: manners.backoff,
             turns: VecDeque::new(),
             manners,
@@ -214,6 +226,7 @@ impl ClassicMember {
             return None;
         }
         self.calls += 1;
+        self.beat = Some(self.calls);
         let mut request = HeartbeatRequest::default();
         request.group_id = self.manners.group.clone();
         request.generation_id = self.generation;
@@ -227,33 +240,41 @@ impl ClassicMember {
         if self.is_beating() && self.heartbeat.is_lost(now) {
             let text = "the coordinator was silent for a whole session";
             let error = Error::new(ErrorKind::Timeout, text).with_group(&*self.manners.group);
-            self.lose(now, error);
+            // That was wait enough.
+            self.backoff.reset();
+            self.lose(now, 0, error);
         }
     }
 
+    /// Not while it waits for its share: the coordinator holds back that answer and all that is asked
+    /// behind it, and knows that the member is alive.
     fn is_beating(&self) -> bool {
         matches!(
             self.state,
-            State::Stable | State::Revoking { .. } | State::Syncing { .. } | State::Sharing { .. }
+            State::Stable | State::Revoking { .. } | State::Sharing { .. }
         )
+    }
+
+    fn is_member(&self) -> bool {
+        self.is_beating() || matches!(self.state, State::Syncing { .. })
     }
 
     /// As the leader: shares out what became known, and notices when it is not true any more.
     fn look_at_topics(&mut self, now: Instant, counts: &BTreeMap<ByteString, i32>) {
         match &self.state {
             State::Sharing { members, until } => {
-                let topics: BTreeSet<&ByteString> =
-                    members.values().flat_map(|wish| &wish.topics).collect();
-                if *until > now && topics.iter().any(|topic| !counts.contains_key(*topic)) {
+                let wishes = members.values().flat_map(|wish| &wish.topics);
+                let topics: BTreeSet<ByteString> = wishes.cloned().collect();
+                if *until > now && topics.iter().any(|topic| !counts.contains_key(topic)) {
                     return;
                 }
-                let known: BTreeMap<ByteString, i32> = counts
+                let counts: BTreeMap<ByteString, i32> = counts
                     .iter()
-                    .filter(|(topic, _)| topics.contains(topic))
+                    .filter(|(topic, _)| topics.contains(*topic))
                     .map(|(topic, count)| (topic.clone(), *count))
                     .collect();
-                let shares = range::assign(members, &known);
-                self.shared = Some(known);
+                let shares = range::assign(members, &counts);
+                self.shared = Some(Shared { topics, counts });
                 self.sync = self.sync_request(shares);
             }
             State::Stable => {
@@ -261,14 +282,12 @@ impl ClassicMember {
                     return;
                 };
                 // A topic that is not in sight for a moment is no change.
-                let changed = shared
-                    .iter()
-                    .any(|(topic, count)| counts.get(topic).is_some_and(|told| told != count));
-                let appeared = self
-                    .topics
-                    .iter()
-                    .any(|topic| counts.contains_key(topic) && !shared.contains_key(topic));
-                if changed || appeared {
+                let changed = shared.topics.iter().any(|topic| {
+                    counts
+                        .get(topic)
+                        .is_some_and(|told| shared.counts.get(topic) != Some(told))
+                });
+                if changed {
                     self.revoke(now, self.manners.grace, Then::Rejoin);
                 }
             }
@@ -282,7 +301,7 @@ impl ClassicMember {
             State::Sharing { members, .. } => Some(members.values().flat_map(|wish| &wish.topics)),
             _ => None,
         };
-        let shared = self.shared.iter().flat_map(|shared| shared.keys());
+        let shared = self.shared.iter().flat_map(|shared| &shared.topics);
         shared
             .chain(sharing.into_iter().flatten())
             .cloned()
@@ -355,7 +374,9 @@ impl ClassicMember {
         match ErrorCode::from(response.error_code) {
             ErrorCode::NONE => {}
             // The id is given first and used at once.
-            ErrorCode::MEMBER_ID_REQUIRED if !response.member_id.is_empty() => {
+            ErrorCode::MEMBER_ID_REQUIRED
+                if self.member_id.is_empty() && !response.member_id.is_empty() =>
+            {
                 self.member_id = ByteString::from(&*response.member_id);
                 self.state = State::Outside { join_at: Some(now) };
                 return Verdict::Fine;
@@ -369,6 +390,7 @@ impl ClassicMember {
             self.manners.heartbeat_interval,
             self.manners.session_timeout,
         );
+        self.beat = None;
         self.shared = None;
         let leads = response.leader == response.member_id;
         if leads && !response.skip_assignment {
@@ -423,7 +445,6 @@ impl ClassicMember {
                 let continuous = self.read_in.is_some_and(|read| read + 1 == self.generation);
                 self.read_in = Some(self.generation);
                 self.state = State::Stable;
-                self.backoff.reset();
                 self.turns.push_back(Turn::Assigned {
                     partitions,
                     continuous,
@@ -434,17 +455,18 @@ impl ClassicMember {
         }
     }
 
-    /// The coordinator answered a heartbeat of this generation or could not be asked.
+    /// The coordinator answered a heartbeat or could not be asked.
     pub(crate) fn handle_heartbeat(
         &mut self,
         now: Instant,
         random: u32,
-        generation: i32,
+        call: u64,
         answer: Result<HeartbeatResponse, Error>,
     ) -> Verdict {
-        if generation != self.generation {
+        if self.beat != Some(call) {
             return Verdict::Fine;
         }
+        self.beat = None;
         let Ok(response) = answer else {
             let wait = self.backoff.next_wait(random);
             self.heartbeat.handle_failure(now, wait);
@@ -461,7 +483,7 @@ impl ClassicMember {
         if code == ErrorCode::NONE {
             self.backoff.reset();
         }
-        self.handle_verdict(now, generation, verdict);
+        self.handle_verdict(now, random, verdict);
         verdict
     }
 
@@ -484,13 +506,13 @@ impl ClassicMember {
             self.state = State::Outside { join_at: None };
         } else {
             self.state = State::Left;
-            self.turns.push_back(Turn::Left);
         }
+        self.turns.push_back(Turn::Left);
     }
 
-    /// What a heartbeat or a commit said about a member in this generation.
-    pub(crate) fn handle_verdict(&mut self, now: Instant, generation: i32, verdict: Verdict) {
-        if generation != self.generation || !self.is_beating() {
+    /// What a heartbeat or a commit of this membership said about it.
+    pub(crate) fn handle_verdict(&mut self, now: Instant, random: u32, verdict: Verdict) {
+        if !self.is_member() {
             return;
         }
         match verdict {
@@ -502,7 +524,7 @@ impl ClassicMember {
             }
             Verdict::Lost(code) => {
                 let error = Error::broker(code, None).with_group(&*self.manners.group);
-                self.lose(now, error);
+                self.lose(now, random, error);
             }
             Verdict::Fatal(code) => {
                 self.fail(Error::broker(code, None).with_group(&*self.manners.group));
@@ -522,13 +544,20 @@ impl ClassicMember {
                 if code == ErrorCode::UNKNOWN_MEMBER_ID {
                     self.member_id = ByteString::new();
                 }
-                Duration::ZERO
+                self.first_wait(random)
             }
             Verdict::NotCoordinator | Verdict::Fine => self.backoff.next_wait(random),
         };
         tracing::debug!(group = &*self.manners.group, %code, "joining again");
         self.outside(now + wait);
         verdict
+    }
+
+    /// Once at once, then after waits: whoever is refused again and again must not spin.
+    fn first_wait(&mut self, random: u32) -> Duration {
+        let is_first = self.backoff.attempts() == 0;
+        let wait = self.backoff.next_wait(random);
+        if is_first { Duration::ZERO } else { wait }
     }
 
     /// A join or a sync was not heard, or its answer makes no sense.
@@ -551,7 +580,7 @@ impl ClassicMember {
     }
 
     /// The partitions belong to others.
-    fn lose(&mut self, now: Instant, error: Error) {
+    fn lose(&mut self, now: Instant, random: u32, error: Error) {
         let then = match self.state {
             State::Revoking { then, .. } => then,
             _ => Then::Rejoin,
@@ -559,7 +588,10 @@ impl ClassicMember {
         self.forget();
         self.turns.push_back(Turn::Lost(error));
         match then {
-            Then::Rejoin => self.outside(now),
+            Then::Rejoin => {
+                let join_at = now + self.first_wait(random);
+                self.outside(join_at);
+            }
             Then::Rest => self.leave_done(true),
             Then::Leave => self.leave_done(false),
         }
@@ -569,6 +601,7 @@ impl ClassicMember {
         self.member_id = ByteString::new();
         self.generation = NO_GENERATION;
         self.read_in = None;
+        self.beat = None;
         self.shared = None;
         self.sync = None;
     }
@@ -614,9 +647,14 @@ impl ClassicMember {
 
     /// The application makes no progress: others may have its partitions until [`Self::wake`].
     pub(crate) fn rest(&mut self, now: Instant) {
-        if matches!(self.state, State::Stable) {
+        if self.may_rest() {
             self.revoke(now, Duration::ZERO, Then::Rest);
         }
+    }
+
+    /// Whether [`Self::rest`] would do something.
+    pub(crate) fn may_rest(&self) -> bool {
+        matches!(self.state, State::Stable)
     }
 
     /// Whether it waits for [`Self::wake`].

@@ -19,6 +19,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use crate::error::{Error, ErrorKind};
 use crate::machine::backoff::Backoff;
 use crate::machine::subscription::position::Position;
+use crate::machine::subscription::reset::is_final;
 use crate::machine::time::Instant;
 use crate::record::topic_partition::TopicPartition;
 
@@ -45,6 +46,8 @@ pub(crate) struct CommitPlan {
 #[derive(Clone, Debug)]
 pub(crate) struct CommittedPlan {
     pub(crate) proof: Proof,
+    /// Tells this question from earlier ones.
+    number: u64,
     partitions: BTreeSet<TopicPartition>,
     ids: BTreeMap<TopicPartition, Uuid>,
 }
@@ -61,6 +64,8 @@ struct Entry {
 pub(crate) struct Commits {
     pending: BTreeMap<TopicPartition, Entry>,
     under_way: Option<BTreeMap<TopicPartition, Entry>>,
+    /// Partitions in `under_way` of which nothing may be committed any more.
+    given_up: BTreeSet<TopicPartition>,
     /// What the coordinator has confirmed or told.
     committed: BTreeMap<TopicPartition, i64>,
     /// What the coordinator refused for good: the background does not try the same again.
@@ -68,7 +73,8 @@ pub(crate) struct Commits {
     numbers: u64,
     waiters: Vec<Waiter>,
     finished: VecDeque<(u64, Result<(), Error>)>,
-    asking: bool,
+    /// The question under way.
+    asking: Option<u64>,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -80,6 +86,12 @@ struct Waiter {
     open: BTreeMap<TopicPartition, u64>,
     failure: Option<Error>,
 }
+
+/// Offsets that will not be committed, and why.
+pub(crate) type Uncommitted = (BTreeMap<TopicPartition, i64>, Error);
+
+/// What the coordinator told about one partition: where it was committed, if it was, or why it does not say.
+pub(crate) type Told = Result<Option<Position>, Error>;
 
 /// What an answer of the coordinator means for the membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,12 +132,13 @@ impl Commits {
         Self {
             pending: BTreeMap::new(),
             under_way: None,
+            given_up: BTreeSet::new(),
             committed: BTreeMap::new(),
             refused: BTreeMap::new(),
             numbers: 0,
             waiters: Vec::new(),
             finished: VecDeque::new(),
-            asking: false,
+            asking: None,
             backoff,
             retry_at: None,
         }
@@ -139,9 +152,39 @@ impl Commits {
         }
     }
 
-    /// The last offset that was committed or refused, or is about to be.
-    fn latest(&self, tp: &TopicPartition) -> Option<i64> {
+    /// A policy moved a partition's position, maybe back: what was committed before counts no more.
+    /// Commits where it goes on, if that is given.
+    pub(crate) fn restart(&mut self, tp: &TopicPartition, position: Option<Position>) {
+        self.committed.remove(tp);
+        self.refused.remove(tp);
+        if let Some(position) = position {
+            self.put(tp.clone(), position);
+        }
+    }
+
+    /// Nothing of what waits to be committed for this partition may be: it means another log. Returns
+    /// what was dropped.
+    pub(crate) fn give_up(&mut self, tp: &TopicPartition, why: &Error) -> Option<i64> {
         let under_way = self.under_way.as_ref().and_then(|entries| entries.get(tp));
+        let under_way = under_way.copied();
+        if under_way.is_some() {
+            self.given_up.insert(tp.clone());
+        }
+        let dropped = self.pending.remove(tp).or(under_way);
+        if let Some(entry) = dropped {
+            let error = why.clone().with_partition(tp.topic(), tp.partition());
+            self.settle(tp, entry.number, Some(&error));
+            self.finish();
+        }
+        self.committed.remove(tp);
+        self.refused.remove(tp);
+        dropped.map(|entry| entry.position.offset)
+    }
+
+    /// The last offset that was committed or refused, or is about to be.
+    pub(crate) fn latest(&self, tp: &TopicPartition) -> Option<i64> {
+        let under_way = self.under_way.as_ref().and_then(|entries| entries.get(tp));
+        let under_way = under_way.filter(|_| !self.given_up.contains(tp));
         self.pending
             .get(tp)
             .or(under_way)
@@ -217,30 +260,30 @@ impl Commits {
         })
     }
 
-    /// The coordinator answered a commit or could not be asked.
+    /// The coordinator answered a commit or could not be asked. What it refused for good comes back.
     pub(crate) fn handle_commit(
         &mut self,
         now: Instant,
         random: u32,
         plan: &CommitPlan,
         answer: Result<OffsetCommitResponse, Error>,
-    ) -> Verdict {
+    ) -> (Vec<Uncommitted>, Verdict) {
         if self.under_way.as_ref() != Some(&plan.entries) {
-            return Verdict::Fine;
+            return (Vec::new(), Verdict::Fine);
         }
         self.under_way = None;
+        let given_up = std::mem::take(&mut self.given_up);
+        let mut entries = plan.entries.clone();
+        entries.retain(|tp, _| !given_up.contains(tp));
         let response = match answer {
             Ok(response) => response,
             Err(error) if error.kind() == ErrorKind::UnsupportedVersion => {
-                for (tp, entry) in &plan.entries {
-                    self.settle(tp, entry.number, Some(&error));
-                }
-                self.finish();
-                return Verdict::Fine;
+                let error = error.with_group(&*plan.proof.group);
+                return (vec![self.refuse(&entries, &error)], Verdict::Fine);
             }
             Err(_) => {
-                self.again(now, random, &plan.entries);
-                return Verdict::NotCoordinator;
+                self.again(now, random, &entries);
+                return (Vec::new(), Verdict::NotCoordinator);
             }
         };
         let names: BTreeMap<Uuid, &ByteString> =
@@ -258,7 +301,8 @@ impl Commits {
         }
         let mut verdict = Verdict::Fine;
         let mut retry = BTreeMap::new();
-        for (tp, entry) in &plan.entries {
+        let mut refused: BTreeMap<i16, BTreeMap<TopicPartition, Entry>> = BTreeMap::new();
+        for (tp, entry) in &entries {
             let code = codes
                 .get(tp)
                 .copied()
@@ -269,17 +313,10 @@ impl Commits {
                 self.settle(tp, entry.number, None);
                 continue;
             }
-            let error = Error::broker(code, None)
-                .with_group(&*plan.proof.group)
-                .with_partition(tp.topic(), tp.partition());
             match Verdict::of(code) {
                 Verdict::Fine if is_refusal(code) => {
-                    self.refused.insert(tp.clone(), entry.position.offset);
-                    self.settle(tp, entry.number, Some(&error));
-                }
-                Verdict::Fatal(code) => {
-                    verdict = Verdict::Fatal(code);
-                    self.settle(tp, entry.number, Some(&error));
+                    let refused = refused.entry(code.code()).or_default();
+                    refused.insert(tp.clone(), *entry);
                 }
                 told => {
                     if told != Verdict::Fine {
@@ -295,8 +332,27 @@ impl Commits {
         } else {
             self.again(now, random, &retry);
         }
+        let refusals = refused.into_iter().map(|(code, entries)| {
+            let error = Error::broker(ErrorCode::from(code), None).with_group(&*plan.proof.group);
+            self.refuse(&entries, &error)
+        });
+        let refusals = refusals.collect();
         self.finish();
-        verdict
+        (refusals, verdict)
+    }
+
+    /// These were refused for good: who waits for them is told, and the background does not try the same
+    /// again.
+    fn refuse(&mut self, entries: &BTreeMap<TopicPartition, Entry>, why: &Error) -> Uncommitted {
+        let mut offsets = BTreeMap::new();
+        for (tp, entry) in entries {
+            self.refused.insert(tp.clone(), entry.position.offset);
+            offsets.insert(tp.clone(), entry.position.offset);
+            let error = why.clone().with_partition(tp.topic(), tp.partition());
+            self.settle(tp, entry.number, Some(&error));
+        }
+        self.finish();
+        (offsets, why.clone())
     }
 
     /// What was not committed waits for its next chance, unless something newer waits already.
@@ -343,8 +399,12 @@ impl Commits {
         let mut dropped = BTreeMap::new();
         let mut open: Vec<(TopicPartition, Entry)> = Vec::new();
         for (tp, entry) in self.under_way.take().into_iter().flatten() {
-            self.pending.entry(tp).or_insert(entry);
+            if !self.given_up.contains(&tp) {
+                self.pending.entry(tp).or_insert(entry);
+            }
         }
+        self.given_up.clear();
+        self.asking = None;
         self.pending.retain(|tp, entry| {
             let keep = kept.contains(tp);
             if !keep {
@@ -364,14 +424,15 @@ impl Commits {
         dropped
     }
 
-    /// Nothing will be committed any more.
-    pub(crate) fn fail_all(&mut self, why: &Error) {
-        self.handle_assignment(&BTreeSet::new(), why);
+    /// Nothing will be committed any more. Returns what was dropped.
+    pub(crate) fn fail_all(&mut self, why: &Error) -> BTreeMap<TopicPartition, i64> {
+        let dropped = self.handle_assignment(&BTreeSet::new(), why);
         for waiter in &mut self.waiters {
             waiter.open.clear();
             waiter.failure.get_or_insert_with(|| why.clone());
         }
         self.finish();
+        dropped
     }
 
     /// Whether there is nothing left to commit.
@@ -396,7 +457,7 @@ impl Commits {
         proof: impl FnOnce() -> Proof,
         id_of: impl Fn(&TopicPartition) -> Uuid,
     ) -> Option<CommittedPlan> {
-        if self.asking || self.retry_at.is_some_and(|at| at > now) {
+        if self.asking.is_some() || self.retry_at.is_some_and(|at| at > now) {
             return None;
         }
         let partitions: BTreeSet<TopicPartition> = wanted
@@ -409,31 +470,39 @@ impl Commits {
         if partitions.is_empty() {
             return None;
         }
-        self.asking = true;
+        self.numbers += 1;
+        self.asking = Some(self.numbers);
         let ids = partitions
             .iter()
             .map(|tp| (tp.clone(), id_of(tp)))
             .collect();
         Some(CommittedPlan {
             proof: proof(),
+            number: self.numbers,
             partitions,
             ids,
         })
     }
 
-    /// The coordinator told committed offsets or could not be asked. What it told comes back:
-    /// `None` for a partition without one. A partition that is left out is asked for again.
+    /// The coordinator told committed offsets or could not be asked. What it told comes back. A partition
+    /// that is left out is asked for again.
     pub(crate) fn handle_committed(
         &mut self,
         now: Instant,
         random: u32,
         plan: &CommittedPlan,
         answer: Result<OffsetFetchResponse, Error>,
-    ) -> (BTreeMap<TopicPartition, Option<Position>>, Verdict) {
-        self.asking = false;
+    ) -> (BTreeMap<TopicPartition, Told>, Verdict) {
         let mut found = BTreeMap::new();
+        if self.asking != Some(plan.number) {
+            return (found, Verdict::Fine);
+        }
+        self.asking = None;
         let answers = match answer {
             Ok(response) => committed_offsets(response, plan),
+            Err(error) if error.kind() == ErrorKind::UnsupportedVersion => {
+                return (found, Verdict::Fatal(ErrorCode::UNSUPPORTED_VERSION));
+            }
             Err(_) => {
                 self.retry_at = Some(now + self.backoff.next_wait(random));
                 return (found, Verdict::NotCoordinator);
@@ -453,7 +522,14 @@ impl Commits {
                     if position.offset >= 0 {
                         self.committed.insert(tp.clone(), position.offset);
                     }
-                    found.insert(tp.clone(), (position.offset >= 0).then_some(*position));
+                    let position = (position.offset >= 0).then_some(*position);
+                    found.insert(tp.clone(), Ok(position));
+                }
+                Some((code, _)) if is_final(*code) => {
+                    let error = Error::broker(*code, None)
+                        .with_group(&*plan.proof.group)
+                        .with_partition(tp.topic(), tp.partition());
+                    found.insert(tp.clone(), Err(error));
                 }
                 Some((code, _)) if Verdict::of(*code) != Verdict::Fine => {
                     verdict = Verdict::of(*code);

@@ -29,6 +29,9 @@ pub(crate) struct Leader {
 pub enum ResetReason {
     /// It lay outside of what the partition holds.
     OutOfRange,
+    /// What was read is not in the log any more: an election lost it, and other records may have taken its
+    /// offsets.
+    Truncated,
     /// The topic was deleted and made again: another topic under the same name.
     TopicRecreated,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Partition {
     pub(crate) last_error: Option<Error>,
     /// The position that a reset gave up, until the new one is known.
     pub(crate) reset_from: Option<(i64, ResetReason)>,
+    /// The application chose where this stint begins.
+    pub(crate) sought: bool,
     retry_at: Option<Instant>,
     backoff: Backoff,
 }
@@ -83,6 +88,7 @@ impl Partition {
             served: 0,
             last_error: None,
             reset_from: None,
+            sought: false,
             retry_at: None,
             backoff,
         }
@@ -93,6 +99,7 @@ impl Partition {
         self.stint = stint;
         self.retry_at = None;
         self.reset_from = None;
+        self.sought = false;
         self.backoff.reset();
         self.enter(now, phase);
     }

@@ -94,6 +94,8 @@ pub(crate) struct Begun {
     pub(crate) position: Position,
     /// The position before, if a policy gave it up.
     pub(crate) reset: Option<(i64, ResetReason)>,
+    /// The application chose it.
+    pub(crate) sought: bool,
 }
 
 /// What an answer led to, beside the partitions' new phases.
@@ -144,6 +146,12 @@ pub(crate) fn handle_lookup(
             continue;
         }
         let Some(found) = offsets.get(tp) else {
+            if failure.kind() == ErrorKind::UnsupportedVersion {
+                let error = failure.clone().with_partition(tp.topic(), tp.partition());
+                outcome.errors.push(error.clone());
+                partition.stop(now, error);
+                continue;
+            }
             partition.failed(now, random, failure.clone());
             continue;
         };
@@ -165,6 +173,7 @@ pub(crate) fn handle_lookup(
                     stint: partition.stint,
                     position,
                     reset: partition.reset_from.take(),
+                    sought: partition.sought,
                 });
             }
             ErrorCode::NONE => {

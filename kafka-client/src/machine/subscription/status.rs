@@ -49,7 +49,8 @@ pub enum PartitionState {
     Leader,
     /// The last attempt failed; the next one waits for a moment.
     Backoff,
-    /// Its broker could not be reached or answered with an error; the next attempt waits for a moment.
+    /// Its broker could not be reached, answered with an error or asked for a pause; the next attempt waits
+    /// for a moment.
     Broker,
     /// An answer of its broker that was asked for without it is still under way.
     Turn,

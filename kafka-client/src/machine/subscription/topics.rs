@@ -27,6 +27,14 @@ impl Topics {
         }
     }
 
+    /// Whether the application asked for anything of this topic.
+    pub(crate) fn contains(&self, name: &ByteString) -> bool {
+        match self {
+            Self::Names(names) => names.contains(name),
+            Self::Manual(partitions) => partitions.keys().any(|tp| tp.name() == name),
+        }
+    }
+
     /// Refuses names that no cluster accepts, and negative partitions and offsets.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match self {
