@@ -70,6 +70,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(send::many_tasks_share_a_producer),
     story!(batches::every_codec_is_read_back),
     story!(batches::small_records_never_add_up_to_too_much),
+    story!(batches::a_task_sends_in_bulk),
     story!(partition_consumer::order_is_kept_in_each_partition),
     story!(partition_consumer::reading_starts_where_it_is_told),
     story!(partition_consumer::seek_goes_on_elsewhere),
