@@ -25,9 +25,8 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    let bootstrap = match arguments.bootstrap(USAGE) {
-        Ok(bootstrap) => bootstrap,
-        Err(status) => return status,
+    let Some(bootstrap) = arguments.bootstrap else {
+        return wrong(USAGE, "--bootstrap is missing");
     };
     let Some(group) = arguments.options.get("group") else {
         return wrong(USAGE, "--group is missing");

@@ -26,9 +26,8 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    let bootstrap = match arguments.bootstrap(USAGE) {
-        Ok(bootstrap) => bootstrap,
-        Err(status) => return status,
+    let Some(bootstrap) = arguments.bootstrap else {
+        return wrong(USAGE, "--bootstrap is missing");
     };
     let [topic] = arguments.words.as_slice() else {
         return wrong(USAGE, "name one topic");

@@ -22,7 +22,7 @@ use arguments::{Arguments, wrong};
 use kafka_client::admin::NewTopic;
 use kafka_client::{Client, Record};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: perf [latency|produce] [--bootstrap HOST:PORT] [--topic NAME] [--records N] [--bytes N] \
@@ -42,17 +42,21 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    let command = arguments.words.first().map_or("latency", String::as_str);
-    if !["latency", "produce"].contains(&command) {
-        return wrong(USAGE, &format!("unknown command {command:?}"));
+    if !["latency", "produce"].contains(&command(&arguments)) {
+        let unknown = format!("unknown command {:?}", command(&arguments));
+        return wrong(USAGE, &unknown);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
-    let done = runtime
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(command, &arguments)));
+    // As in a service, the work is a task of the runtime, not the thread that waits for the runtime.
+    let done = runtime.map_err(Into::into).and_then(|runtime| {
+        let task = runtime.spawn(async move { run(&arguments).await });
+        runtime
+            .block_on(task)
+            .unwrap_or_else(|error| Err(error.into()))
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -62,7 +66,12 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: &str, arguments: &Arguments) -> Result<()> {
+fn command(arguments: &Arguments) -> &str {
+    arguments.words.first().map_or("latency", String::as_str)
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
+    let command = command(arguments);
     let number = |name: &str, default: usize| -> Result<usize> {
         match arguments.options.get(name) {
             Some(value) => value

@@ -14,7 +14,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arguments::Arguments;
+use arguments::{Arguments, wrong};
 use kafka_client::blocking::Client;
 use kafka_client::producer::{Acks, Partitioner};
 use kafka_client::{Record, Result};
@@ -23,10 +23,12 @@ const USAGE: &str =
     "usage: sync_producer --bootstrap HOST:PORT[,HOST:PORT...]  (lines 'VALUE TOPIC' on stdin)";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse(USAGE, &[]);
-    let bootstrap = match arguments.and_then(|arguments| arguments.bootstrap(USAGE)) {
-        Ok(bootstrap) => bootstrap,
+    let arguments = match Arguments::parse(USAGE, &[]) {
+        Ok(arguments) => arguments,
         Err(status) => return status,
+    };
+    let Some(bootstrap) = arguments.bootstrap else {
+        return wrong(USAGE, "--bootstrap is missing");
     };
     match send_lines(&bootstrap) {
         Ok(0) => ExitCode::SUCCESS,

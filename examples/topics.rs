@@ -26,11 +26,13 @@ usage: topics --bootstrap HOST:PORT[,HOST:PORT...] COMMAND
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let parsed = Arguments::parse(USAGE, &["partitions", "replication-factor", "config"]);
-    let parsed = parsed.and_then(|arguments| Ok((arguments.bootstrap(USAGE)?, arguments)));
-    let (bootstrap, arguments) = match parsed {
-        Ok(parsed) => parsed,
+    let options = ["partitions", "replication-factor", "config"];
+    let arguments = match Arguments::parse(USAGE, &options) {
+        Ok(arguments) => arguments,
         Err(status) => return status,
+    };
+    let Some(bootstrap) = &arguments.bootstrap else {
+        return wrong(USAGE, "--bootstrap is missing");
     };
     let Some((command, names)) = arguments.words.split_first() else {
         return wrong(USAGE, "no command");
@@ -44,7 +46,7 @@ async fn main() -> ExitCode {
         Err(what) => return wrong(USAGE, &what),
     };
     let run: Result<Option<bool>> = async {
-        let client = Client::builder().bootstrap_servers(&bootstrap).build()?;
+        let client = Client::builder().bootstrap_servers(bootstrap).build()?;
         client.ready(Duration::from_secs(10)).await?;
         let admin = client.admin();
         let failed = match command.as_str() {
@@ -93,7 +95,7 @@ fn new_topic(name: &str, arguments: &Arguments) -> Result<NewTopic, String> {
         .flat_map(|configs| configs.split(','))
     {
         let pair = config.split_once('=');
-        let (name, value) = pair.ok_or(format!("--config {config:?} is not NAME=VALUE"))?;
+        let (name, value) = pair.ok_or_else(|| format!("--config {config:?} is not NAME=VALUE"))?;
         topic = topic.config(name, value);
     }
     Ok(topic)
@@ -165,7 +167,7 @@ fn describe_partition(name: &str, partition: &PartitionDescription) {
         partition.index,
         partition
             .leader
-            .map_or("none".to_owned(), |leader| leader.to_string()),
+            .map_or_else(|| "none".to_owned(), |leader| leader.to_string()),
         ids(&partition.replicas),
         ids(&partition.in_sync_replicas),
     );

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 /// What stood on the command line.
 #[derive(Debug, Default)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The value of `--bootstrap`, if it was given.
-    pub bootstrap: Option<String>,
+    pub(crate) bootstrap: Option<String>,
     /// The values of the other options, by name.
-    pub options: BTreeMap<String, String>,
+    pub(crate) options: BTreeMap<String, String>,
     /// The words that belong to no option.
-    pub words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 impl Arguments {
@@ -20,7 +20,7 @@ impl Arguments {
     /// # Errors
     ///
     /// The status to end with, after the usage was printed: 0 for `--help`, 2 for anything wrong.
-    pub fn parse(usage: &str, options: &[&str]) -> Result<Self, ExitCode> {
+    pub(crate) fn parse(usage: &str, options: &[&str]) -> Result<Self, ExitCode> {
         let mut arguments = Self::default();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -50,21 +50,10 @@ impl Arguments {
         }
         Ok(arguments)
     }
-
-    /// The value of `--bootstrap`.
-    ///
-    /// # Errors
-    ///
-    /// The status to end with, after the usage was printed, if it was not given.
-    pub fn bootstrap(&self, usage: &str) -> Result<String, ExitCode> {
-        self.bootstrap
-            .clone()
-            .ok_or_else(|| wrong(usage, "--bootstrap is missing"))
-    }
 }
 
 /// Prints what is wrong and how it is right.
-pub fn wrong(usage: &str, what: &str) -> ExitCode {
+pub(crate) fn wrong(usage: &str, what: &str) -> ExitCode {
     eprintln!("error: {what}\n{usage}");
     ExitCode::from(2)
 }

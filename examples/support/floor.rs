@@ -11,7 +11,7 @@ use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 /// # Errors
 ///
 /// If the connection fails or the broker refuses a record.
-pub fn run(
+pub(crate) fn run(
     address: &str,
     topic: &str,
     value: &[u8],

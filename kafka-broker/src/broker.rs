@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
-use crate::builder::{BrokerBuilder, Plan, host_and_port};
 use crate::config::broker::BrokerConfig;
 use crate::error::BrokerError;
 use crate::handler::registry::served_apis;
 use crate::log::{Disk, LogDir, LogDirOwner, LogError, OsDisk};
+use crate::plan::{Plan, host_and_port};
 use crate::server::{self, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
 use crate::state::node::{Endpoint, Node};
@@ -71,11 +71,6 @@ struct Started {
 }
 
 impl Broker {
-    /// A broker to be configured and started.
-    pub fn builder() -> BrokerBuilder {
-        BrokerBuilder::new()
-    }
-
     /// What clients take for `bootstrap.servers`: the advertised `HOST:PORT`.
     #[must_use]
     pub fn bootstrap_servers(&self) -> &str {

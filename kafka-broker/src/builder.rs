@@ -6,6 +6,7 @@ use crate::broker::Broker;
 use crate::config::broker::BrokerConfig;
 use crate::config::property::list;
 use crate::error::BrokerError;
+use crate::plan::{Plan, host_and_port};
 
 /// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
 /// [`start`](Self::start).
@@ -19,18 +20,15 @@ pub struct BrokerBuilder {
     properties: Vec<(String, String)>,
 }
 
-/// What a [`BrokerBuilder`] comes to, checked.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) config: BrokerConfig,
-    pub(crate) listen: String,
-    pub(crate) advertise: Option<(String, u16)>,
-    pub(crate) data_dir: Option<PathBuf>,
-    pub(crate) worker_threads: usize,
+impl Broker {
+    /// A broker to be configured and started.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
 }
 
 impl BrokerBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             listen: None,
             advertise: None,
@@ -133,7 +131,7 @@ impl BrokerBuilder {
         }
         let data_dir = match (
             self.data_dir,
-            config.given("log.dirs").or(config.given("log.dir")),
+            config.given("log.dirs").or_else(|| config.given("log.dir")),
         ) {
             (Some(path), _) => Some(path),
             (None, None) => None,
@@ -171,38 +169,12 @@ fn plaintext(value: &str) -> Option<String> {
     Some(address)
 }
 
-/// The two parts of `HOST:PORT`; the host of an IPv6 address stands in brackets.
-pub(crate) fn host_and_port(address: &str) -> Option<(String, u16)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let bracketed = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let host = match bracketed {
-        Some(host) => host,
-        None if host.contains(':') => return None,
-        None => host,
-    };
-    if host.is_empty() {
-        return None;
-    }
-    Some((host.to_owned(), port.parse().ok()?))
-}
-
 const LISTEN: &str = "127.0.0.1:0";
 const WORKER_THREADS: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_have_a_host_and_a_port() {
-        assert_eq!(host_and_port("a.b:9"), Some(("a.b".to_owned(), 9)));
-        assert_eq!(host_and_port("[::1]:9"), Some(("::1".to_owned(), 9)));
-        for bad in ["a", ":9", "a:", "a:65536", "::1:9", "a:b"] {
-            assert_eq!(host_and_port(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn properties_of_listeners_and_directories_are_heeded() {

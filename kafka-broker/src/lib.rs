@@ -17,12 +17,16 @@
 //!
 //! It is not a cluster, and it has neither transactions nor security yet.
 
+// What comes from outside never panics, and nothing but a program writes to standard output.
+#![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
+
 mod broker;
 mod builder;
 mod config;
 mod error;
 mod handler;
 pub mod log;
+mod plan;
 mod server;
 mod state;
 

@@ -24,13 +24,11 @@ pub struct Client {
 
 impl Client {
     /// A client to be configured.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
     /// A producer to be configured.
-    #[must_use]
     pub fn producer(&self) -> ProducerBuilder {
         ProducerBuilder::new(self.cluster.clone())
     }
@@ -147,5 +145,52 @@ impl ClientBuilder {
         Ok(Client {
             cluster: ClusterHandle::new(self.config),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::NewTopic;
+    use crate::record::Record;
+
+    /// Compiles only if what the calls return can be sent to another thread, also where an async fn that
+    /// borrows stands between: closures and iterators held while waiting would forbid it.
+    #[test]
+    fn every_call_can_be_made_in_a_spawned_task() {
+        fn spawnable<F: Future + Send>(_: impl FnOnce(Client) -> F) {}
+        async fn produce(client: &Client, value: &[u8]) -> Result<()> {
+            let producer = client.producer().build()?;
+            let topic = producer.topic("t");
+            topic.send(Record::of(value)).await?;
+            topic.enqueue(Record::of(value)).await?.await?;
+            topic.send_batch(&[Record::of(value)]).await?.await?;
+            producer.flush().await;
+            producer.close_within(Duration::ZERO).await;
+            Ok(())
+        }
+        async fn consume(client: &Client, topics: &[&str]) -> Result<()> {
+            let consumer = client.consumer().group("g").subscribe(topics.to_vec());
+            let consumer = consumer.build()?;
+            if let Some(record) = consumer.next().await? {
+                consumer.commit_record(&record).await?;
+            }
+            consumer.next_batch().await?;
+            consumer.commit().await?;
+            consumer.close_within(Duration::ZERO).await
+        }
+        async fn administer(client: &Client, name: &str) -> Result<()> {
+            let admin = client.admin();
+            admin.create_topics([NewTopic::new(name)]).await?;
+            admin.list_topics().await?;
+            admin.describe_topics([name]).await?;
+            admin.delete_topics([name]).await?;
+            client.ready(Duration::ZERO).await?;
+            client.close_within(Duration::ZERO).await;
+            Ok(())
+        }
+        spawnable(|client| async move { produce(&client, &[]).await });
+        spawnable(|client| async move { consume(&client, &[]).await });
+        spawnable(|client| async move { administer(&client, "t").await });
     }
 }

@@ -3,6 +3,13 @@
 //! Machines decide, drivers do: the logic of connections, metadata, producers and consumers lives in state
 //! machines without I/O; the feature `tokio` (on by default) adds the drivers and the faces.
 
+// What comes from outside never panics, and nothing but a program writes to standard output.
+#![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
+#![cfg_attr(
+    not(feature = "tokio"),
+    expect(dead_code, reason = "without drivers nobody turns the machines")
+)]
+
 pub mod config;
 pub mod error;
 /// The machines, for simulations and tests. Not part of the stable interface.
@@ -33,3 +40,8 @@ pub use client::Client;
 pub use consumer::{Consumer, ConsumerRecord};
 #[cfg(feature = "tokio")]
 pub use producer::{Producer, Ticket};
+
+/// The code in the README runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -12,9 +12,8 @@ pub use crate::config::producer::{Acks, Partitioner};
 use crate::driver::clock;
 use crate::driver::cluster_task::ClusterHandle;
 pub use crate::driver::delivery::{BulkTicket, Ticket};
-use crate::driver::producer_task::Core;
 use crate::driver::producer_task::topic_state::{PartitionState, TopicState};
-use crate::driver::tasks::AbortOnDrop;
+use crate::driver::producer_task::{CloseOnDrop, Core};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::producer::partition_queue::Appended;
 use crate::machine::producer::partitioner::{Sticky, position_of_key};
@@ -30,7 +29,7 @@ pub use crate::record::{Record, RecordMetadata};
 #[derive(Clone, Debug)]
 pub struct Producer {
     core: Arc<Core>,
-    guard: Arc<AbortOnDrop>,
+    guard: Arc<CloseOnDrop>,
 }
 
 /// A topic of a producer, resolved once: sending through it looks nothing up. Cheap to clone.
@@ -38,7 +37,7 @@ pub struct Producer {
 pub struct TopicProducer {
     core: Arc<Core>,
     topic: Arc<TopicState>,
-    _guard: Arc<AbortOnDrop>,
+    _guard: Arc<CloseOnDrop>,
 }
 
 impl Producer {
@@ -102,7 +101,7 @@ impl Producer {
         let _flushed = clock::before(deadline, self.core.flush()).await;
         self.core.tasks.close(deadline).await;
         self.core
-            .abandon(&Error::new(ErrorKind::Closed, "the producer was closed"))
+            .close(&Error::new(ErrorKind::Closed, "the producer was closed"))
     }
 }
 
@@ -156,6 +155,7 @@ impl TopicProducer {
                     completion, index, ..
                 } => return Ok(Ticket::new(completion, index)),
                 Appended::TooLarge(max) => return Err(self.too_large(max)),
+                Appended::Closed => return Err(self.closed()),
                 Appended::Full => {}
             }
         }
@@ -172,23 +172,19 @@ impl TopicProducer {
     /// # Cancel safety
     ///
     /// A future that is dropped before it is ready has sent some of the records.
-    pub async fn send_batch<'a>(
-        &self,
-        records: impl IntoIterator<Item = Record<'a>>,
-    ) -> Result<BulkTicket> {
+    pub async fn send_batch(&self, mut records: &[Record<'_>]) -> Result<BulkTicket> {
         let mut ticket = BulkTicket::new();
         let partitions = self.partitions().await?;
         let deadline = clock::now() + self.core.config.max_block;
-        let mut records = records.into_iter().peekable();
-        while let Some(first) = records.peek() {
+        while let Some(first) = records.first() {
             let freed = self.core.budget.freed();
             let partition = self.place(partitions, first)?;
             let stays = |record: &Record<'_>| self.may_stay(record, partition, partitions.len());
-            match self
-                .core
-                .append_all(partition, &mut records, stays, &mut ticket)
-            {
+            let (done, stopped) = self.core.append_all(partition, records, stays, &mut ticket);
+            records = records.get(done..).unwrap_or_default();
+            match stopped {
                 Some(Appended::TooLarge(max)) => return Err(self.too_large(max)),
+                Some(Appended::Closed) => return Err(self.closed()),
                 Some(Appended::Full) => self.room(freed, deadline).await?,
                 _ => {}
             }
@@ -218,6 +214,7 @@ impl TopicProducer {
                     completion, index, ..
                 } => return Ok(Ticket::new(completion, index)),
                 Appended::TooLarge(max) => return Err(self.too_large(max)),
+                Appended::Closed => return Err(self.closed()),
                 Appended::Full => self.room(freed, deadline).await?,
             }
         }
@@ -276,6 +273,10 @@ impl TopicProducer {
             )
             .with_partition(self.name(), record.partition.unwrap_or(-1))
         })
+    }
+
+    fn closed(&self) -> Error {
+        Error::new(ErrorKind::Closed, "the producer is closed").with_topic(self.name())
     }
 
     fn too_large(&self, max: usize) -> Error {
@@ -400,7 +401,7 @@ impl ProducerBuilder {
         self.config
             .validate(self.cluster.config().request_timeout)?;
         let core = Core::new(self.cluster, self.config)?;
-        let guard = Arc::new(AbortOnDrop(Arc::clone(&core.tasks)));
+        let guard = Arc::new(CloseOnDrop(Arc::clone(&core)));
         Ok(Producer { core, guard })
     }
 }

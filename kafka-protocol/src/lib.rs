@@ -3,6 +3,9 @@
 //! Bytes to values and back. This crate opens no socket and knows neither client nor broker nor any
 //! async runtime.
 
+// What comes from outside never panics, and nothing but a program writes to standard output.
+#![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
+
 pub mod api_key;
 pub mod catalog;
 pub mod compression;

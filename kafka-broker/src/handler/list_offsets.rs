@@ -96,11 +96,14 @@ fn list(
             };
             // What is not committed yet has no offset yet.
             let found = found.map_err(refused)?.filter(|found| found.offset < end);
-            Ok(found.map_or(plain(-1, -1), |found| Listed {
-                timestamp: found.timestamp,
-                offset: found.offset,
-                leader_epoch: found.leader_epoch,
-            }))
+            Ok(match found {
+                Some(found) => Listed {
+                    timestamp: found.timestamp,
+                    offset: found.offset,
+                    leader_epoch: found.leader_epoch,
+                },
+                None => plain(-1, -1),
+            })
         }
     }
 }

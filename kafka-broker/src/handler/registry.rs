@@ -54,10 +54,8 @@ pub(crate) fn served_apis() -> Vec<ServedApi> {
             .key
             .valid_versions()
             .intersection(entry.key.advertised_versions())
-            .unwrap_or(
-                // No API has stable versions only outside of those that exist.
-                entry.key.valid_versions(),
-            ),
+            // No API has stable versions only outside of those that exist.
+            .unwrap_or_else(|| entry.key.valid_versions()),
         advertised: entry.key.advertised_versions(),
     };
     REGISTRY.iter().map(served).collect()

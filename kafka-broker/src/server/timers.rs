@@ -32,7 +32,7 @@ pub(crate) async fn expire_offsets(node: Arc<Node>, clock: Clock) {
     let retention = node.config.offsets_retention;
     every(node.config.offsets_retention_check, || {
         on_disk(&node, move |node| {
-            node.groups.expire(clock.now(), retention)
+            node.groups.expire(clock.now(), retention);
         })
     })
     .await;

@@ -71,7 +71,7 @@ impl Catalog {
         let name = TopicPartition::new(METADATA_TOPIC, 0)?;
         dir.create_partition(&name, METADATA_ID)?;
         let log = Log::open_in(&dir, &name, own_log(), now.unix_ms)?;
-        let metadata = Partition::new(METADATA_TOPIC.into(), METADATA_ID, 0, 0, log);
+        let metadata = Partition::new(METADATA_TOPIC.into(), 0, 0, log);
         let image = read_image(&metadata).map_err(CatalogError::Metadata)?;
         let next = image.next_producer_id;
         let catalog = Self {
@@ -393,7 +393,7 @@ impl Catalog {
                 );
             }
             let epoch = epoch + epochs;
-            let partition = Partition::new(topic.name.clone(), id, *index, epoch, log);
+            let partition = Partition::new(topic.name.clone(), *index, epoch, log);
             partitions.push(Arc::new(partition));
         }
         Ok(partitions)
@@ -458,7 +458,7 @@ impl Catalog {
             )
         };
         let log = open().map_err(|error| storage_refusal(&error))?;
-        Ok(Arc::new(Partition::new(topic.clone(), id, index, 0, log)))
+        Ok(Arc::new(Partition::new(topic.clone(), index, 0, log)))
     }
 
     /// Makes the directory of a partition; one of an older topic of that name is moved out of the way.

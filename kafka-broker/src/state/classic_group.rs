@@ -219,7 +219,8 @@ impl ClassicGroup {
 
     /// A client wants to be a member, or a member wants a new generation.
     pub(crate) fn handle_join(&mut self, now: Now, ticket: Ticket, request: JoinRequest) {
-        if let Err(refusal) = self.admit(now, ticket, request) {
+        if let Err((error, id)) = self.admit(now, ticket, request) {
+            let refusal = JoinAnswer::refused(error, id);
             self.answers.push_back((ticket, Answer::Join(refusal)));
         }
     }
@@ -340,8 +341,14 @@ impl ClassicGroup {
         self.enter(now, Phase::Dead);
     }
 
-    fn admit(&mut self, now: Now, ticket: Ticket, request: JoinRequest) -> Result<(), JoinAnswer> {
-        let refuse = |error, id: &ByteString| Err(JoinAnswer::refused(error, id.clone()));
+    /// Lets a member in, or says why not and to which id.
+    fn admit(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        request: JoinRequest,
+    ) -> Result<(), (ErrorCode, ByteString)> {
+        let refuse = |error, id: &ByteString| Err((error, id.clone()));
         if self.phase == Phase::Dead {
             return refuse(ErrorCode::COORDINATOR_NOT_AVAILABLE, &request.member_id);
         }
@@ -390,7 +397,7 @@ impl ClassicGroup {
         now: Now,
         ticket: Ticket,
         request: JoinRequest,
-    ) -> Result<(), JoinAnswer> {
+    ) -> Result<(), (ErrorCode, ByteString)> {
         let fresh = request.fresh_member_id.clone();
         let owner = request
             .instance_id
@@ -401,7 +408,7 @@ impl ClassicGroup {
         } else if request.instance_id.is_none() && request.must_know_id {
             self.pending
                 .insert(fresh.clone(), now.elapsed + request.session_timeout);
-            return Err(JoinAnswer::refused(ErrorCode::MEMBER_ID_REQUIRED, fresh));
+            return Err((ErrorCode::MEMBER_ID_REQUIRED, fresh));
         } else {
             self.add_member(now, ticket, fresh, request);
         }

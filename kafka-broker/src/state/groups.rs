@@ -221,10 +221,11 @@ impl Groups {
                 let aged = empty_since_ms
                     .is_some_and(|since| since.saturating_add(millis(retention)) <= now.unix_ms);
                 let ends = all && (aged || !expired.is_empty());
-                if (ends || !expired.is_empty())
-                    && self.take_back(now, &group, state, expired, ends)
-                    && ends
-                {
+                if !ends && expired.is_empty() {
+                    return;
+                }
+                let is_saved = self.take_back(now, &group, state, expired, ends);
+                if is_saved && ends {
                     self.forget(&group, state);
                 }
             });

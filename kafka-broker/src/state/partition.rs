@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use bytestring::ByteString;
-use kafka_protocol::Uuid;
 
 use crate::log::{
     AbortedTransaction, AppendInfo, AppendOrigin, EpochEnd, FetchData, FlushJob, Log, LogConfig,
@@ -20,7 +19,6 @@ pub(crate) struct Partition {
     /// The name of its topic.
     pub(crate) topic: ByteString,
     /// The id of its topic.
-    pub(crate) topic_id: Uuid,
     /// Its number in the topic.
     pub(crate) index: i32,
     /// How often it got a leader, beginning with 0.
@@ -108,17 +106,10 @@ impl fmt::Display for PartitionError {
 
 impl Partition {
     /// The partition over this log.
-    pub(crate) fn new(
-        topic: ByteString,
-        topic_id: Uuid,
-        index: i32,
-        leader_epoch: i32,
-        log: Log,
-    ) -> Self {
+    pub(crate) fn new(topic: ByteString, index: i32, leader_epoch: i32, log: Log) -> Self {
         let log = RwLock::new(Some(log));
         Self {
             topic,
-            topic_id,
             index,
             leader_epoch,
             log,
@@ -179,11 +170,6 @@ impl Partition {
         self.with(|log| Ok(log.epoch_at(offset)))
     }
 
-    /// The epoch of the last record.
-    pub(crate) fn latest_epoch(&self) -> Result<i32, PartitionError> {
-        self.with(|log| Ok(log.latest_epoch()))
-    }
-
     /// Where an epoch ended; that of the leader ends where the log does, even before its first record.
     pub(crate) fn epoch_end_offset(&self, epoch: i32) -> Result<EpochEnd, PartitionError> {
         self.with(|log| {
@@ -208,11 +194,6 @@ impl Partition {
     /// The record with the highest timestamp.
     pub(crate) fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, PartitionError> {
         self.with(Log::max_timestamp)
-    }
-
-    /// How many bytes the log has.
-    pub(crate) fn size(&self) -> Result<u64, PartitionError> {
-        self.with(|log| Ok(log.size()))
     }
 
     /// Lets readers see nothing below `offset`. Gives the first offset that they see.

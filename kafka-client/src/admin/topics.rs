@@ -10,9 +10,10 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    MetadataRequest, MetadataResponse,
 };
-use kafka_protocol::{ErrorCode, Uuid};
+use kafka_protocol::{ErrorCode, Request, Uuid};
 
 use crate::admin::Admin;
 use crate::driver::clock;
@@ -162,19 +163,16 @@ impl Admin {
     ) -> Result<Vec<(String, Result<Uuid>)>> {
         let topics: Vec<_> = topics.into_iter().collect();
         let deadline = self.cluster.api_deadline();
-        let response = self
-            .retried(deadline, async || {
-                let call = self.cluster.call(Target::Controller, deadline, |_| {
-                    let mut request = CreateTopicsRequest::default();
-                    request.topics = topics.iter().map(NewTopic::to_request).collect();
-                    request.timeout_ms = clock::millis_until(deadline);
-                    request
-                });
-                let response = call.await?.0;
-                refuse_if_not_controller(response.topics.iter().map(|topic| topic.error_code))?;
-                Ok(response)
-            })
-            .await?;
+        let build = |_| {
+            let mut request = CreateTopicsRequest::default();
+            request.topics = topics.iter().map(NewTopic::to_request).collect();
+            request.timeout_ms = clock::millis_until(deadline);
+            request
+        };
+        let check = |response: &CreateTopicsResponse| {
+            refuse_if_not_controller(response.topics.iter().map(|topic| topic.error_code))
+        };
+        let response = self.ask(Target::Controller, deadline, build, check).await?;
         let outcome = |topic: NewTopic| {
             let of_this = response
                 .topics
@@ -208,27 +206,24 @@ impl Admin {
     ) -> Result<Vec<(String, Result<()>)>> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let deadline = self.cluster.api_deadline();
-        let response = self
-            .retried(deadline, async || {
-                let call = self.cluster.call(Target::Controller, deadline, |version| {
-                    let mut request = DeleteTopicsRequest::default();
-                    for name in &names {
-                        if version >= 6 {
-                            let mut topic = DeleteTopicState::default();
-                            topic.name = Some(name.as_str().into());
-                            request.topics.push(topic);
-                        } else {
-                            request.topic_names.push(name.as_str().into());
-                        }
-                    }
-                    request.timeout_ms = clock::millis_until(deadline);
-                    request
-                });
-                let response = call.await?.0;
-                refuse_if_not_controller(response.responses.iter().map(|topic| topic.error_code))?;
-                Ok(response)
-            })
-            .await?;
+        let build = |version| {
+            let mut request = DeleteTopicsRequest::default();
+            for name in &names {
+                if version >= 6 {
+                    let mut topic = DeleteTopicState::default();
+                    topic.name = Some(name.as_str().into());
+                    request.topics.push(topic);
+                } else {
+                    request.topic_names.push(name.as_str().into());
+                }
+            }
+            request.timeout_ms = clock::millis_until(deadline);
+            request
+        };
+        let check = |response: &DeleteTopicsResponse| {
+            refuse_if_not_controller(response.responses.iter().map(|topic| topic.error_code))
+        };
+        let response = self.ask(Target::Controller, deadline, build, check).await?;
         let outcome = |name: String| {
             let of_this = |topic: &&kafka_protocol::messages::delete_topics_response::DeletableTopicResult| {
                 topic.name.as_deref() == Some(name.as_str())
@@ -304,36 +299,37 @@ impl Admin {
 
     async fn metadata(&self, names: Option<Vec<ByteString>>) -> Result<MetadataResponse> {
         let deadline = self.cluster.api_deadline();
-        self.retried(deadline, async || {
-            let call = self.cluster.call(Target::Any, deadline, |version| {
-                let mut request = MetadataRequest::default();
-                request.topics = names
-                    .as_ref()
-                    .map(|names| names.iter().map(by_name).collect());
-                if request.topics.is_none() && version == 0 {
-                    // Version 0 has no null; there the empty list means all.
-                    request.topics = Some(Vec::new());
-                }
-                request.allow_auto_topic_creation = version < 4;
-                request
-            });
-            let (response, _) = call.await?;
-            Error::check(response.error_code, None)?;
-            Ok(response)
-        })
-        .await
+        let build = |version| {
+            let mut request = MetadataRequest::default();
+            request.topics = names
+                .as_ref()
+                .map(|names| names.iter().map(by_name).collect());
+            if request.topics.is_none() && version == 0 {
+                // Version 0 has no null; there the empty list means all.
+                request.topics = Some(Vec::new());
+            }
+            request.allow_auto_topic_creation = version < 4;
+            request
+        };
+        let check = |response: &MetadataResponse| Error::check(response.error_code, None);
+        self.ask(Target::Any, deadline, build, check).await
     }
 
-    /// Tries again after passing errors, until the deadline.
-    async fn retried<T>(
+    /// Sends a request, and after passing errors again, until the deadline. `check` finds the errors that
+    /// stand for the whole answer.
+    async fn ask<R: Request>(
         &self,
+        target: Target,
         deadline: Instant,
-        attempt: impl AsyncFn() -> Result<T>,
-    ) -> Result<T> {
+        build: impl Fn(i16) -> R,
+        check: impl Fn(&R::Response) -> Result<()>,
+    ) -> Result<R::Response> {
         let mut backoff = self.cluster.backoff();
         loop {
-            match attempt().await {
-                Ok(done) => return Ok(done),
+            let answer = self.cluster.call(target, deadline, &build).await;
+            let checked = answer.and_then(|(response, _)| check(&response).map(|()| response));
+            match checked {
+                Ok(response) => return Ok(response),
                 Err(error) => self.cluster.pause(&mut backoff, error, deadline).await?,
             }
         }

@@ -61,6 +61,8 @@ struct Slot {
     address: String,
     state: SlotState,
     backoff: Backoff,
+    /// Why the last attempt failed; `None` once one succeeded.
+    last_failure: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -141,9 +143,20 @@ impl BrokerPool {
             }),
             Some(Err(_)) => Err(Error::new(ErrorKind::Closed, "the client was closed")),
             None => {
-                Err(Error::new(ErrorKind::Timeout, "not connected in time").with_broker(address))
+                let error = Error::new(ErrorKind::Timeout, "not connected in time");
+                let error = error.with_broker(address);
+                Err(match self.last_failure(peer) {
+                    Some(failure) => error.with_source(failure),
+                    None => error,
+                })
             }
         }
+    }
+
+    /// Why the attempt before this one failed.
+    fn last_failure(&self, peer: Peer) -> Option<Error> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&peer)?.last_failure.clone()
     }
 
     /// The live connection, or the attempt that is under way (started here if there is none).
@@ -191,6 +204,7 @@ impl BrokerPool {
                 self.config.reconnect_backoff,
                 self.config.reconnect_backoff_max,
             ),
+            last_failure: None,
         }
     }
 
@@ -211,6 +225,7 @@ impl BrokerPool {
             }
             return;
         };
+        slot.last_failure = outcome.as_ref().err().cloned();
         slot.state = match outcome {
             Ok(connection) => {
                 slot.backoff.reset();

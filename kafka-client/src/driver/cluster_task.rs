@@ -134,6 +134,7 @@ impl ClusterHandle {
         loop {
             let known = views.borrow_and_update().topic(name).cloned();
             let mut look_again = deadline;
+            let refusal = known.as_ref().and_then(|topic| topic.error);
             if let Some(topic) = known {
                 match topic.error {
                     None if !topic.partitions.is_empty() => return Ok(topic),
@@ -149,7 +150,11 @@ impl ClusterHandle {
             if clock::before(look_again, views.changed()).await.is_none()
                 && clock::now() >= deadline
             {
-                return Err(self.timeout("no metadata in time").with_topic(&**name));
+                return Err(match refusal {
+                    Some(code) => Error::broker(code, None),
+                    None => self.timeout("no metadata in time"),
+                }
+                .with_topic(&**name));
             }
         }
     }

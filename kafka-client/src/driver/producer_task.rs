@@ -5,14 +5,15 @@
 //! caller of a send without linger. Only one at a time; the others leave a note that it is to be run again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use kafka_protocol::compression::{Compression, Compressor};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
-use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp, set_producer};
 use kafka_protocol::request::{Message as _, Request as _};
 use kafka_protocol::{ErrorCode, Uuid};
 use tokio::sync::Notify;
@@ -24,21 +25,16 @@ use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::connection_task::{Connection, Reply, decode};
 use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
 use crate::driver::producer_task::outgoing::{Outcome, Outgoing, Part, UNKNOWN_PLACE};
-use crate::driver::producer_task::topic_state::{PartitionState, Queue, TopicState};
+use crate::driver::producer_task::topic_state::{PartitionState, Queue, QueuedBatch, TopicState};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::{ClusterView, Topic};
-use crate::machine::producer::partition_queue::{
-    Appended, Batch, Begun, Content, Limits, PartitionQueue,
-};
+use crate::machine::producer::partition_queue::{Appended, Begun, Content, Limits, PartitionQueue};
 use crate::machine::time::{Duration, Instant};
 use crate::record::Record;
 
 pub(crate) mod outgoing;
 pub(crate) mod topic_state;
-
-/// A batch with what its tickets wait for.
-pub(crate) type QueuedBatch = Batch<Arc<BatchCompletion>>;
 
 /// What the handles of a producer and its task share.
 #[derive(Debug)]
@@ -164,9 +160,15 @@ impl Core {
         deadline: Instant,
     ) -> Result<()> {
         self.start()?;
-        let known = self.cluster.topic(&topic.name, deadline).await?;
-        self.extend(topic, &known);
-        Ok(())
+        let mut closing = self.tasks.closing();
+        tokio::select! {
+            known = self.cluster.topic(&topic.name, deadline) => {
+                let known = known?;
+                self.extend(topic, &known);
+                Ok(())
+            }
+            () = closed(&mut closing) => Err(closed_before().with_topic(&*topic.name)),
+        }
     }
 
     /// Starts the producer's task, once.
@@ -174,17 +176,20 @@ impl Core {
         let mut started = lock(&self.started);
         if !*started {
             let core = Arc::clone(self);
-            let mut closing = self.tasks.closing();
+            let (mut closing, mut client_closing) = (self.tasks.closing(), self.cluster.closing());
             self.tasks.spawn(async move {
                 tokio::select! {
-                    () = core.run() => {}
+                    () = Arc::clone(&core).run() => {}
                     () = closed(&mut closing) => {}
+                    () = closed(&mut client_closing) => {
+                        core.close(&Error::new(ErrorKind::Closed, "the client was closed"));
+                    }
                 }
             })?;
             *started = true;
         }
         if self.tasks.is_closing() {
-            return Err(Error::new(ErrorKind::Closed, "the producer is closed"));
+            return Err(closed_before());
         }
         Ok(())
     }
@@ -202,19 +207,19 @@ impl Core {
     }
 
     /// Encodes records under one lock, as long as they `stay` with this partition; each is added to the ticket.
-    /// Stops at the first that does not go in, and leaves it in `records`.
-    pub(crate) fn append_all<'a>(
+    /// Stops at the first that does not go in. Says how many went in, and what became of that one.
+    pub(crate) fn append_all(
         self: &Arc<Self>,
         partition: &Arc<PartitionState>,
-        records: &mut std::iter::Peekable<impl Iterator<Item = Record<'a>>>,
-        stays: impl Fn(&Record<'a>) -> bool,
+        records: &[Record<'_>],
+        stays: impl Fn(&Record<'_>) -> bool,
         ticket: &mut BulkTicket,
-    ) -> Option<Appended<Arc<BatchCompletion>>> {
+    ) -> (usize, Option<Appended<Arc<BatchCompletion>>>) {
         let now_ms = clock::wall_clock_ms();
         let (mut any_opened, mut any_worth_sending) = (false, false);
         let mut queue = partition.queue();
-        let mut stopped = None;
-        while let Some(record) = records.peek().filter(|record| stays(record)) {
+        let (mut done, mut stopped) = (0, None);
+        for record in records.iter().take_while(|record| stays(record)) {
             let timestamp_ms = record.timestamp_ms.unwrap_or(now_ms);
             match self.append_under(&mut queue, partition, timestamp_ms, record) {
                 Appended::In {
@@ -226,7 +231,7 @@ impl Core {
                     ticket.add(&completion);
                     any_opened |= opened;
                     any_worth_sending |= worth_sending;
-                    records.next();
+                    done += 1;
                 }
                 other => {
                     stopped = Some(other);
@@ -239,7 +244,7 @@ impl Core {
         if matches!(stopped, Some(Appended::Full)) {
             self.make_room();
         }
-        stopped
+        (done, stopped)
     }
 
     fn append_under(
@@ -272,7 +277,7 @@ impl Core {
                 self.noticed(partition, *opened, *worth_sending);
             }
             Appended::Full => self.make_room(),
-            Appended::TooLarge(_) => {}
+            Appended::TooLarge(_) | Appended::Closed => {}
         }
     }
 
@@ -315,13 +320,8 @@ impl Core {
 
     /// Closes all open batches and waits until everything that was handed over before has met its fate.
     pub(crate) async fn flush(self: &Arc<Self>) {
-        let partitions: Vec<_> = {
-            let topics = lock(&self.topics);
-            let tables = topics.values().filter_map(|topic| topic.partitions());
-            tables.flatten().cloned().collect()
-        };
         let mut pending = Vec::new();
-        for partition in partitions {
+        for partition in self.partitions() {
             pending.extend(partition.queue().flush());
         }
         self.turn();
@@ -330,9 +330,28 @@ impl Core {
         }
     }
 
-    /// Fails everything that is not in flight, as the producer gives up.
-    pub(crate) fn abandon(&self, error: &Error) -> usize {
+    /// Fails everything that is not in flight, and takes nothing more. Says how many records failed.
+    pub(crate) fn close(&self, error: &Error) -> usize {
         let mut abandoned = 0;
+        for partition in self.partitions() {
+            let batches = partition.queue().close();
+            for batch in batches {
+                abandoned += batch.record_count as usize;
+                self.fail(&partition, batch, error.clone());
+            }
+        }
+        abandoned
+    }
+
+    /// All partitions that are known by now.
+    fn partitions(&self) -> Vec<Arc<PartitionState>> {
+        let topics = lock(&self.topics);
+        let tables = topics.values().filter_map(|topic| topic.partitions());
+        tables.flatten().cloned().collect()
+    }
+
+    /// Fails everything that is not in flight, as it cannot be sent.
+    fn abandon(&self, error: &Error) {
         let active = std::mem::take(&mut *lock(&self.active));
         for partition in active {
             let batches = {
@@ -341,11 +360,9 @@ impl Core {
                 queue.poll_abandoned()
             };
             for batch in batches {
-                abandoned += batch.record_count as usize;
                 self.fail(&partition, batch, error.clone());
             }
         }
-        abandoned
     }
 
     /// The producer's task: a turn whenever somebody calls, a linger ends, or the cluster changes.
@@ -476,17 +493,15 @@ impl Core {
             if node.in_flight.load(Ordering::Acquire) >= self.config.in_flight_max {
                 continue;
             }
-            if !requests.contains_key(&leader) {
-                match self.cluster.connected(leader) {
-                    Some(connection) => requests.insert(leader, (connection, Outgoing::default())),
+            let (connection, outgoing) = match requests.entry(leader) {
+                Entry::Occupied(begun) => begun.into_mut(),
+                Entry::Vacant(place) => match self.cluster.connected(leader) {
+                    Some(connection) => place.insert((connection, Outgoing::default())),
                     None => {
                         self.connect(leader, &node.connecting);
                         continue;
                     }
-                };
-            }
-            let Some((_, outgoing)) = requests.get_mut(&leader) else {
-                continue;
+                },
             };
             let Some(mut batch) = partition.queue().poll_batch(now, hurry) else {
                 continue;
@@ -495,18 +510,12 @@ impl Core {
             let room = self.config.request_bytes_max.saturating_sub(outgoing.bytes);
             if !outgoing.parts.is_empty() && bytes.len() > room {
                 // The request is full: it goes, and the next one begins with this batch.
-                if let Some((connection, full)) = requests.remove(&leader) {
-                    self.send(turn, leader, &connection, full);
-                    requests.insert(leader, (connection, Outgoing::default()));
-                    sent = true;
-                }
+                self.send(turn, leader, connection, std::mem::take(outgoing));
+                sent = true;
             }
-            if let Some((_, outgoing)) = requests.get_mut(&leader) {
-                let topic_id = view
-                    .topic(&partition.topic.name)
-                    .map_or(Uuid::ZERO, |topic| topic.id);
-                outgoing.add(partition, batch, bytes, topic_id);
-            }
+            let topic = view.topic(&partition.topic.name);
+            let topic_id = topic.map_or(Uuid::ZERO, |topic| topic.id);
+            outgoing.add(partition, batch, bytes, topic_id);
         }
         for (leader, (connection, outgoing)) in requests {
             if !outgoing.parts.is_empty() {
@@ -523,18 +532,10 @@ impl Core {
         let bytes = match content {
             Content::Sealed(bytes) => bytes,
             Content::Unsealed(builder) => {
-                let stamp = match (turn.identity, batch.base_sequence) {
-                    (Identity::Known { producer_id, epoch }, Some(base_sequence)) => {
-                        ProducerStamp {
-                            producer_id,
-                            producer_epoch: epoch,
-                            base_sequence,
-                        }
-                    }
-                    _ => ProducerStamp::NONE,
-                };
+                let stamp = turn.stamp(batch);
                 Bytes::from(self.sealed(turn.compressor.as_mut(), builder, stamp))
             }
+            Content::Restamped(bytes) => restamped(bytes, turn.stamp(batch)),
         };
         batch.content = Content::Sealed(bytes.clone());
         bytes
@@ -635,12 +636,7 @@ impl Core {
 
     fn take_identity(&self, producer_id: i64, epoch: i16) {
         let mut turn = lock(&self.turn);
-        let all: Vec<_> = {
-            let topics = lock(&self.topics);
-            let tables = topics.values().filter_map(|topic| topic.partitions());
-            tables.flatten().cloned().collect()
-        };
-        for partition in all {
+        for partition in self.partitions() {
             let given_up = partition.queue().handle_new_identity();
             for batch in given_up {
                 let error = Error::new(
@@ -746,32 +742,44 @@ impl Core {
             Outcome::Delivered(delivered) => {
                 partition.queue().handle_done(&batch);
                 lock(&partition.backoff).reset();
+                lock(&partition.last_failure).take();
                 return self.finish(batch, Ok(delivered));
             }
             Outcome::Failed(error) => error,
         };
-        let code = error.broker_code();
-        let too_early = code == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
-            && partition.queue().waits_for_an_earlier_one(&batch);
-        if too_early || error.is_retriable() {
+        let out_of_order = error.broker_code() == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+        // Behind a hole everything is out of order; elsewhere what comes before an earlier one that returned.
+        let given_back = if out_of_order {
+            partition.queue().handle_out_of_order(batch)
+        } else {
+            Some(batch)
+        };
+        let given_back = given_back.and_then(|batch| {
+            let too_early = out_of_order && partition.queue().waits_for_an_earlier_one(&batch);
+            if !too_early && !error.is_retriable() {
+                return Some(batch);
+            }
             tracing::debug!(%error, topic = &*partition.topic.name, partition = partition.index, "sending again");
             self.cluster.request_refresh();
             let pause = lock(&partition.backoff).next_wait(clock::random());
-            partition.queue().handle_retry(clock::now(), batch, pause);
+            *lock(&partition.last_failure) = Some(error.clone());
+            partition.queue().handle_retry(clock::now(), batch, pause)
+        });
+        let Some(batch) = given_back else {
             self.activate(partition);
             // A turn may be under way that has looked at this partition already; the task looks again.
-            self.wake.notify_one();
-            return;
-        }
+            return self.wake.notify_one();
+        };
         partition.queue().handle_done(&batch);
         if batch.base_sequence.is_some() {
-            self.want_new_identity();
+            self.want_new_identity(partition);
         }
         self.fail(partition, batch, error);
     }
 
     /// The sequences have a hole now: what follows would be refused.
-    fn want_new_identity(&self) {
+    fn want_new_identity(&self, partition: &PartitionState) {
+        partition.queue().handle_hole();
         self.identity_is_stale.store(true, Ordering::Release);
         self.wake.notify_one();
     }
@@ -785,11 +793,12 @@ impl Core {
                 "not sent within delivery.timeout.ms; it is not written"
             },
         );
-        if let Some(failure) = self.cluster.last_failure() {
+        let failure = lock(&partition.last_failure).clone();
+        if let Some(failure) = failure.or_else(|| self.cluster.last_failure()) {
             error = error.with_source(failure);
         }
         if batch.base_sequence.is_some() {
-            self.want_new_identity();
+            self.want_new_identity(partition);
         }
         self.fail(partition, batch, error);
     }
@@ -803,7 +812,9 @@ impl Core {
         batch.completion.complete(fate);
         let buffer = match batch.content {
             // Only if nobody else holds the bytes any more, such as an outbox that was given up.
-            Content::Sealed(bytes) => bytes.try_into_mut().ok().map(Vec::from),
+            Content::Sealed(bytes) | Content::Restamped(bytes) => {
+                bytes.try_into_mut().ok().map(Vec::from)
+            }
             Content::Unsealed(builder) => Some(builder.into_buffer()),
         };
         if let Some(buffer) = buffer {
@@ -811,6 +822,49 @@ impl Core {
         }
         self.budget.give(batch.reserved);
     }
+}
+
+impl Turn {
+    /// What a batch says of its producer.
+    fn stamp(&self, batch: &QueuedBatch) -> ProducerStamp {
+        match (self.identity, batch.base_sequence) {
+            (Identity::Known { producer_id, epoch }, Some(base_sequence)) => ProducerStamp {
+                producer_id,
+                producer_epoch: epoch,
+                base_sequence,
+            },
+            _ => ProducerStamp::NONE,
+        }
+    }
+}
+
+/// Held by the handles that users hold: with the last of them the producer ends, and what it has not sent is told
+/// so.
+#[derive(Debug)]
+pub(crate) struct CloseOnDrop(pub(crate) Arc<Core>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.tasks.abort();
+        self.0
+            .close(&Error::new(ErrorKind::Closed, "the producer was dropped"));
+    }
+}
+
+fn closed_before() -> Error {
+    Error::new(ErrorKind::Closed, "the producer is closed")
+}
+
+/// A sealed batch under another identity. Its bytes are changed in place if nobody else holds them.
+fn restamped(bytes: Bytes, stamp: ProducerStamp) -> Bytes {
+    let mut changed = bytes
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(&*shared));
+    if let Err(error) = set_producer(&mut changed, stamp) {
+        // It was sealed here; were it damaged, the broker would refuse it.
+        tracing::error!(%error, "a sealed batch cannot be read");
+    }
+    changed.freeze()
 }
 
 /// Bytes of a request beside its batches, generously.

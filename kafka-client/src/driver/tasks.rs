@@ -55,7 +55,7 @@ impl Tasks {
     }
 
     /// Aborts all tasks, without waiting for them.
-    fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.closing.send_replace(true);
         self.running
             .lock()

@@ -146,7 +146,7 @@ fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
     for (tag, field) in tags {
         let guard = match tag.versions.test(context) {
             Test::When(test) => {
-                guarded.push(tag.number.to_string());
+                guarded.push(tag.number);
                 format!(" if {test}")
             }
             _ => String::new(),
@@ -157,7 +157,7 @@ fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
         lines.close("}");
     }
     if !guarded.is_empty() {
-        lines.line(&format!("{} => return tag.refuse(),", guarded.join(" | ")));
+        lines.line(&format!("{} => return tag.refuse(),", pattern(&guarded)));
     }
     lines.line("_ => tag.keep(r, &mut self.unknown_tagged_fields)?,");
     lines.close("}");
@@ -166,6 +166,16 @@ fn fields(lines: &mut Lines, message: &Message, one: &Struct) {
         lines.close("}");
     }
     lines.line("Ok(())");
+}
+
+/// A pattern of rising numbers, with runs of three and more as ranges.
+fn pattern(numbers: &[u32]) -> String {
+    let runs = numbers.chunk_by(|before, after| before + 1 == *after);
+    let parts = runs.flat_map(|run| match run {
+        [first, _, .., last] => vec![format!("{first}..={last}")],
+        few => few.iter().map(u32::to_string).collect(),
+    });
+    parts.collect::<Vec<_>>().join(" | ")
 }
 
 fn tagged(lines: &mut Lines, field: &Field) {

@@ -55,7 +55,7 @@ impl Message for BrokerRegistrationChangeRecord {
                     r.nullable_uuids(&mut self.cordoned_log_dirs, true, true, "cordoned_log_dirs")?;
                     tag.end(r, "cordoned_log_dirs")?;
                 }
-                1 | 2 | 3 => return tag.refuse(),
+                1..=3 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

@@ -113,7 +113,7 @@ impl Message for PartitionChangeRecord {
                     r.nullable_uuids(&mut self.directories, true, true, "directories")?;
                     tag.end(r, "directories")?;
                 }
-                6 | 7 | 8 => return tag.refuse(),
+                6..=8 => return tag.refuse(),
                 _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
             }
         }

@@ -11,8 +11,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use crate::config::producer::ProducerConfig;
 use crate::driver::clock;
 use crate::driver::delivery::Delivered;
-use crate::driver::producer_task::QueuedBatch;
-use crate::driver::producer_task::topic_state::PartitionState;
+use crate::driver::producer_task::topic_state::{PartitionState, QueuedBatch};
 use crate::error::{Error, ErrorKind};
 use crate::machine::time::Duration;
 

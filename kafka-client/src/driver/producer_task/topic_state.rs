@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytestring::ByteString;
 
 use crate::driver::delivery::BatchCompletion;
+use crate::error::Error;
 use crate::machine::backoff::Backoff;
-use crate::machine::producer::partition_queue::PartitionQueue;
+use crate::machine::producer::partition_queue::{Batch, PartitionQueue};
 
+/// A queue of batches with what their tickets wait for.
 pub(crate) type Queue = PartitionQueue<Arc<BatchCompletion>>;
+pub(crate) type QueuedBatch = Batch<Arc<BatchCompletion>>;
 
 /// A topic that is produced to.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct PartitionState {
     /// Whether it stands in the list of those that have something to send.
     pub(crate) is_active: AtomicBool,
     pub(crate) backoff: Mutex<Backoff>,
+    /// Why the last attempt to send failed; `None` once one succeeded.
+    pub(crate) last_failure: Mutex<Option<Error>>,
 }
 
 impl TopicState {
@@ -76,6 +81,7 @@ impl TopicState {
                 queue: Mutex::new(queue),
                 is_active: AtomicBool::new(false),
                 backoff: Mutex::new(backoff),
+                last_failure: Mutex::new(None),
             })
         });
         let table = PartitionTable {

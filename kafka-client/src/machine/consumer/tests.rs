@@ -209,7 +209,7 @@ impl World {
         Answer::Committed(plan, Ok(response))
     }
 
-    fn answer_ask(&mut self, plan: CommittedPlan) -> Answer {
+    fn answer_ask(&self, plan: CommittedPlan) -> Answer {
         let mut response = OffsetFetchResponse::default();
         for asked in plan.request(7).topics.into_iter().flatten() {
             let mut topic = OffsetFetchResponseTopic::default();
@@ -226,7 +226,7 @@ impl World {
         Answer::FetchedCommitted(plan, Ok(response))
     }
 
-    fn answer_lookup(&mut self, plan: LookupPlan) -> Answer {
+    fn answer_lookup(&self, plan: LookupPlan) -> Answer {
         let mut response = ListOffsetsResponse::default();
         for asked in plan.request().topics {
             let mut topic = ListOffsetsTopicResponse::default();

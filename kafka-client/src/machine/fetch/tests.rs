@@ -214,7 +214,7 @@ fn an_answer_that_comes_late_changes_nothing() {
         .seek(at(0), &tp(0), Start::Offset(500))
         .unwrap();
     let response = answer(vec![data(0, bytes_of(&[batch(0, 9)]))]);
-    fetch.handle_answer(at(0), 0, &plan, Ok(response.clone()), &mut subscription);
+    fetch.handle_answer(at(0), 0, &plan, Ok(response), &mut subscription);
     assert!(fetch.take(&subscription).is_none());
     let plan = fetch.poll(at(0), &mut subscription).unwrap();
     assert_eq!(offsets(&plan), [(0, 500)]);

@@ -41,6 +41,11 @@ pub struct PartitionQueue<C> {
     next_sequence: i32,
     /// No batch leaves before: the pause after a failure.
     not_before: Instant,
+    /// A sequence was given out and is not written for certain: what follows it is refused until the producer
+    /// has a new identity.
+    has_hole: bool,
+    /// Takes no more records.
+    is_closed: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +94,8 @@ pub enum Content {
     Unsealed(BatchBuilder),
     /// As they go over the wire.
     Sealed(bytes::Bytes),
+    /// As they went over the wire, under a producer's identity that is of no use any more.
+    Restamped(bytes::Bytes),
 }
 
 /// What became of a record that was to be appended.
@@ -109,6 +116,8 @@ pub enum Appended<C> {
     Full,
     /// It is larger than a batch may be: this many bytes at most.
     TooLarge(usize),
+    /// The queue was closed before.
+    Closed,
 }
 
 impl<C: Clone> PartitionQueue<C> {
@@ -123,6 +132,8 @@ impl<C: Clone> PartitionQueue<C> {
             next_ordinal: 0,
             next_sequence: 0,
             not_before: Instant::ZERO,
+            has_hole: false,
+            is_closed: false,
         }
     }
 
@@ -135,6 +146,9 @@ impl<C: Clone> PartitionQueue<C> {
         mut reserve: impl FnMut(usize) -> bool,
         begin: impl FnOnce() -> Begun<C>,
     ) -> Appended<C> {
+        if self.is_closed {
+            return Appended::Closed;
+        }
         let headers = record.headers.iter().copied();
         // The longest that the deltas of time and offset can be.
         let len = record_len(
@@ -241,15 +255,38 @@ impl<C: Clone> PartitionQueue<C> {
             .retain(|(ordinal, _)| *ordinal != batch.ordinal);
     }
 
-    /// The batch has to be sent again, not before the pause is over.
-    pub fn handle_retry(&mut self, now: Instant, batch: Batch<C>, pause: Duration) {
-        self.in_flight
-            .retain(|(ordinal, _)| *ordinal != batch.ordinal);
+    /// The batch has to be sent again, not before the pause is over. Gives it back if the queue was closed.
+    pub fn handle_retry(
+        &mut self,
+        now: Instant,
+        batch: Batch<C>,
+        pause: Duration,
+    ) -> Option<Batch<C>> {
+        self.handle_done(&batch);
         self.not_before = now + pause;
-        let at = self
-            .waiting
-            .partition_point(|other| other.ordinal < batch.ordinal);
-        self.waiting.insert(at, batch);
+        self.put_back(batch)
+    }
+
+    /// A batch failed for good after a sequence was given out for it: those behind it are refused from now on.
+    pub fn handle_hole(&mut self) {
+        self.has_hole = self.limits.idempotent;
+    }
+
+    /// A batch was refused because its sequence does not follow what the broker has. Behind a hole that says
+    /// nothing against the batch, and for certain that it is not written: then it waits for the new identity,
+    /// as if it had never been sent. Gives it back otherwise.
+    pub fn handle_out_of_order(&mut self, mut batch: Batch<C>) -> Option<Batch<C>> {
+        if !self.has_hole {
+            return Some(batch);
+        }
+        self.handle_done(&batch);
+        batch.base_sequence = None;
+        batch.attempts = 0;
+        batch.content = match batch.content {
+            Content::Sealed(bytes) => Content::Restamped(bytes),
+            other => other,
+        };
+        self.put_back(batch)
     }
 
     /// Whether an earlier batch than this one is still on its way: then this one may have failed only for
@@ -284,6 +321,7 @@ impl<C: Clone> PartitionQueue<C> {
             "a new identity while batches are in flight"
         );
         self.next_sequence = 0;
+        self.has_hole = false;
         self.take_waiting(|batch| batch.attempts > 0)
     }
 
@@ -291,6 +329,12 @@ impl<C: Clone> PartitionQueue<C> {
     pub fn poll_abandoned(&mut self) -> Vec<Batch<C>> {
         self.close_open();
         self.waiting.drain(..).collect()
+    }
+
+    /// Takes no more records and no more batches back. Gives everything that waits.
+    pub fn close(&mut self) -> Vec<Batch<C>> {
+        self.is_closed = true;
+        self.poll_abandoned()
     }
 
     /// Closes the open batch and names the completions of all that is on its way.
@@ -344,6 +388,18 @@ impl<C: Clone> PartitionQueue<C> {
             ordinal: self.next_ordinal,
         });
         self.next_ordinal += 1;
+    }
+
+    /// Puts a batch in its place among those that wait; gives it back if the queue was closed.
+    fn put_back(&mut self, batch: Batch<C>) -> Option<Batch<C>> {
+        if self.is_closed {
+            return Some(batch);
+        }
+        let at = self
+            .waiting
+            .partition_point(|other| other.ordinal < batch.ordinal);
+        self.waiting.insert(at, batch);
+        None
     }
 
     fn take_waiting(&mut self, mut take: impl FnMut(&Batch<C>) -> bool) -> Vec<Batch<C>> {
@@ -485,9 +541,11 @@ mod tests {
         let mut batches = sent(&mut queue, 3);
         let third = batches.pop().unwrap();
         assert!(queue.waits_for_an_earlier_one(&third));
-        queue.handle_retry(at(20), third, Duration::from_millis(100));
+        let given_back = queue.handle_retry(at(20), third, Duration::from_millis(100));
+        assert!(given_back.is_none());
         for batch in batches.into_iter().rev() {
-            queue.handle_retry(at(20), batch, Duration::from_millis(100));
+            let given_back = queue.handle_retry(at(20), batch, Duration::from_millis(100));
+            assert!(given_back.is_none());
         }
         assert!(queue.poll_batch(at(119), true).is_none(), "the pause");
         let mut sequences = Vec::new();
@@ -523,7 +581,7 @@ mod tests {
         let mut queue = Queue::new(limits());
         fill(&mut queue, 3);
         for batch in sent(&mut queue, 2) {
-            queue.handle_retry(at(10), batch, Duration::ZERO);
+            assert!(queue.handle_retry(at(10), batch, Duration::ZERO).is_none());
         }
         let given_up = queue.handle_new_identity();
         assert_eq!(
@@ -537,6 +595,44 @@ mod tests {
             queue.poll_batch(at(10), true).unwrap().base_sequence,
             Some(0)
         );
+    }
+
+    #[test]
+    fn what_is_refused_behind_a_hole_waits_for_the_new_identity() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 4);
+        let mut batches = sent(&mut queue, 3);
+        let third = batches.pop().unwrap();
+        let second = batches.pop().unwrap();
+        let third = queue.handle_out_of_order(third).expect("there is no hole");
+        queue.handle_done(&batches[0]);
+        queue.handle_hole();
+        assert!(queue.handle_out_of_order(third).is_none());
+        assert!(queue.handle_out_of_order(second).is_none());
+        assert!(
+            queue.handle_new_identity().is_empty(),
+            "none of them is given up"
+        );
+        let again = sent(&mut queue, 3);
+        let sequences: Vec<_> = again.iter().map(|batch| batch.base_sequence).collect();
+        assert_eq!(sequences, [Some(0), Some(1), Some(2)]);
+        let ordinals: Vec<_> = again.iter().map(|batch| batch.ordinal).collect();
+        assert_eq!(ordinals, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing_and_nothing_back() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 2);
+        let in_flight = sent(&mut queue, 1).remove(0);
+        assert_eq!(queue.close().len(), 1);
+        assert!(matches!(append(&mut queue, 0, b"a"), Appended::Closed));
+        assert!(
+            queue
+                .handle_retry(at(0), in_flight, Duration::ZERO)
+                .is_some()
+        );
+        assert!(queue.is_idle());
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! Many records at once, and how they are packed.
+
+use kafka_client::Record;
+use kafka_protocol::compression::Compression;
+
+use crate::stories::reading::{read_all, soon};
+use crate::stories::stage::Stage;
+
+/// Each codec, with records that compress well, badly and not at all.
+pub(crate) async fn every_codec_is_read_back(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    let mut expected = Vec::new();
+    for codec in [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let producer = client.producer().compression(codec).build().unwrap();
+        let handle = producer.topic(&topic);
+        let values: Vec<Vec<u8>> = (0..200).map(|number| value(&codec, number)).collect();
+        let records: Vec<_> = values.iter().map(Record::of).collect();
+        let ticket = soon("a bulk send", handle.send_batch(&records))
+            .await
+            .unwrap();
+        assert_eq!(
+            soon("its acknowledgement", ticket).await.unwrap(),
+            values.len()
+        );
+        expected.extend(values);
+    }
+    let seen = read_all(&client, &topic, expected.len()).await;
+    for (offset, (seen, expected)) in seen.iter().zip(&expected).enumerate() {
+        assert_eq!(seen.offset, offset as i64);
+        assert_eq!(seen.value.as_ref(), Some(expected), "at offset {offset}");
+    }
+}
+
+fn value(codec: &Compression, number: usize) -> Vec<u8> {
+    let text = format!("{codec:?}-{number}-");
+    match number % 3 {
+        0 => text.repeat(20).into_bytes(),
+        1 => text.into_bytes(),
+        // A generator whose high bits look like chance to a compressor.
+        _ => std::iter::successors(Some(number as u64 + 1), |seed| {
+            Some(seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1))
+        })
+        .map(|seed| (seed >> 56) as u8)
+        .take(500)
+        .collect(),
+    }
+}

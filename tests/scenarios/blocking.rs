@@ -1,0 +1,102 @@
+//! The faces for threads: no runtime in sight.
+
+use std::time::Duration;
+
+use kafka_client::admin::NewTopic;
+use kafka_client::consumer::Start;
+use kafka_client::{ErrorKind, Record};
+
+use crate::stories::reading::{PATIENCE, soon};
+use crate::stories::stage::Stage;
+
+/// A topic is made, filled, read by a group, and deleted by a thread.
+pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
+    on_a_thread(move || {
+        let client = stage.client_builder().build_blocking().unwrap();
+        client.ready(PATIENCE).unwrap();
+        let topic = stage.name("t");
+        let made = client
+            .create_topics([NewTopic::new(&topic).partitions(1)])
+            .unwrap();
+        assert!(made[0].1.is_ok(), "{made:?}");
+
+        let producer = client.producer(|producer| producer).unwrap();
+        let written = producer
+            .send(Record::to(&topic).key("k").value("0"))
+            .unwrap();
+        assert_eq!((written.partition, written.offset), (0, 0));
+        let values: Vec<String> = (1..100).map(|number| number.to_string()).collect();
+        let record = |value| producer.enqueue(Record::to(&topic).value(value)).unwrap();
+        let tickets: Vec<_> = values.iter().map(record).collect();
+        producer.flush().unwrap();
+        for (offset, ticket) in (1..).zip(tickets) {
+            assert_eq!(ticket.wait().unwrap().offset, offset);
+        }
+
+        let group = stage.name("g");
+        let member = || {
+            client
+                .consumer(|c| c.group(&group).subscribe([&topic]).start(Start::Oldest))
+                .unwrap()
+        };
+        let consumer = member();
+        for number in 0..100 {
+            let record = consumer
+                .next_within(PATIENCE)
+                .unwrap()
+                .expect("a record comes");
+            assert_eq!(record.offset(), number);
+            assert_eq!(record.value(), Some(number.to_string().as_bytes()));
+            if number < 50 {
+                consumer.commit_record(&record).unwrap();
+            }
+        }
+        assert!(
+            consumer
+                .next_within(Duration::from_millis(200))
+                .unwrap()
+                .is_none()
+        );
+        consumer.close_within(PATIENCE).unwrap();
+        assert!(consumer.next().unwrap().is_none(), "it is closed");
+        let consumer = member();
+        let record = consumer
+            .next_within(PATIENCE)
+            .unwrap()
+            .expect("a record comes");
+        assert_eq!(record.offset(), 50);
+        consumer.close_within(PATIENCE).unwrap();
+
+        assert_eq!(producer.close_within(PATIENCE).unwrap(), 0);
+        let error = producer.send(Record::to(&topic).value("late")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        let deleted = client.delete_topics([&topic]).unwrap();
+        assert!(deleted[0].1.is_ok(), "{deleted:?}");
+        client.close_within(PATIENCE).unwrap();
+    })
+    .await;
+}
+
+/// Inside async code a blocking call is refused, and dropping its handles does no harm.
+pub(crate) async fn async_code_is_not_blocked(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    let client = stage.client_builder().build_blocking().unwrap();
+    let producer = client.producer(|producer| producer).unwrap();
+    let error = producer.send(Record::to(&topic).value("v")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("async"), "{error}");
+    drop((producer, client));
+}
+
+async fn on_a_thread(tell: impl FnOnce() + Send + 'static) {
+    // Not one of the runtime's: those count as async code.
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        tell();
+        let _ = ended.send(());
+    });
+    let ended = soon("the thread", end).await;
+    if ended.is_err() {
+        std::panic::resume_unwind(thread.join().expect_err("it ended without a word"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Records that are too large for somebody on their way.
+
+use std::time::Duration;
+
+use kafka_client::admin::NewTopic;
+use kafka_client::{ErrorKind, Record};
+use kafka_protocol::ErrorCode;
+
+use crate::stories::reading::{Seen, read_all, soon};
+use crate::stories::stage::Stage;
+
+/// The client knows before it sends.
+pub(crate) async fn a_record_larger_than_a_request_is_refused_at_once(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    let producer = client
+        .producer()
+        .batch_bytes(5_000)
+        .request_bytes_max(10_000);
+    let producer = producer.build().unwrap();
+    let large = vec![b'x'; 10_000];
+    for round in 0..3 {
+        let error = producer.enqueue(Record::to(&topic).value(&large));
+        let error = soon("a refusal", error).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RecordTooLarge, "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&topic) && text.contains("max.request.size"),
+            "{text}"
+        );
+        let record = Record::to(&topic).value("small");
+        let written = soon("a send", producer.send(record)).await.unwrap();
+        assert_eq!(written.offset, round);
+    }
+    assert_eq!(read_all(&client, &topic, 3).await.len(), 3);
+}
+
+/// The largest that the client takes by default, and the broker too.
+pub(crate) async fn a_record_of_nearly_a_megabyte_passes(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    let producer = client.producer().build().unwrap();
+    let large: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let record = Record::to(&topic).value(&large);
+    soon("a send", producer.send(record)).await.unwrap();
+    let seen = read_all(&client, &topic, 1).await;
+    assert!(
+        seen[0].value.as_ref() == Some(&large),
+        "the value is another one"
+    );
+}
+
+/// The broker refuses it; what was sent before, beside and after it goes its way, in order and once.
+pub(crate) async fn a_record_that_the_broker_refuses_stops_no_other(stage: Stage) {
+    let client = stage.client();
+    let topic = NewTopic::new(stage.name("t")).partitions(1);
+    let topic = stage
+        .topic_with(topic.config("max.message.bytes", "2000"))
+        .await;
+    // Without a linger every record is a batch of its own, as long as fewer are in flight than may be.
+    let producer = client.producer().batch_bytes(1).linger(Duration::ZERO);
+    let producer = producer.build().unwrap();
+    let large = "x".repeat(5_000);
+    let mut expected = Vec::new();
+    for round in 0..12 {
+        let first = (round * 10).to_string();
+        soon("a send", producer.send(Record::to(&topic).value(&first)))
+            .await
+            .unwrap();
+        expected.push(round * 10);
+        let mut tickets = Vec::new();
+        for place in 1..=4 {
+            let small = (round * 10 + place).to_string();
+            let is_large = place == round % 4 + 1;
+            let record = Record::to(&topic).value(if is_large { &large } else { &small });
+            let ticket = soon("room", producer.enqueue(record)).await.unwrap();
+            tickets.push((is_large, ticket));
+            if !is_large {
+                expected.push(round * 10 + place);
+            }
+        }
+        for (is_large, ticket) in tickets {
+            let outcome = soon("an acknowledgement", ticket).await;
+            if is_large {
+                let error = outcome.expect_err("it is too large");
+                assert_eq!(
+                    error.broker_code(),
+                    Some(ErrorCode::MESSAGE_TOO_LARGE),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(&topic), "{error}");
+            } else {
+                outcome.unwrap();
+            }
+        }
+    }
+    let seen = read_all(&client, &topic, expected.len()).await;
+    assert_eq!(seen.iter().map(Seen::number).collect::<Vec<_>>(), expected);
+}

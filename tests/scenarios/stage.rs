@@ -1,0 +1,89 @@
+//! Where a story is told: its cluster, its names, its clients.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kafka_client::Client;
+use kafka_client::admin::NewTopic;
+use kafka_client::client::ClientBuilder;
+
+use crate::stories::cluster::{Cluster, Power};
+
+/// A cluster, and what one story makes there. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    cluster: Arc<dyn Cluster>,
+    /// The story, and the run it belongs to: an outside cluster still has what earlier runs left.
+    prefix: Arc<str>,
+    topics: Arc<Mutex<Vec<String>>>,
+}
+
+impl Stage {
+    pub(crate) fn new(cluster: Arc<dyn Cluster>, story: &str) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let run = since_1970.unwrap_or_default().as_millis();
+        let prefix = format!("{}-{run:x}", story.replace(|c: char| !is_legal(c), "."));
+        Self {
+            cluster,
+            prefix: prefix.into(),
+            topics: Arc::default(),
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
+    }
+
+    /// The switch of the cluster.
+    pub(crate) fn power(&self) -> &dyn Power {
+        let power = self.cluster.power();
+        power.expect("the story says that it needs a cluster of its own")
+    }
+
+    /// A name that no other story takes.
+    pub(crate) fn name(&self, what: &str) -> String {
+        format!("{}-{what}", self.prefix)
+    }
+
+    /// A client to be configured. It gives up within a story's time.
+    pub(crate) fn client_builder(&self) -> ClientBuilder {
+        Client::builder()
+            .bootstrap_servers(self.cluster.bootstrap_servers())
+            .request_timeout(Duration::from_secs(10))
+            .api_timeout(Duration::from_secs(20))
+    }
+
+    /// A client of its own.
+    pub(crate) fn client(&self) -> Client {
+        let client = self.client_builder().build();
+        client.expect("the cluster gives an address that clients take")
+    }
+
+    /// Makes a topic with this many partitions.
+    pub(crate) async fn topic(&self, what: &str, partitions: i32) -> String {
+        self.topic_with(NewTopic::new(self.name(what)).partitions(partitions))
+            .await
+    }
+
+    /// Makes a topic.
+    pub(crate) async fn topic_with(&self, topic: NewTopic) -> String {
+        let client = self.client();
+        let mut outcomes = client.admin().create_topics([topic]).await.unwrap();
+        let (name, outcome) = outcomes.remove(0);
+        outcome.unwrap();
+        self.topics.lock().unwrap().push(name.clone());
+        name
+    }
+
+    /// Deletes the topics again.
+    pub(crate) async fn clear(&self) {
+        let topics = std::mem::take(&mut *self.topics.lock().unwrap());
+        if !topics.is_empty() {
+            let _ = self.client().admin().delete_topics(topics).await;
+        }
+    }
+}
+
+fn is_legal(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}

@@ -1,0 +1,134 @@
+//! The stories: what a client and a cluster do together, told once for every cluster.
+//!
+//! A story has names of its own for its topics and groups, so that all of them run side by side; it waits
+//! for nothing without a deadline; and it looks at every record.
+
+mod cluster;
+mod reading;
+mod stage;
+
+mod addresses;
+mod batches;
+mod blocking;
+mod closing;
+mod garbage;
+mod groups;
+mod large_records;
+mod partition_consumer;
+mod restarts;
+mod send;
+mod silent_peer;
+mod topics;
+
+use std::pin::Pin;
+
+pub(crate) use cluster::{Cluster, Power, Switching};
+pub(crate) use stage::Stage;
+
+/// A story that can be told to a cluster.
+#[derive(Clone, Copy)]
+pub(crate) struct Story {
+    /// What it tells, as `file::story`.
+    pub(crate) name: &'static str,
+    /// Whether it turns the cluster off and on, and so needs one of its own.
+    pub(crate) needs_power: bool,
+    /// Tells it. It panics where the story goes wrong.
+    pub(crate) tell: fn(Stage) -> Telling,
+}
+
+/// A story that is being told.
+pub(crate) type Telling = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A story by its path.
+macro_rules! story {
+    ($path:path) => {
+        Story {
+            name: stringify!($path),
+            needs_power: false,
+            tell: |stage| Box::pin($path(stage)),
+        }
+    };
+    ($path:path, needs_power) => {
+        Story {
+            needs_power: true,
+            ..story!($path)
+        }
+    };
+}
+
+/// Every story.
+pub(crate) const STORIES: &[Story] = &[
+    story!(send::each_record_comes_back_as_it_was_sent),
+    story!(send::null_and_empty_are_different),
+    story!(send::a_record_carries_the_time_of_its_send),
+    story!(send::flush_sends_what_lingers),
+    story!(send::flush_with_nothing_to_send_is_over_at_once),
+    story!(send::a_dropped_ticket_cancels_nothing),
+    story!(send::a_key_finds_the_partition_that_java_gives_it),
+    story!(send::a_partition_that_is_not_there_is_named),
+    story!(send::fewer_acknowledgements_still_deliver),
+    story!(send::many_tasks_share_a_producer),
+    story!(batches::every_codec_is_read_back),
+    story!(partition_consumer::order_is_kept_in_each_partition),
+    story!(partition_consumer::reading_starts_where_it_is_told),
+    story!(partition_consumer::seek_goes_on_elsewhere),
+    story!(partition_consumer::a_paused_partition_waits_for_its_resume),
+    story!(partition_consumer::a_position_out_of_range_is_an_error),
+    story!(partition_consumer::a_policy_mends_a_position_out_of_range),
+    story!(partition_consumer::small_limits_still_let_everything_through),
+    story!(partition_consumer::whole_batches_are_read),
+    story!(partition_consumer::a_dropped_wait_loses_no_record),
+    story!(partition_consumer::clones_share_the_records),
+    story!(partition_consumer::one_consumer_reads_several_topics),
+    story!(groups::the_next_member_resumes_behind_the_last),
+    story!(groups::what_was_not_acknowledged_comes_again),
+    story!(groups::commits_are_where_the_application_puts_them),
+    story!(groups::two_members_share_and_one_leaves),
+    story!(groups::two_members_of_one_client_share_and_one_leaves),
+    story!(groups::a_dead_member_is_replaced_after_its_session),
+    story!(groups::a_dropped_member_leaves_at_once),
+    story!(groups::a_group_reads_several_topics),
+    story!(groups::a_spare_member_takes_over),
+    story!(groups::groups_do_not_know_each_other),
+    story!(topics::a_topic_is_made_listed_described_and_deleted),
+    story!(topics::a_deleted_topic_stays_deleted),
+    story!(topics::a_topic_that_is_made_anew_is_empty),
+    story!(topics::what_cannot_be_made_is_refused_by_name),
+    story!(topics::one_refusal_does_not_stop_the_others),
+    story!(topics::a_producer_names_the_topic_there_is_not),
+    story!(topics::a_consumer_names_the_topic_there_is_not),
+    story!(large_records::a_record_larger_than_a_request_is_refused_at_once),
+    story!(large_records::a_record_of_nearly_a_megabyte_passes),
+    story!(large_records::a_record_that_the_broker_refuses_stops_no_other),
+    story!(blocking::a_thread_produces_and_consumes),
+    story!(blocking::async_code_is_not_blocked),
+    story!(closing::closing_a_producer_sends_what_it_has),
+    story!(closing::a_producer_closes_in_time_without_an_answer),
+    story!(closing::dropping_a_producer_settles_its_tickets),
+    story!(closing::closing_a_consumer_ends_those_who_wait),
+    story!(closing::a_consumer_closes_at_any_moment),
+    story!(closing::a_consumer_closes_in_time_without_an_answer),
+    story!(closing::closing_a_client_ends_what_it_made),
+    story!(closing::handles_may_outlive_their_runtime),
+    story!(addresses::nobody_listens),
+    story!(addresses::a_name_does_not_resolve),
+    story!(addresses::a_port_speaks_something_else),
+    story!(addresses::a_port_stays_silent),
+    story!(addresses::a_port_hangs_up),
+    story!(addresses::one_good_address_is_enough),
+    story!(addresses::what_is_no_address_is_refused),
+    story!(garbage::garbage_closes_its_own_connection_alone),
+    story!(restarts::acknowledged_records_survive_a_kill, needs_power),
+    story!(
+        restarts::a_stop_under_load_loses_and_doubles_nothing,
+        needs_power
+    ),
+    story!(
+        restarts::a_kill_under_load_loses_and_doubles_nothing,
+        needs_power
+    ),
+    story!(restarts::consumers_go_on_after_a_restart, needs_power),
+    story!(restarts::offsets_survive_stop_and_kill, needs_power),
+    story!(restarts::topics_survive_stop_and_kill, needs_power),
+    story!(restarts::a_cluster_that_is_away_is_named, needs_power),
+];
