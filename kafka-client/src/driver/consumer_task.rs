@@ -57,11 +57,14 @@ pub(crate) struct Core {
     /// The member waits for the application to come back.
     resting: AtomicBool,
     commits: Mutex<BTreeMap<u64, oneshot::Sender<Result<()>>>>,
-    events: broadcast::Sender<ConsumerEvent>,
+    /// `None` once there will be no more.
+    events: Mutex<Option<broadcast::Sender<ConsumerEvent>>>,
     started: Mutex<bool>,
     /// When a close gives up; `None` before one.
     close_by: Mutex<Option<Instant>>,
     ended: watch::Sender<bool>,
+    /// Nothing more is delivered: closing or ended.
+    over: AtomicBool,
     /// Why the task ended, if it did so by a bug.
     broken: Mutex<Option<Error>>,
     tasks: Tasks,
@@ -114,10 +117,11 @@ impl Core {
             readers: AtomicUsize::new(0),
             resting: AtomicBool::new(false),
             commits: Mutex::default(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
+            events: Mutex::new(Some(broadcast::Sender::new(EVENTS_KEPT))),
             started: Mutex::new(false),
             close_by: Mutex::new(None),
             ended: watch::Sender::new(false),
+            over: AtomicBool::new(false),
             broken: Mutex::new(None),
             tasks: Tasks::new(),
         })
@@ -217,9 +221,11 @@ impl Core {
                 let _gone = waiter.send(outcome);
             }
         }
+        let events = lock(&self.events);
         while let Some(event) = machine.poll_event() {
-            let _nobody_listens = self.events.send(event);
+            let _nobody_listens = events.as_ref().map(|events| events.send(event));
         }
+        drop(events);
         self.resting.store(machine.is_resting(), Ordering::Relaxed);
         if machine.has_ready() {
             self.ready.notify_waiters();
@@ -601,10 +607,11 @@ impl Core {
     ///
     /// If the task broke: that is no end to be taken for a close.
     pub(crate) fn is_over(&self) -> Result<bool> {
-        if let Some(error) = &*lock(&self.broken) {
+        let is_over = self.over.load(Ordering::Acquire);
+        if is_over && let Some(error) = &*lock(&self.broken) {
             return Err(error.clone());
         }
-        Ok(*self.ended.borrow() || self.machine().is_closing())
+        Ok(is_over)
     }
 
     /// Gives way now and then to what else runs on this thread: while records lie ready nothing waits, and a
@@ -643,7 +650,11 @@ impl Core {
     }
 
     pub(crate) fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        let events = lock(&self.events);
+        Events(match &*events {
+            Some(events) => events.subscribe(),
+            None => broadcast::Sender::new(1).subscribe(),
+        })
     }
 
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {
@@ -701,10 +712,12 @@ impl Core {
             machine.close(clock::now(), grace);
         }
         self.publish(&machine);
+        self.over.store(true, Ordering::Release);
         drop(machine);
         let mut started = lock(&self.started);
         if !*started {
             *started = true;
+            lock(&self.events).take();
             self.ended.send_replace(true);
         }
         drop(started);
@@ -756,6 +769,8 @@ impl Drop for EndOnDrop {
             let text = "the consumer's task panicked; this is a bug of the client";
             *lock(&core.broken) = Some(Error::new(ErrorKind::Internal, text));
         }
+        core.over.store(true, Ordering::Release);
+        lock(&core.events).take();
         core.ended.send_replace(true);
         lock(&core.commits).clear();
         core.ready.notify_waiters();
