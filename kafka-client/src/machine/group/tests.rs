@@ -1076,3 +1076,24 @@ fn a_coordinator_that_answers_is_looked_for_quickly_when_it_moves() {
         stage.beaten(ErrorCode::NONE);
     }
 }
+
+#[test]
+fn what_was_given_up_does_not_come_back_with_the_next_generation() {
+    let mut stage = Stage::stable();
+    stage.note(1, 500);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-1@500");
+    stage.group.give_up(&tp(1));
+    assert_eq!(stage.events(), "not committed {orders-1: 500}");
+    // The answer of the old coordinator never comes; after the grace nobody waits for it.
+    stage.rebalanced();
+    assert_eq!(stage.wait(4).next(), "beat 1 in 1");
+    stage.beaten(ErrorCode::REBALANCE_IN_PROGRESS);
+    stage.wait(3).next();
+    stage.beaten(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(stage.wait(3).next(), "join 1 as \"me\"");
+    stage.joined(2, &[]);
+    assert_eq!(stage.next(), "sync 1 in 2 with 0 shares");
+    stage.synced(ErrorCode::NONE, &[1]);
+    assert_eq!(stage.events(), "revoked, assigned {orders-1}");
+    assert_eq!(stage.next(), "ask 1 for [1]");
+}
