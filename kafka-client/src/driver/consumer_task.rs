@@ -54,6 +54,8 @@ pub(crate) struct Core {
     revision: AtomicU64,
     /// How many calls wait for records: as long as one does, the application is alive.
     readers: AtomicUsize,
+    /// Much was given out without a pause.
+    others_wait: AtomicBool,
     /// The member waits for the application to come back.
     resting: AtomicBool,
     commits: Mutex<BTreeMap<u64, oneshot::Sender<Result<()>>>>,
@@ -75,6 +77,8 @@ pub(crate) struct Core {
 struct Reading {
     open: Option<Open>,
     revision: u64,
+    /// How much was given out since others were let run.
+    given: u32,
     decompressor: Decompressor,
     buffer: Vec<u8>,
 }
@@ -108,6 +112,7 @@ impl Core {
             reading: Mutex::new(Reading {
                 open: None,
                 revision: 0,
+                given: 0,
                 decompressor: Decompressor::new(),
                 buffer: Vec::new(),
             }),
@@ -115,6 +120,7 @@ impl Core {
             signals: Arc::default(),
             ready: Notify::new(),
             readers: AtomicUsize::new(0),
+            others_wait: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             commits: Mutex::default(),
             events: Mutex::new(Some(broadcast::Sender::new(EVENTS_KEPT))),
@@ -388,6 +394,7 @@ impl Core {
                     if self.config.commit_mode == CommitMode::OnDelivery {
                         record.ack();
                     }
+                    self.count_given(&mut reading);
                     return Ok(Some(record));
                 }
                 Some(Err(error)) => {
@@ -432,8 +439,17 @@ impl Core {
                 batch.ack();
             }
             if !is_empty {
+                self.count_given(&mut reading);
                 return Ok(Some(batch));
             }
+        }
+    }
+
+    fn count_given(&self, reading: &mut Reading) {
+        reading.given += 1;
+        if reading.given == GIVEN_AT_ONCE {
+            reading.given = 0;
+            self.others_wait.store(true, Ordering::Relaxed);
         }
     }
 
@@ -617,7 +633,10 @@ impl Core {
     /// Gives way now and then to what else runs on this thread: while records lie ready nothing waits, and a
     /// loop over them would keep the heartbeats of a runtime with one thread from being sent.
     pub(crate) async fn let_others_run(&self) {
-        tokio::task::coop::consume_budget().await;
+        if self.others_wait.load(Ordering::Relaxed) {
+            self.others_wait.store(false, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Commits these offsets, or all that is processed.
@@ -846,6 +865,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// After how many records or batches others are let run: the pause costs a look at the sockets.
+const GIVEN_AT_ONCE: u32 = 512;
 /// How many events wait for a listener that is slow.
 const EVENTS_KEPT: usize = 256;
 /// How long a consumer whose handles are all gone may take to commit and to leave.

@@ -564,3 +564,16 @@ fn a_node_that_answers_again_begins_with_short_waits() {
         assert_eq!(fetch.poll_deadline(now), None);
     }
 }
+
+#[test]
+fn a_refusal_of_the_whole_fetch_is_no_answer() {
+    let mut subscription = reading(&[1]);
+    let mut fetch = Fetch::new(limits());
+    let plan = fetch.poll(at(0), &mut subscription).unwrap();
+    let mut response = answer(vec![data(0, bytes_of(&[batch(0, 9)]))]);
+    response.error_code = ErrorCode::FETCH_SESSION_ID_NOT_FOUND.code();
+    fetch.handle_answer(at(0), 200, &plan, Ok(response), &mut subscription);
+    assert!(!fetch.has_ready(&subscription));
+    assert_eq!(fetch.poll(at(0), &mut subscription), None);
+    assert!(fetch.poll(at(1), &mut subscription).is_some());
+}
