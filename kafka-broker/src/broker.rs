@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::config::broker::BrokerConfig;
 use crate::error::BrokerError;
 use crate::handler::registry::served_apis;
-use crate::log::{Disk, LogDir, LogDirOwner, LogError, OsDisk};
+use crate::log::{LogDir, LogDirOwner, LogError, OsDisk};
 use crate::plan::{Plan, host_and_port};
 use crate::server::{self, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
@@ -182,15 +182,11 @@ fn live(
         .enable_all()
         .build()
         .map_err(|source| BrokerError::Runtime { source })?;
-    let data_dir = plan.data_dir.clone();
-    let data_dir = data_dir.or_else(|| temporary.as_ref().map(|dir| dir.path().to_owned()));
-    let result = serve(
-        &runtime,
-        plan,
-        data_dir.unwrap_or_default(),
-        tell_started,
-        told_to_end,
-    );
+    let (data_dir, disk) = match &temporary {
+        Some(dir) => (dir.path().to_owned(), OsDisk::for_temporary_data()),
+        None => (plan.data_dir.clone().unwrap_or_default(), OsDisk::new()),
+    };
+    let result = serve(&runtime, plan, data_dir, disk, tell_started, told_to_end);
     runtime.shutdown_timeout(END_WAIT);
     result
 }
@@ -199,6 +195,7 @@ fn serve(
     runtime: &Runtime,
     plan: Plan,
     data_dir: PathBuf,
+    disk: OsDisk,
     tell_started: oneshot::Sender<Started>,
     told_to_end: oneshot::Receiver<End>,
 ) -> Result<(), BrokerError> {
@@ -222,7 +219,7 @@ fn serve(
             local_address.port(),
         )
     });
-    let (node, catalog) = open(Arc::new(plan.config), &data_dir, clock)?;
+    let (node, catalog) = open(Arc::new(plan.config), &data_dir, disk, clock)?;
     let bootstrap_servers = if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -274,21 +271,22 @@ fn serve(
 fn open(
     config: Arc<BrokerConfig>,
     data_dir: &Path,
+    disk: OsDisk,
     clock: Clock,
 ) -> Result<(Arc<Node>, Arc<Catalog>), BrokerError> {
     let path = || data_dir.to_owned();
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let owner = LogDirOwner {
         cluster_id: None,
         node_id: config.node_id,
         new_directory_id: Uuid(random()),
         new_cluster_id: Uuid(random()),
     };
-    let dir =
-        LogDir::open(disk, data_dir, &owner).map_err(|source| BrokerError::DataDirectory {
+    let dir = LogDir::open(Arc::new(disk), data_dir, &owner).map_err(|source| {
+        BrokerError::DataDirectory {
             path: path(),
             source,
-        })?;
+        }
+    })?;
     let now = clock.now();
     let catalog =
         Catalog::open(Arc::clone(&config), dir, random, now).map_err(|error| match error {

@@ -37,10 +37,12 @@ mod transaction_index;
 mod transaction_marker;
 mod validation;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafka_protocol::Uuid;
 use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_time};
 
@@ -85,6 +87,10 @@ pub struct Log {
     producers: ProducerState,
     log_start_offset: i64,
     recovery_point: i64,
+    /// The base offset of the first segment whose files, indexes included, are not known to be durable.
+    /// The recovery point alone does not tell: a segment that was flushed while it was active has its
+    /// indexes written when it is closed.
+    closed_durable: i64,
     cut: Option<Cut>,
     health: Health,
     /// What has changed, and what of it is durable.
@@ -94,6 +100,8 @@ pub struct Log {
     /// Set once the log was cut below a recovery point that may be on disk: until the broker restarts,
     /// a closed segment must then be durable before the next one begins, since recovery will believe it.
     flush_before_roll: bool,
+    /// Set as long as there is no directory: the topic that it will be said to be of.
+    unmade: Option<Uuid>,
 }
 
 /// What the last owner of a log left word of, and what the logs of a broker share.
@@ -177,6 +185,7 @@ impl Log {
             epochs,
             producers,
             log_start_offset,
+            closed_durable,
             cut,
         } = recovered;
         let log_end_offset = segments.active.next_offset();
@@ -199,12 +208,14 @@ impl Log {
             producers,
             log_start_offset,
             recovery_point,
+            closed_durable,
             cut,
             health: start.health,
             versions,
             durable: FlushVersions::default(),
             last_flush_ms: now_ms,
             flush_before_roll: false,
+            unmade: None,
         })
     }
 
@@ -231,7 +242,42 @@ impl Log {
         Self::open(Arc::clone(log_dir.disk()), &dir, config, start, now_ms)
     }
 
-    /// The directory it lies in.
+    /// Begins the log of a partition that has no directory yet. It gets one with its first record; until
+    /// then nothing of it is on the disk, and whoever has made the topic must remember that it is there.
+    /// So a topic costs as many syncs as partitions of it are used, not as it has.
+    #[must_use]
+    pub fn begin_in(
+        log_dir: &LogDir,
+        name: &TopicPartition,
+        topic_id: Uuid,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Self {
+        let disk = Arc::clone(log_dir.disk());
+        let dir = log_dir.partition_path(name);
+        let active = Segment::unmade(&disk, &dir, 0, now_ms);
+        Self {
+            tail: Tail::new(config.tail_bytes, log_dir.tail_budget().clone()),
+            epochs: LeaderEpochs::empty(Arc::clone(&disk), &dir),
+            disk,
+            dir,
+            config,
+            segments: Segments::new(BTreeMap::new(), active),
+            producers: ProducerState::default(),
+            log_start_offset: 0,
+            recovery_point: 0,
+            closed_durable: 0,
+            cut: None,
+            health: log_dir.health().clone(),
+            versions: FlushVersions::default(),
+            durable: FlushVersions::default(),
+            last_flush_ms: now_ms,
+            flush_before_roll: false,
+            unmade: Some(topic_id),
+        }
+    }
+
+    /// The directory it lies in, or will lie in once it has a record.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -563,7 +609,7 @@ impl Log {
     /// Whether there is a closed segment that is not known to be durable.
     #[must_use]
     pub fn has_unflushed_closed(&self) -> bool {
-        self.recovery_point < self.segments.active.base_offset()
+        self.closed_durable < self.segments.active.base_offset()
     }
 
     /// Whether `flush.ms` has passed for a record that is not durable.
@@ -592,6 +638,7 @@ impl Log {
         self.durable.epochs = self.durable.epochs.max(job.versions.epochs);
         if job.versions.truncations == self.versions.truncations {
             self.recovery_point = self.recovery_point.max(job.up_to);
+            self.closed_durable = self.closed_durable.max(job.closed_up_to);
             self.last_flush_ms = now_ms;
         }
         Ok(())
@@ -617,6 +664,7 @@ impl Log {
         let end = self.log_end_offset();
         self.log_start_offset = self.log_start_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);
+        self.closed_durable = self.closed_durable.min(self.segments.active.base_offset());
         self.producers = recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, end)?;
         Ok(())
     }
@@ -629,11 +677,13 @@ impl Log {
     /// If the disk fails.
     pub fn restart_at(&mut self, offset: i64) -> Result<(), LogError> {
         self.health.check()?;
+        self.make(self.last_flush_ms)?;
         self.note_truncation(self.segments.first_offset().min(offset));
         let result = self.restart_files(offset);
         self.offline_if_failed(result)?;
         self.log_start_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
+        self.closed_durable = self.closed_durable.min(offset);
         self.producers.clear();
         Ok(())
     }
@@ -682,14 +732,11 @@ impl Log {
     /// If the disk fails.
     pub fn close(mut self, now_ms: i64) -> Result<ClosedLog, LogError> {
         self.health.check()?;
-        self.segments.active.close_indexes()?;
-        let snapshot = self.write_snapshot()?;
-        self.versions.names += 1;
-        let mut job = self.begin_flush()?;
-        job.files.extend(self.segments.active.index_files()?);
-        job.files.extend(snapshot);
-        let result = job.run();
-        self.finish_flush(&job, result, now_ms)?;
+        if self.unmade.is_none() {
+            self.segments.active.close_indexes()?;
+            let snapshot = self.write_snapshot()?;
+            self.flush_closing(snapshot, now_ms)?;
+        }
         Ok(ClosedLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset(),
@@ -793,6 +840,7 @@ impl Log {
                 max: self.config.segment_bytes,
             });
         }
+        self.make(now_ms)?;
         if self.segments.active.is_full_for(
             bytes.len(),
             last.last_offset(),
@@ -817,6 +865,28 @@ impl Log {
         if unflushed >= self.config.flush_messages {
             self.flush(now_ms)?;
         }
+        Ok(())
+    }
+
+    /// Makes the directory and the first segment if there are none. The directory is durable then, with
+    /// the topic that it is of: records must not turn up under the name of a later one.
+    fn make(&mut self, now_ms: i64) -> Result<(), LogError> {
+        let Some(topic_id) = self.unmade else {
+            return Ok(());
+        };
+        let offset = self.log_end_offset();
+        let made = log_dir::make_partition(&self.disk, &self.dir, topic_id).and_then(|()| {
+            let first = Segment::create(&self.disk, &self.dir, offset, now_ms)?;
+            self.segments.active = first;
+            Ok(())
+        });
+        match made {
+            // Begun again with the next record, as if it never had been.
+            Err(LogError::Disk(error)) if error.is_full() => return Err(error.into()),
+            made => self.offline_if_failed(made)?,
+        }
+        self.versions.names += 1;
+        self.unmade = None;
         Ok(())
     }
 
@@ -854,26 +924,49 @@ impl Log {
     }
 
     fn roll_to(&mut self, base_offset: i64, now_ms: i64) -> Result<(), LogError> {
-        if self.flush_before_roll {
-            self.flush(now_ms)?;
-        }
+        // One that is missing before one that is there would be a hole, and end the log.
+        self.sync_names()?;
         if self.segments.active.size() == 0 {
             // Nothing could be found in it: the next one takes its place.
             let next = Segment::create(&self.disk, &self.dir, base_offset, now_ms)?;
+            self.disk.sync_dir(&self.dir)?;
             let empty = std::mem::replace(&mut self.segments.active, next);
             self.versions.names += 1;
             return Ok(empty.remove()?);
         }
         self.segments.active.close_indexes()?;
-        self.write_snapshot()?;
+        let snapshot = self.write_snapshot()?;
+        if self.flush_before_roll {
+            self.flush_closing(snapshot, now_ms)?;
+        }
         let next = Segment::create(&self.disk, &self.dir, base_offset, now_ms)?;
         self.segments.roll(next);
         self.versions.names += 1;
         Ok(())
     }
 
-    /// Writes down who wrote last, unless nobody who is numbered did and no older word must be replaced.
-    fn write_snapshot(&self) -> Result<Option<Arc<dyn DiskFile>>, LogError> {
+    /// Makes all durable, the indexes of the active segment and the snapshot behind it included.
+    fn flush_closing(&mut self, snapshot: Arc<dyn DiskFile>, now_ms: i64) -> Result<(), LogError> {
+        self.versions.names += 1;
+        let mut job = self.begin_flush()?;
+        job.files.extend(self.segments.active.index_files()?);
+        job.files.push(snapshot);
+        let result = job.run();
+        self.finish_flush(&job, result, now_ms)
+    }
+
+    /// Makes durable which files there are.
+    fn sync_names(&mut self) -> Result<(), LogError> {
+        if self.durable.names != self.versions.names {
+            let result = self.disk.sync_dir(&self.dir).map_err(LogError::from);
+            self.offline_if_failed(result)?;
+            self.durable.names = self.versions.names;
+        }
+        Ok(())
+    }
+
+    /// Writes down who wrote last. Without producers too: a log that says so need not be read for them.
+    fn write_snapshot(&self) -> Result<Arc<dyn DiskFile>, LogError> {
         let path = file_name::at_offset(
             &self.dir,
             self.log_end_offset(),
@@ -881,13 +974,17 @@ impl Log {
         );
         let content = producer_snapshot::encode(&self.producers);
         replace_file(self.disk.as_ref(), &path, &content, false)?;
-        Ok(Some(self.disk.open(&path, OpenMode::Existing)?))
+        Ok(self.disk.open(&path, OpenMode::Existing)?)
     }
 
     fn begin_flush_to(&self, offset: i64) -> Result<FlushJob, LogError> {
         self.health.check()?;
+        if self.unmade.is_some() {
+            return Ok(FlushJob::nothing(offset));
+        }
         let mut files = Vec::new();
-        for segment in self.segments.starting_at(self.recovery_point) {
+        let from = self.recovery_point.min(self.closed_durable);
+        for segment in self.segments.starting_at(from) {
             if segment.base_offset() >= offset && segment.size() > 0 {
                 break;
             }
@@ -905,6 +1002,7 @@ impl Log {
             files,
             dir,
             up_to: offset,
+            closed_up_to: self.segments.active.base_offset(),
             versions: self.versions,
         })
     }

@@ -1,5 +1,6 @@
 //! The embedded broker as a cluster for stories.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -26,7 +27,12 @@ impl Embedded {
             .unwrap();
         runtime.block_on(async {
             let data_dir = TempDir::with_prefix("kafka-stories-").unwrap();
-            let broker = at_a_quiet_port(|address| builder(address, &data_dir)).await;
+            let broker = loop {
+                match builder(&quiet_address(), data_dir.path()).start().await {
+                    Err(BrokerError::Listen { .. }) => {}
+                    broker => break broker.unwrap(),
+                }
+            };
             let embedded = Self {
                 address: broker.bootstrap_servers().to_owned(),
                 broker: Mutex::new(Some(broker)),
@@ -67,7 +73,7 @@ impl Power for Embedded {
 
     fn start(&self) -> Switching<'_> {
         Box::pin(async {
-            let broker = builder(&self.address, &self.data_dir)
+            let broker = builder(&self.address, self.data_dir.path())
                 .start()
                 .await
                 .unwrap();
@@ -76,32 +82,25 @@ impl Power for Embedded {
     }
 }
 
-/// Starts a broker at a port that nobody gets by chance: between two lives of a broker, its port must not go to
-/// an outgoing connection, and those take the ports from 32768 on.
-pub(crate) async fn at_a_quiet_port(builder: impl Fn(&str) -> BrokerBuilder) -> Broker {
-    let first = std::process::id() % 10_000;
-    loop {
-        // Each is tried once in this process, so that no broker takes the port of one that is off for a moment.
-        let next = first + PORTS_TRIED.fetch_add(1, Ordering::Relaxed);
-        let port = QUIET_PORTS.start + next % (QUIET_PORTS.end - QUIET_PORTS.start);
-        match builder(&format!("127.0.0.1:{port}")).start().await {
-            Err(BrokerError::Listen { .. }) => {}
-            broker => return broker.unwrap(),
-        }
-    }
-}
-
-fn builder(address: &str, data_dir: &TempDir) -> BrokerBuilder {
+/// How the brokers of stories are set up.
+pub(crate) fn builder(address: &str, data_dir: &Path) -> BrokerBuilder {
     let session_timeout_min = SESSION_TIMEOUT_MIN.as_millis().to_string();
     Broker::builder()
         .listen(address)
-        .data_dir(data_dir.path())
+        .data_dir(data_dir)
         .set("group.min.session.timeout.ms", session_timeout_min)
+}
+
+/// An address that nobody gets by chance: between two lives of a broker, its port must not go to an outgoing
+/// connection, and those take the ports from 32768 on; nor to another broker of this process.
+pub(crate) fn quiet_address() -> String {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let next = std::process::id() + TRIED.fetch_add(1, Ordering::Relaxed);
+    let port = QUIET_PORTS.start + next % (QUIET_PORTS.end - QUIET_PORTS.start);
+    format!("127.0.0.1:{port}")
 }
 
 const QUIET_PORTS: std::ops::Range<u32> = 15_000..32_000;
 
-static PORTS_TRIED: AtomicU32 = AtomicU32::new(0);
-
 /// Short, so that a dead member is missed soon.
-const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(1_500);
+pub(crate) const SESSION_TIMEOUT_MIN: Duration = Duration::from_millis(1_500);

@@ -1,9 +1,10 @@
 //! Many records at once, and how they are packed.
 
 use kafka_client::Record;
+use kafka_client::admin::NewTopic;
 use kafka_protocol::compression::Compression;
 
-use crate::stories::reading::{read_all, soon};
+use crate::stories::reading::{Seen, read_all, soon};
 use crate::stories::stage::Stage;
 
 /// Each codec, with records that compress well, badly and not at all.
@@ -36,6 +37,38 @@ pub(crate) async fn every_codec_is_read_back(stage: Stage) {
         assert_eq!(seen.offset, offset as i64);
         assert_eq!(seen.value.as_ref(), Some(expected), "at offset {offset}");
     }
+}
+
+/// Small records that together are more than the topic lets a batch have, while they cannot leave one by one.
+pub(crate) async fn small_records_never_add_up_to_too_much(stage: Stage) {
+    const RECORDS: i64 = 2_000;
+    let client = stage.client();
+    let topic = NewTopic::new(stage.name("t")).partitions(1);
+    let topic = stage
+        .topic_with(topic.config("max.message.bytes", "20000"))
+        .await;
+    let producer = client.producer().build().unwrap();
+    let handle = producer.topic(&topic);
+    let values: Vec<_> = (0..RECORDS)
+        .map(|number| format!("{number:0100}"))
+        .collect();
+    let mut tickets = Vec::new();
+    for value in &values {
+        tickets.push(
+            soon("room", handle.enqueue(Record::of(value)))
+                .await
+                .unwrap(),
+        );
+    }
+    for (number, ticket) in tickets.into_iter().enumerate() {
+        let written = soon("an acknowledgement", ticket).await.unwrap();
+        assert_eq!(written.offset, number as i64);
+    }
+    let seen = read_all(&client, &topic, values.len()).await;
+    assert_eq!(
+        seen.iter().map(Seen::number).collect::<Vec<_>>(),
+        (0..RECORDS).collect::<Vec<_>>()
+    );
 }
 
 fn value(codec: &Compression, number: usize) -> Vec<u8> {

@@ -4,7 +4,7 @@
 //! for nothing without a deadline; and it looks at every record.
 
 mod cluster;
-mod reading;
+pub(crate) mod reading;
 mod stage;
 
 mod addresses;
@@ -69,6 +69,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(send::fewer_acknowledgements_still_deliver),
     story!(send::many_tasks_share_a_producer),
     story!(batches::every_codec_is_read_back),
+    story!(batches::small_records_never_add_up_to_too_much),
     story!(partition_consumer::order_is_kept_in_each_partition),
     story!(partition_consumer::reading_starts_where_it_is_told),
     story!(partition_consumer::seek_goes_on_elsewhere),

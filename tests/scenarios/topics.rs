@@ -18,6 +18,8 @@ pub(crate) async fn a_topic_is_made_listed_described_and_deleted(stage: Stage) {
         .await
         .unwrap();
 
+    // A real cluster makes it first and tells its brokers then.
+    known(&admin, &name).await;
     let listed = soon("listing", admin.list_topics()).await.unwrap();
     let names: Vec<_> = listed.iter().map(|topic| &topic.name).collect();
     assert!(names.is_sorted(), "{names:?}");
@@ -262,6 +264,23 @@ async fn delete(admin: &Admin, name: &str) -> Result<(), Error> {
         .unwrap()
         .remove(0)
         .1
+}
+
+/// Waits until all brokers have heard of the topic.
+async fn known(admin: &Admin, name: &str) {
+    let until_known = async {
+        while admin
+            .describe_topics([name])
+            .await
+            .unwrap()
+            .remove(0)
+            .1
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the topic", until_known).await;
 }
 
 /// Waits until the topic is not there, as all brokers have heard; gives the error that says so.

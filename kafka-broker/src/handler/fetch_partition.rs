@@ -119,10 +119,7 @@ impl Reader {
         let marks = partition.marks()?;
         if end.end_offset < 0 {
             let code = ErrorCode::OFFSET_OUT_OF_RANGE;
-            return Ok(Some(Answer::Failed(Failure {
-                code,
-                marks: Some(marks),
-            })));
+            return Ok(Some(Answer::Failed(Failure { code, marks: None })));
         }
         let diverges = end.epoch < self.last_fetched_epoch || end.end_offset < self.offset;
         Ok(diverges.then_some(Answer::Diverging(end, marks)))
@@ -186,10 +183,12 @@ fn failure(partition: &Partition, error: &PartitionError) -> Failure {
     if code == ErrorCode::KAFKA_STORAGE_ERROR {
         tracing::error!(topic = %partition.topic, partition = partition.index, "fetch: {error}");
     }
-    Failure {
-        code,
-        marks: partition.marks().ok(),
-    }
+    // As Kafka does: who is out of range has to ask where the log begins and ends.
+    let marks = match code {
+        ErrorCode::OFFSET_OUT_OF_RANGE => None,
+        _ => partition.marks().ok(),
+    };
+    Failure { code, marks }
 }
 
 /// Whether any of these batches is compressed with what old clients cannot read.

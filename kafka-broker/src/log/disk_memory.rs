@@ -155,23 +155,27 @@ impl MemoryDisk {
 
     fn from_journal(journal: Journal) -> Self {
         let base = &journal.base;
+        let faults = Faults::default();
         let mut tree = Tree {
             dirs: base.dirs.clone(),
             ..Tree::default()
         };
         for (path, number) in &base.names {
+            let content = base.contents.get(number).cloned().unwrap_or_default();
+            faults.resized(0, content.len());
             let inode = Inode {
                 number: *number,
-                content: Mutex::new(base.contents.get(number).cloned().unwrap_or_default()),
+                content: Mutex::new(content),
             };
             tree.files.insert(path.clone(), Arc::new(inode));
         }
-        let next_inode = base.contents.keys().next_back().map_or(0, |last| last + 1);
+        // A file that was never written has a number but no content.
+        let next_inode = base.names.values().max().map_or(0, |last| last + 1);
         Self {
             shared: Arc::new(Shared {
                 tree: Mutex::new(tree),
                 next_inode: AtomicU64::new(next_inode),
-                faults: Faults::default(),
+                faults,
                 journal: Some(Mutex::new(journal)),
             }),
         }
@@ -280,7 +284,11 @@ impl Disk for MemoryDisk {
         let mut tree = self.tree();
         if let Some(inode) = tree.files.remove(from) {
             let number = inode.number;
-            tree.files.insert(to.to_owned(), inode);
+            if let Some(replaced) = tree.files.insert(to.to_owned(), inode) {
+                self.shared
+                    .faults
+                    .resized(locked(&replaced.content).len(), 0);
+            }
             self.shared.record(|| Event::RenameFile {
                 from: from.to_owned(),
                 to: to.to_owned(),
@@ -304,7 +312,7 @@ impl Disk for MemoryDisk {
         self.check(Operation::Remove, path)?;
         let mut tree = self.tree();
         if let Some(inode) = tree.files.remove(path) {
-            self.shared.faults.release(locked(&inode.content).len());
+            self.shared.faults.resized(locked(&inode.content).len(), 0);
             self.shared.record(|| Event::RemoveFile {
                 path: path.to_owned(),
             });
@@ -315,7 +323,13 @@ impl Disk for MemoryDisk {
     fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
         self.check(Operation::Remove, dir)?;
         let mut tree = self.tree();
-        tree.files.retain(|path, _| !path.starts_with(dir));
+        tree.files.retain(|path, inode| {
+            let stays = !path.starts_with(dir);
+            if !stays {
+                self.shared.faults.resized(locked(&inode.content).len(), 0);
+            }
+            stays
+        });
         tree.dirs.retain(|path| !path.starts_with(dir));
         self.shared.record(|| Event::RemoveDir {
             path: dir.to_owned(),
@@ -401,9 +415,7 @@ impl DiskFile for MemoryFile {
         self.shared.faults.check(Operation::SetLen, &self.path)?;
         let mut content = locked(&self.inode.content);
         let len = len as usize;
-        self.shared
-            .faults
-            .release(content.len().saturating_sub(len));
+        self.shared.faults.resized(content.len(), len);
         content.resize(len, 0);
         self.shared.record(|| Event::SetLen {
             inode: self.inode.number,

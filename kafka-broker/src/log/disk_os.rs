@@ -9,8 +9,30 @@ use crate::log::disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
 use crate::log::error::DiskError;
 
 /// The file system that the process sees.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OsDisk;
+#[derive(Clone, Copy, Debug)]
+pub struct OsDisk {
+    syncs: bool,
+}
+
+impl OsDisk {
+    /// The file system, on which what is synced survives a power failure.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { syncs: true }
+    }
+
+    /// The file system for data that goes with the process anyway: a sync does nothing.
+    #[must_use]
+    pub fn for_temporary_data() -> Self {
+        Self { syncs: false }
+    }
+}
+
+impl Default for OsDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Disk for OsDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
@@ -24,6 +46,7 @@ impl Disk for OsDisk {
         Ok(Arc::new(OsFile {
             file,
             path: path.to_owned(),
+            syncs: self.syncs,
         }))
     }
 
@@ -66,6 +89,9 @@ impl Disk for OsDisk {
 
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        if !self.syncs {
+            return Ok(());
+        }
         File::open(dir)
             .and_then(|dir| dir.sync_all())
             .map_err(|error| DiskError::new("sync directory", dir, error))
@@ -105,6 +131,7 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 struct OsFile {
     file: File,
     path: PathBuf,
+    syncs: bool,
 }
 
 impl OsFile {
@@ -136,6 +163,9 @@ impl DiskFile for OsFile {
     }
 
     fn sync(&self) -> Result<(), DiskError> {
+        if !self.syncs {
+            return Ok(());
+        }
         self.file.sync_data().map_err(self.failed("sync"))
     }
 }

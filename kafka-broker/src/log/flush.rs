@@ -15,6 +15,8 @@ pub struct FlushJob {
     pub(crate) files: Vec<Arc<dyn DiskFile>>,
     pub(crate) dir: Option<(Arc<dyn Disk>, PathBuf)>,
     pub(crate) up_to: i64,
+    /// The base offset of the segment that was active.
+    pub(crate) closed_up_to: i64,
     pub(crate) versions: FlushVersions,
 }
 
@@ -30,6 +32,17 @@ pub(crate) struct FlushVersions {
 }
 
 impl FlushJob {
+    /// The job of a log that has no files and ends at `offset`.
+    pub(crate) fn nothing(offset: i64) -> Self {
+        Self {
+            files: Vec::new(),
+            dir: None,
+            up_to: offset,
+            closed_up_to: offset,
+            versions: FlushVersions::default(),
+        }
+    }
+
     /// The offset up to which all will be durable.
     #[must_use]
     pub fn up_to(&self) -> i64 {

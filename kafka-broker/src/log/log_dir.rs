@@ -225,31 +225,22 @@ impl LogDir {
     ) -> Result<PathBuf, LogError> {
         self.health.check()?;
         let dir = self.partition_path(name);
-        let path = dir.join(PARTITION_METADATA);
-        self.disk.create_dir(&dir)?;
-        let known = read_file(self.disk.as_ref(), &path)?;
-        match known.as_deref().and_then(decode_metadata) {
-            Some(known) if known != topic_id => {
-                return Err(LogError::Mismatch {
-                    path,
-                    reason: format!("topic_id is {known} where {topic_id} is expected"),
-                });
-            }
-            Some(_) => {}
-            None => replace_file(self.disk.as_ref(), &path, &encode_metadata(topic_id), true)?,
-        }
-        self.disk.sync_dir(&self.path)?;
+        make_partition(&self.disk, &dir, topic_id)?;
         Ok(dir)
     }
 
     /// Takes a partition out of sight, durably; its log must not be used any more. The files go with
-    /// [`remove_deleted`](Self::remove_deleted). `unique` tells this deletion from others of the name.
+    /// [`remove_deleted`](Self::remove_deleted). `unique` tells this deletion from others of the name. A
+    /// partition that never had a record has nothing to be taken away.
     ///
     /// # Errors
     ///
     /// If the disk fails.
     pub fn delete_partition(&self, name: &TopicPartition, unique: Uuid) -> Result<(), LogError> {
         self.health.check()?;
+        if !self.disk.exists(&self.partition_path(name))? {
+            return Ok(());
+        }
         let gone = self.path.join(name.deleted_dir_name(unique.as_bytes()));
         self.disk.rename(&self.partition_path(name), &gone)?;
         self.disk.sync_dir(&self.path)?;
@@ -314,6 +305,31 @@ impl LogDir {
         replace_file(self.disk.as_ref(), &path, content.as_bytes(), true)?;
         Ok(())
     }
+}
+
+/// Makes the directory of a partition, durably, and leaves word in it which topic it is of.
+pub(crate) fn make_partition(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    topic_id: Uuid,
+) -> Result<(), LogError> {
+    let path = dir.join(PARTITION_METADATA);
+    disk.create_dir(dir)?;
+    let known = read_file(disk.as_ref(), &path)?;
+    match known.as_deref().and_then(decode_metadata) {
+        Some(known) if known != topic_id => {
+            return Err(LogError::Mismatch {
+                path,
+                reason: format!("topic_id is {known} where {topic_id} is expected"),
+            });
+        }
+        Some(_) => {}
+        None => replace_file(disk.as_ref(), &path, &encode_metadata(topic_id), true)?,
+    }
+    if let Some(above) = dir.parent() {
+        disk.sync_dir(above)?;
+    }
+    Ok(())
 }
 
 /// Makes a new log directory of what is an empty one.

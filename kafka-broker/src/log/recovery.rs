@@ -22,7 +22,7 @@ use kafka_protocol::record::BatchHeader;
 use crate::log::batch_chain::{Expectation, sound_prefix};
 use crate::log::batch_scan::{BatchScan, ScanError};
 use crate::log::config::LogConfig;
-use crate::log::disk::{Disk, read_file};
+use crate::log::disk::{Disk, OpenMode, read_file};
 use crate::log::error::{DiskError, InvalidBatch, LogError};
 use crate::log::file_name;
 use crate::log::leader_epochs::LeaderEpochs;
@@ -48,6 +48,8 @@ pub(crate) struct Recovered {
     pub(crate) epochs: LeaderEpochs,
     pub(crate) producers: ProducerState,
     pub(crate) log_start_offset: i64,
+    /// The base offset of the first segment whose files are not known to be durable.
+    pub(crate) closed_durable: i64,
     pub(crate) cut: Option<Cut>,
 }
 
@@ -134,7 +136,9 @@ pub(crate) fn recover(
     } else {
         replay.producers
     };
+    let active_base = segments.active.base_offset();
     Ok(Recovered {
+        closed_durable: verify_from.unwrap_or(active_base).min(active_base),
         segments,
         epochs,
         producers,
@@ -292,12 +296,20 @@ impl Replay {
     ) -> Result<Self, LogError> {
         let first = bases.first().copied().unwrap_or(0);
         let known = verify_from.unwrap_or(i64::MAX);
-        let (epochs, epochs_from) = match LeaderEpochs::open(Arc::clone(disk), dir)? {
-            Some(mut epochs) => {
-                epochs.truncate_from_end(known);
+        let mut written = LeaderEpochs::open(Arc::clone(disk), dir)?;
+        if let Some(epochs) = &mut written {
+            epochs.truncate_from_end(known);
+        }
+        // Where the file and a batch contradict each other, the batches before decide.
+        let next = match verify_from {
+            Some(base) => first_epoch(disk.as_ref(), dir, base)?,
+            None => None,
+        };
+        let (epochs, epochs_from) = match written {
+            Some(epochs) if next.is_none_or(|next| epochs.latest() <= Some(next)) => {
                 (epochs, known)
             }
-            None => (LeaderEpochs::empty(Arc::clone(disk), dir), first),
+            _ => (LeaderEpochs::empty(Arc::clone(disk), dir), first),
         };
         let (producers_from, producers) = newest_snapshot(disk.as_ref(), dir, known)?
             .unwrap_or_else(|| (first, ProducerState::default()));
@@ -365,7 +377,7 @@ impl Walk<'_> {
     ) -> Result<Segment, LogError> {
         let opened = Segment::open(self.disk, self.dir, base, next_base, self.now_ms)?;
         let Some(segment) = opened else {
-            return self.verified(base, next_base, replay, cut);
+            return self.mistrusted(base, next_base, replay, cut);
         };
         if segment.next_offset() <= replay.from() || segment.size() == 0 {
             return Ok(segment);
@@ -390,7 +402,25 @@ impl Walk<'_> {
             }
         }
         *replay = before;
-        self.verified(base, next_base, replay, cut)
+        self.mistrusted(base, next_base, replay, cut)
+    }
+
+    /// A segment that should have been sound and is not. What is made anew of it is durable at once, since
+    /// the next recovery will believe it again.
+    fn mistrusted(
+        &self,
+        base: i64,
+        next_base: Option<i64>,
+        replay: &mut Replay,
+        cut: &mut Option<Cut>,
+    ) -> Result<Segment, LogError> {
+        let mut segment = self.verified(base, next_base, replay, cut)?;
+        segment.close_indexes()?;
+        for file in segment.index_files()? {
+            file.sync()?;
+        }
+        self.disk.sync_dir(self.dir)?;
+        Ok(segment)
     }
 
     /// A segment that is read whole. What does not make sense is cut off, durably.
@@ -406,7 +436,7 @@ impl Walk<'_> {
         let known = Expectation {
             base_offset: base,
             next_base,
-            epoch: replay.epochs.latest().unwrap_or(-1),
+            epoch: replay.epochs.epoch_at(base - 1).unwrap_or(-1),
             gaps_below: self.gaps_below(),
             gap_before_last: self.config.compact,
         };
@@ -488,6 +518,14 @@ impl Walk<'_> {
         let active = Segment::create(self.disk, self.dir, wanted, self.now_ms)?;
         Ok((Segments::new(BTreeMap::new(), active), wanted))
     }
+}
+
+/// The leader epoch of the first batch of a segment, if there is one and it looks like a batch.
+fn first_epoch(disk: &dyn Disk, dir: &Path, base: i64) -> Result<Option<i32>, DiskError> {
+    let path = file_name::at_offset(dir, base, file_name::LOG);
+    let file = disk.open(&path, OpenMode::Existing)?;
+    let first = BatchScan::of_headers(file.as_ref(), 0, file.len()?).peek()?;
+    Ok(first.map(|batch| batch.header.partition_leader_epoch))
 }
 
 /// The newest snapshot at or before `offset` that is sound, and its offset.

@@ -56,7 +56,8 @@ pub(crate) struct AppendFailure {
 }
 
 impl Segment {
-    /// A new segment without batches; a file of that name is emptied.
+    /// A new segment without batches; a file of that name is emptied. Its name must be durable before the
+    /// next segment is made.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -67,6 +68,11 @@ impl Segment {
         let file = disk.open(&segment.path, OpenMode::Replace)?;
         let _ = segment.file.set(file);
         Ok(segment)
+    }
+
+    /// A segment without batches and without a file.
+    pub(crate) fn unmade(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64, now_ms: i64) -> Self {
+        Self::unindexed(disk, dir, base_offset, 0, now_ms)
     }
 
     /// An existing segment, as if it had no batches and no indexes yet: the caller walks the file and
@@ -123,6 +129,10 @@ impl Segment {
             segment.max_timestamp = last;
         }
         match next_offset {
+            // A closed segment has its last timestamp in the index.
+            Some(_) if segment.size > 0 && segment.max_timestamp == NO_TIMESTAMP => {
+                return Ok(None);
+            }
             Some(next_offset) => segment.next_offset = next_offset,
             None => {
                 if !segment.find_end()? {
@@ -169,12 +179,14 @@ impl Segment {
         }
     }
 
-    /// Finds the end by walking from the last index entry on. False if the batches there make no sense.
+    /// Finds the end by walking from the last index entry on. False if the batches there are not sound or
+    /// leave a gap, which takes a closer look.
     fn find_end(&mut self) -> Result<bool, LogError> {
-        let position = self.offset_index.last().map_or(0, |entry| entry.position);
+        let entry = self.offset_index.last();
+        let position = entry.map_or(0, |entry| entry.position);
+        let mut expected = entry.is_none().then_some(self.base_offset);
         let file = Arc::clone(self.file()?);
         let mut scan = BatchScan::of_batches(file.as_ref(), position.into(), self.size);
-        let mut expected = None;
         loop {
             let batch = match scan.next() {
                 Ok(Some(batch)) => batch,
@@ -183,10 +195,9 @@ impl Segment {
                 Err(ScanError::Invalid { .. }) => return Ok(false),
             };
             let header = &batch.header;
-            let continues = match (expected, self.offset_index.last()) {
-                (Some(expected), _) => header.base_offset >= expected,
-                (None, Some(entry)) => header.last_offset() == entry.offset,
-                (None, None) => header.base_offset >= self.base_offset,
+            let continues = match expected {
+                Some(expected) => header.base_offset == expected,
+                None => entry.is_some_and(|entry| header.last_offset() == entry.offset),
             };
             match scan.verify(&batch) {
                 Ok(()) if continues => {}
@@ -423,12 +434,31 @@ impl Segment {
             // No entry yet, or one that a bad disk has changed.
             _ => self.chain(0, Some(self.base_offset))?,
         };
+        let mut before = None;
         while let Some(batch) = self.next_of(&mut chain)? {
             if batch.header.last_offset() >= offset {
+                if batch.header.base_offset > offset {
+                    self.check_gap_behind(before)?;
+                }
                 return Ok(Some(batch));
             }
+            before = Some(batch);
+        }
+        if offset < self.next_offset {
+            self.check_gap_behind(before)?;
         }
         Ok(None)
+    }
+
+    /// Whether a gap is one of compaction: a length that a bad disk has changed leads past batches, too.
+    fn check_gap_behind(&self, before: Option<ScannedBatch>) -> Result<(), LogError> {
+        let Some(before) = before else {
+            return Ok(());
+        };
+        let file = self.file()?;
+        BatchScan::of_batches(file.as_ref(), before.position, before.end())
+            .verify(&before)
+            .map_err(|error| error.in_file(file.as_ref()))
     }
 
     /// Whether the batch of an entry is there.

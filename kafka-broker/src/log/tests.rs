@@ -9,8 +9,8 @@ use kafka_protocol::record::{BatchHeader, TimestampType};
 
 use crate::log::test_batches::{batch, marker, produced, transactional};
 use crate::log::{
-    AppendInfo, AppendOrigin, Disk, DiskFile, EpochEnd, Fault, InvalidBatch, Log, LogConfig,
-    LogError, LogStart, MemoryDisk, OpenMode, Operation, OsDisk,
+    AppendInfo, AppendOrigin, Disk, DiskFile, EpochEnd, EpochStart, Fault, InvalidBatch, Log,
+    LogConfig, LogError, LogStart, MemoryDisk, OpenMode, Operation, OsDisk,
 };
 
 const DIR: &str = "data/t-0";
@@ -122,7 +122,7 @@ fn what_is_appended_is_read_across_segments() {
 #[test]
 fn a_real_disk_does_the_same() {
     let dir = tempfile::tempdir().unwrap();
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk::new());
     let open = |start| Log::open(Arc::clone(&disk), dir.path(), small(), start, NOW).unwrap();
     let mut log = open(LogStart::default());
     fill(&mut log, 50);
@@ -410,6 +410,69 @@ fn no_flipped_bit_in_a_log_is_served() {
             None => assert!(epoch(bit), "bit {bit} is not found"),
         }
     }
+}
+
+#[test]
+fn a_damaged_length_that_leads_past_batches_is_no_gap() {
+    let disk = memory();
+    let config = LogConfig {
+        segment_bytes: 1 << 20,
+        index_interval_bytes: 1 << 20,
+        ..small()
+    };
+    let mut log = open(&disk, config.clone());
+    fill(&mut log, 4);
+    log.roll(NOW).unwrap();
+    append(&mut log, &batch(2, 30, NOW));
+    log.close(NOW).unwrap();
+    let name = "00000000000000000000.log";
+    let len = file(&disk, name).len().unwrap() / 4;
+    for (skipped, read) in [(1, 4), (2, 4), (2, 6)] {
+        // The second batch claims those behind it.
+        let claimed = ((1 + skipped) * len - 12) as u32;
+        let at = len + 8;
+        file(&disk, name)
+            .write_at(at, &claimed.to_be_bytes())
+            .unwrap();
+        let log = open_with(&disk, config.clone(), clean());
+        let found = log.read(read, 1, i64::MAX, true);
+        assert!(
+            matches!(found, Err(LogError::CorruptFile { .. })),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_epoch_file_takes_no_batch_away() {
+    let disk = memory();
+    let mut log = open(&disk, small());
+    fill(&mut log, 40);
+    log.flush(NOW).unwrap();
+    let (end, epochs) = (log.log_end_offset(), log.epochs().to_vec());
+    assert!(log.segment_count() > 2);
+    drop(log);
+    let name = "leader-epoch-checkpoint";
+    let text = file(&disk, name).read_at(0, 100).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let EpochStart {
+        epoch,
+        start_offset,
+    } = epochs[0];
+    let flipped = text.replace(
+        &format!("\n{epoch} {start_offset}"),
+        &format!("\n9 {start_offset}"),
+    );
+    assert_ne!(flipped, text);
+    file(&disk, name).write_at(0, flipped.as_bytes()).unwrap();
+    let start = LogStart {
+        recovery_point: Some(end),
+        ..LogStart::default()
+    };
+    let log = open_with(&disk, small(), start);
+    assert_eq!(log.cut(), None);
+    assert_eq!(log.log_end_offset(), end);
+    assert_eq!(log.epochs(), epochs);
 }
 
 #[test]

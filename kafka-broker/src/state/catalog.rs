@@ -12,7 +12,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
 use crate::config::topic::{Overrides, TopicConfig};
-use crate::log::{Log, LogConfig, LogDir, LogError, LogStart, PartitionCheckpoint, TopicPartition};
+use crate::log::{Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition};
 use crate::state::metadata_image::{
     MetadataImage, TopicImage, config_record, epoch_record, partition_record, producer_ids_record,
     remove_topic_record, topic_records,
@@ -150,11 +150,13 @@ impl Catalog {
         }
         self.record(now, vec![remove_topic_record(id)])?;
         self.topics.change(|table| table.remove(id));
+        // What is written down of its partitions must not be taken for that of a later topic's.
+        self.checkpoint();
         for partition in &topic.partitions {
             drop(partition.take_log());
             let name = log_name(&topic.name, partition.index)?;
             // What stays behind is swept up at the next start.
-            if let Err(error) = self.dir.delete_partition(&name, Uuid((self.random)())) {
+            if let Err(error) = self.move_away(&name) {
                 tracing::error!(%name, "cannot delete: {}", chain(&error));
             }
         }
@@ -218,7 +220,7 @@ impl Catalog {
         }
         self.record(now, records)?;
         let topic = self.replace(&topic, overrides, topic.partitions.clone());
-        let config = log_config(&self.config, &topic.config);
+        let config = self.topic_log(&topic.name, &topic.config);
         for partition in &topic.partitions {
             if let Err(error) = partition.set_config(config.clone()) {
                 tracing::error!(topic = name, "cannot configure: {error}");
@@ -361,6 +363,10 @@ impl Catalog {
                 .into_iter()
                 .for_each(|topic| table.insert(Arc::new(topic)));
         });
+        if epochs > 0 {
+            // The crash may have come between the deletion of a topic and this.
+            self.checkpoint();
+        }
         Ok(())
     }
 
@@ -378,10 +384,10 @@ impl Catalog {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (index, epoch) in &topic.partitions {
             let name = TopicPartition::new(topic.name.to_string(), *index)?;
-            if found.remove(&name).flatten() != Some(id) {
-                self.make_room(&name, id)?;
-            }
-            let log = Log::open_in(&self.dir, &name, config.clone(), now.unix_ms)?;
+            let log = match found.remove(&name) {
+                Some(of) => self.open_log(&name, id, of, config.clone(), now)?,
+                None => Log::begin_in(&self.dir, &name, id, config.clone(), now.unix_ms),
+            };
             if let Some(cut) = log.cut() {
                 tracing::warn!(
                     partition = %name,
@@ -413,7 +419,7 @@ impl Catalog {
             .map(|index| self.begin_partition(now, &new.name, new.id, index, &config))
             .collect();
         let partitions = made.inspect_err(|_| {
-            // A topic without its files is none.
+            // A topic whose place cannot be cleared is none.
             let _ = self.record(now, vec![remove_topic_record(new.id)]);
         })?;
         let topic = Arc::new(Topic::new(
@@ -428,7 +434,7 @@ impl Catalog {
         Ok(topic)
     }
 
-    /// Makes the files of a new partition.
+    /// Begins a new partition, whose files come with its first record.
     fn begin_partition(
         &self,
         now: Now,
@@ -438,38 +444,37 @@ impl Catalog {
         config: &TopicConfig,
     ) -> Result<Arc<Partition>, Refusal> {
         let name = log_name(topic, index)?;
-        let open = || {
-            let dir = self.make_room(&name, id)?;
-            // What the checkpoints of the last run say of this name is about another topic.
-            let start = LogStart {
-                recovery_point: Some(0),
-                log_start_offset: 0,
-                clean_shutdown: true,
-                health: self.dir.health().clone(),
-                tail_budget: self.dir.tail_budget().clone(),
-            };
-            let config = self.topic_log(topic, config);
-            Log::open(
-                Arc::clone(self.dir.disk()),
-                &dir,
-                config,
-                start,
-                now.unix_ms,
-            )
-        };
-        let log = open().map_err(|error| storage_refusal(&error))?;
+        // What an older topic of the name has left here is none of this one's.
+        self.move_away(&name)
+            .map_err(|error| storage_refusal(&error))?;
+        let config = self.topic_log(topic, config);
+        let log = Log::begin_in(&self.dir, &name, id, config, now.unix_ms);
         Ok(Arc::new(Partition::new(topic.clone(), index, 0, log)))
     }
 
-    /// Makes the directory of a partition; one of an older topic of that name is moved out of the way.
-    fn make_room(&self, name: &TopicPartition, id: Uuid) -> Result<std::path::PathBuf, LogError> {
-        match self.dir.create_partition(name, id) {
-            Err(LogError::Mismatch { .. }) => {
-                self.dir.delete_partition(name, Uuid((self.random)()))?;
-                self.dir.create_partition(name, id)
-            }
-            made => made,
+    /// Opens the log in a directory that was found, and says it is of the topic `of`.
+    fn open_log(
+        &self,
+        name: &TopicPartition,
+        id: Uuid,
+        of: Option<Uuid>,
+        config: LogConfig,
+        now: Now,
+    ) -> Result<Log, LogError> {
+        if of.is_some_and(|of| of != id) {
+            self.move_away(name)?;
+            return Ok(Log::begin_in(&self.dir, name, id, config, now.unix_ms));
         }
+        if of.is_none() {
+            // The crash came before this was written, and so before the first record.
+            self.dir.create_partition(name, id)?;
+        }
+        Log::open_in(&self.dir, name, config, now.unix_ms)
+    }
+
+    /// Moves the directory of a partition out of the way, if there is one.
+    fn move_away(&self, name: &TopicPartition) -> Result<(), LogError> {
+        self.dir.delete_partition(name, Uuid((self.random)()))
     }
 
     fn topic_log(&self, topic: &str, config: &TopicConfig) -> LogConfig {
@@ -593,3 +598,163 @@ const PARTITIONS_MAX: i32 = 100_000;
 
 /// The largest batch of the broker's own topics: the state of a large group is one record.
 const OWN_BATCH_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::log::{Keep, LogDirOwner, MemoryDisk};
+
+    const NOW: Now = Now {
+        elapsed: std::time::Duration::ZERO,
+        unix_ms: 1_760_000_000_000,
+    };
+
+    fn random() -> [u8; 16] {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        [NEXT.fetch_add(1, Ordering::Relaxed); 16]
+    }
+
+    fn open(disk: &MemoryDisk) -> Catalog {
+        let owner = LogDirOwner {
+            cluster_id: None,
+            node_id: 1,
+            new_directory_id: Uuid([1; 16]),
+            new_cluster_id: Uuid([2; 16]),
+        };
+        let dir = LogDir::open(Arc::new(disk.clone()), Path::new("data"), &owner).unwrap();
+        let config = Arc::new(BrokerConfig::new([]).unwrap());
+        Catalog::open(config, dir, random, NOW).unwrap()
+    }
+
+    fn create(catalog: &Catalog, partitions: i32) -> Arc<Topic> {
+        let topic = NewTopic {
+            name: "t".into(),
+            id: Uuid(random()),
+            partitions,
+            overrides: Overrides::new(),
+        };
+        catalog.create_topic(NOW, topic).unwrap()
+    }
+
+    fn append(partition: &Partition, value: &'static str) {
+        let record = (None, Some(Bytes::from(value)));
+        record_log::append(partition, [record], NOW.unix_ms).unwrap();
+    }
+
+    fn values(partition: &Partition) -> Vec<Bytes> {
+        let mut values = Vec::new();
+        record_log::read_all(partition, |(_, value)| values.extend(value)).unwrap();
+        values
+    }
+
+    #[test]
+    fn a_topic_costs_the_disk_no_more_for_having_many_partitions() {
+        let cost = |partitions| {
+            let disk = MemoryDisk::journaled();
+            let catalog = open(&disk);
+            let before = disk.event_count();
+            create(&catalog, partitions);
+            disk.event_count() - before
+        };
+        assert_eq!(cost(1), cost(500));
+    }
+
+    #[test]
+    fn partitions_without_a_record_come_back_as_they_were() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let topic = create(&catalog, 3);
+        append(&topic.partitions[1], "one");
+        let at = disk.event_count();
+        catalog.close(NOW).unwrap();
+        for disk in [disk.clone(), disk.crash(at, Keep::All)] {
+            let catalog = open(&disk);
+            let topic = catalog.topics.table().by_name("t").cloned().unwrap();
+            let found: Vec<_> = topic.partitions.iter().map(|one| values(one)).collect();
+            assert_eq!(found, [vec![], vec![Bytes::from("one")], vec![]]);
+            for partition in &topic.partitions {
+                append(partition, "more");
+                assert_eq!(values(partition).last().unwrap(), "more");
+            }
+        }
+    }
+
+    /// A topic, its deletion, and another of its name: whatever a crash leaves, no record of the one is
+    /// found in the other, and none that was flushed is lost.
+    #[test]
+    fn topics_of_one_name_keep_out_of_each_other() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let first = create(&catalog, 1);
+        for _ in 0..5 {
+            append(&first.partitions[0], "first");
+        }
+        catalog.flush_all();
+        first.partitions[0].delete_records_before(4).unwrap();
+        catalog.keep_house(NOW);
+        catalog.delete_topic(NOW, first.id).unwrap();
+        let second = create(&catalog, 1);
+        append(&second.partitions[0], "second");
+        catalog.flush_all();
+        let flushed = disk.event_count();
+        append(&second.partitions[0], "second");
+
+        for at in 0..=disk.event_count() {
+            let unsynced = disk.unsynced(at).into_iter();
+            let alone = unsynced.flat_map(|event| [Keep::Without(event), Keep::Only(event)]);
+            for keep in [Keep::All, Keep::Synced].into_iter().chain(alone) {
+                let place = format!("at {at} keeping {keep:?}");
+                let crashed = disk.crash(at, keep);
+                let catalog = open(&crashed);
+                let found = catalog.topics.table().by_name("t").cloned();
+                if let Some(topic) = found {
+                    let value = match topic.id == first.id {
+                        true => "first",
+                        false => "second",
+                    };
+                    let found = values(&topic.partitions[0]);
+                    assert!(found.iter().all(|found| found == value), "{place}");
+                    assert!(at < flushed || !found.is_empty(), "{place}: lost");
+                } else {
+                    assert!(at < flushed, "{place}: the topic is lost");
+                    if matches!(keep, Keep::All | Keep::Synced) {
+                        begin_third(&crashed, &catalog, &place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a topic where a crash has left none, with a crash behind each step of it.
+    fn begin_third(disk: &MemoryDisk, catalog: &Catalog, place: &str) {
+        let begun = disk.event_count();
+        let third = create(catalog, 1);
+        append(&third.partitions[0], "third");
+        assert_eq!(values(&third.partitions[0]), ["third"], "{place}");
+        for at in begun..=disk.event_count() {
+            for keep in [Keep::All, Keep::Synced] {
+                let catalog = open(&disk.crash(at, keep));
+                if let Some(topic) = catalog.topics.table().by_name("t") {
+                    let found = values(&topic.partitions[0]);
+                    assert!(
+                        found.iter().all(|found| found == "third"),
+                        "{place}, then {at}"
+                    );
+                }
+            }
+        }
+    }
+
+    impl Catalog {
+        fn flush_all(&self) {
+            for partition in self.partitions() {
+                partition.flush(NOW.unix_ms).unwrap();
+            }
+        }
+    }
+}

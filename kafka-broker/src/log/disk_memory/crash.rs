@@ -357,6 +357,18 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_after_a_crash_takes_new_files_for_new() {
+        let disk = MemoryDisk::journaled();
+        let open = |disk: &MemoryDisk, name| disk.open(Path::new(name), OpenMode::Create).unwrap();
+        open(&disk, "empty");
+        let disk = disk.crash(disk.event_count(), Keep::All);
+        open(&disk, "new").write_at(0, b"new").unwrap();
+        let disk = disk.crash(disk.event_count(), Keep::All);
+        assert_eq!(content(&disk, "empty").unwrap(), b"");
+        assert_eq!(content(&disk, "new").unwrap(), b"new");
+    }
+
+    #[test]
     fn what_a_failed_sync_gave_up_stays_lost() {
         let (disk, file) = written();
         disk.inject(Fault::new(Operation::Sync, io::ErrorKind::Other));

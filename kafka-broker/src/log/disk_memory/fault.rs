@@ -143,8 +143,13 @@ impl Faults {
             .store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(super) fn release(&self, bytes: usize) {
-        self.used.fetch_sub(bytes as u64, Ordering::Relaxed);
+    /// A file is now so long instead of so long.
+    pub(super) fn resized(&self, from: usize, to: usize) {
+        if to >= from {
+            self.used.fetch_add((to - from) as u64, Ordering::Relaxed);
+        } else {
+            self.used.fetch_sub((from - to) as u64, Ordering::Relaxed);
+        }
     }
 
     /// Fails if a fault says so.
