@@ -113,6 +113,8 @@ pub(crate) async fn closing_a_consumer_ends_those_who_wait(stage: Stage) {
             None => consumer,
         };
         let consumer = consumer.build().unwrap();
+        let mut events = consumer.events();
+        let listening = tokio::spawn(async move { while events.next().await.is_some() {} });
         let waiting = {
             let consumer = consumer.clone();
             tokio::spawn(async move { consumer.next().await })
@@ -123,6 +125,10 @@ pub(crate) async fn closing_a_consumer_ends_those_who_wait(stage: Stage) {
             .await
             .unwrap();
         assert!(ended.unwrap().is_none());
+        within(Duration::from_secs(1), "the listener", listening)
+            .await
+            .unwrap();
+        assert!(consumer.events().next().await.is_none());
         consumer.close_within(Duration::from_secs(1)).await.unwrap();
         let next = within(Duration::from_secs(1), "a late call", consumer.next()).await;
         assert!(next.unwrap().is_none());

@@ -7,7 +7,7 @@ use kafka_client::consumer::{Consumer, OnOutOfRange, Start};
 use kafka_client::{ErrorKind, Record};
 
 use crate::stories::reading::{
-    Seen, nothing_comes, produce_numbers, read_all, reader, soon, take, until,
+    PATIENCE, Seen, nothing_comes, produce_numbers, read_all, reader, soon, take, until,
 };
 use crate::stories::stage::Stage;
 
@@ -353,4 +353,42 @@ async fn drain(consumer: &Consumer) -> Vec<Seen> {
 
 fn numbers(seen: &[Seen]) -> Vec<i64> {
     seen.iter().map(Seen::number).collect()
+}
+
+/// A loop over records that lie ready lets other tasks of its thread run: heartbeats are among them.
+pub(crate) async fn a_busy_loop_leaves_room_for_others(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    produce_numbers(&stage.client(), &topic, 0, 0..5000).await;
+    // One thread for everything.
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let consumer = reader(&stage.client(), &topic);
+            take(&consumer, 1).await;
+            let all_is_here = || {
+                let status = consumer.partition_status();
+                let position = status.first().and_then(|status| status.position);
+                position == Some(5000)
+            };
+            until("all is fetched", all_is_here).await;
+            let other = tokio::spawn(async {});
+            let mut before = 0;
+            while !other.is_finished() && before < 4000 {
+                consumer
+                    .next()
+                    .await
+                    .unwrap()
+                    .expect("the consumer is open");
+                before += 1;
+            }
+            consumer.close_within(PATIENCE).await.unwrap();
+            before
+        })
+    });
+    let ended = tokio::task::spawn_blocking(move || thread.join());
+    let before = soon("the thread", ended).await.unwrap().unwrap();
+    assert!(before < 1000, "the other waited for {before} records");
 }

@@ -773,6 +773,7 @@ mod tests {
         let begun = subscription.poll_begun().unwrap();
         assert_eq!(begun.reset, Some((7, ResetReason::OutOfRange)));
         assert_eq!(begun.position.offset, 100);
+        assert!(!begun.sought, "the seek before is over");
     }
 
     #[test]
