@@ -184,7 +184,7 @@ impl BrokerPool {
         };
         let (done, attempt) = watch::channel(None);
         let (pool, address) = (Arc::clone(self), address.to_owned());
-        self.tasks.spawn(async move {
+        self.tasks.spawn_until_closed(async move {
             clock::sleep_until(not_before).await;
             let outcome = pool.open(&address).await;
             pool.settle(peer, &address, &outcome);
