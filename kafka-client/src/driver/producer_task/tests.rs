@@ -179,3 +179,29 @@ async fn records_hear_of_the_end_of_their_runtime() {
     let fate = within(5, "the fate of a record", ticket).await;
     assert_eq!(fate.unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[tokio::test]
+async fn a_leader_that_hangs_up_is_not_hammered() {
+    let habits = Habits {
+        partitions: 100,
+        hangs_up_on: Some(ApiKey::Produce),
+        ..Habits::default()
+    };
+    let peer = TestPeer::start(habits).await;
+    let producer = producer(&peer).idempotence(false).build().unwrap();
+    for index in 0..100 {
+        let record = Record::to("t").partition(index).value("v");
+        let _unawaited = producer.enqueue(record).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = peer.connections.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let connections = peer.connections.load(Ordering::SeqCst) - before;
+    assert!(
+        connections <= 10,
+        "{connections} connections in two seconds"
+    );
+    // It was only a bad time.
+    peer.change(|habits| habits.hangs_up_on = None);
+    within(10, "the rest", producer.flush()).await;
+}
