@@ -25,10 +25,10 @@ impl Handler for OffsetFetch {
     type Request = OffsetFetchRequest;
 
     fn handle(call: &Call, request: OffsetFetchRequest) -> Outcome<OffsetFetchResponse> {
+        let table = call.node.topics().table();
         Outcome::Ready(if call.version < 8 {
-            fetch_one(call, request)
+            fetch_one(call, &table, request)
         } else {
-            let table = call.node.topics().table();
             let mut response = OffsetFetchResponse::default();
             let stable = request.require_stable;
             let groups = request.groups.into_iter();
@@ -40,7 +40,7 @@ impl Handler for OffsetFetch {
     }
 }
 
-fn fetch_one(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
+fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let group = call.node.groups.find(&request.group_id);
     let stable = call.version >= 7 && request.require_stable;
     let mut response = OffsetFetchResponse::default();
@@ -49,14 +49,14 @@ fn fetch_one(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
             .into_iter()
             .map(|topic| (topic.name, topic.partition_indexes))
             .collect(),
-        None => all_partitions(group.as_deref()),
+        None => all_partitions(group.as_deref(), table),
     };
     for (name, partitions) in topics {
         let mut row = OffsetFetchResponseTopic::default();
         for index in partitions {
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
-            let found = committed(group.as_deref(), &name, index, stable);
+            let found = committed(group.as_deref(), table, &name, index, stable);
             let found = found.unwrap_or_else(|error| {
                 answer.error_code = error.code();
                 nothing()
@@ -86,7 +86,7 @@ fn fetch_group(
             .into_iter()
             .map(|topic| (topic.name, topic.topic_id, topic.partition_indexes))
             .collect(),
-        None => all_partitions(group.as_deref())
+        None => all_partitions(group.as_deref(), table)
             .into_iter()
             .filter_map(|(name, partitions)| {
                 let id = table.by_name(&name).map(|topic| topic.id);
@@ -111,7 +111,7 @@ fn fetch_group(
             let found = topic
                 .as_ref()
                 .map_err(|error| *error)
-                .and_then(|name| committed(group.as_deref(), name, index, stable));
+                .and_then(|name| committed(group.as_deref(), table, name, index, stable));
             let found = found.unwrap_or_else(|error| {
                 answer.error_code = error.code();
                 nothing()
@@ -129,19 +129,25 @@ fn fetch_group(
     response
 }
 
-fn all_partitions(group: Option<&Group>) -> Vec<(ByteString, Vec<i32>)> {
+fn all_partitions(group: Option<&Group>, table: &TopicTable) -> Vec<(ByteString, Vec<i32>)> {
     let Some(group) = group else {
         return Vec::new();
     };
     let state = group.lock();
     let topics = state.offsets.iter();
     topics
-        .map(|(name, partitions)| (name.clone(), partitions.keys().copied().collect()))
+        .filter_map(|(name, partitions)| {
+            let id = table.by_name(name).map(|topic| topic.id);
+            let is_committed = |index: &i32| state.offsets.get_of(name, id, *index).is_some();
+            let found: Vec<_> = partitions.keys().copied().filter(is_committed).collect();
+            (!found.is_empty()).then(|| (name.clone(), found))
+        })
         .collect()
 }
 
 fn committed(
     group: Option<&Group>,
+    table: &TopicTable,
     topic: &str,
     partition: i32,
     stable: bool,
@@ -149,11 +155,12 @@ fn committed(
     let Some(group) = group else {
         return Ok(nothing());
     };
+    let id = table.by_name(topic).map(|topic| topic.id);
     let state = group.lock();
     if stable && state.pending.is_pending(topic, partition) {
         return Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
     }
-    let found = state.offsets.get(topic, partition).cloned();
+    let found = state.offsets.get_of(topic, id, partition).cloned();
     Ok(found.unwrap_or_else(nothing))
 }
 

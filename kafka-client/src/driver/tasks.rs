@@ -45,9 +45,31 @@ impl Tasks {
         Ok(())
     }
 
+    /// As [`spawn`](Self::spawn), for a task that may be dropped at any await: it ends with
+    /// [`close`](Self::close).
+    pub(crate) fn spawn_until_closed(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let mut closing = self.closing();
+        self.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = closed(&mut closing) => {}
+            }
+        })
+    }
+
     /// Becomes true when the tasks should end.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.closing.subscribe()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while running.try_join_next().is_some() {}
+        running.len()
     }
 
     pub(crate) fn is_closing(&self) -> bool {
