@@ -20,6 +20,9 @@ use crate::state::topics::{NewTopic, Topic};
 use crate::state::transaction::Participant;
 use crate::state::transactions::{TransactionEnd, TransactionStore};
 
+#[cfg(test)]
+mod tests;
+
 /// The topic that transactional ids are saved in, and the partitions of all others.
 #[derive(Debug)]
 pub(crate) struct TransactionTopic {

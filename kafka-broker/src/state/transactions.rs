@@ -21,6 +21,9 @@ use crate::state::transaction::{
 };
 use crate::state::transaction_record::{TransactionRecord, transaction_record};
 
+#[cfg(test)]
+mod tests;
+
 /// Where transactional ids are saved, and who tells partitions of the end of a transaction.
 pub(crate) trait TransactionStore: Debug + Send + Sync {
     /// Saves the record of an id. False if that failed; the store has logged why.
