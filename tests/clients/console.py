@@ -42,6 +42,7 @@ class Story:
         self.step("offsets", self.offsets)
         self.step("group", self.group)
         self.step("resume", self.resume)
+        self.step("transactions", self.transactions)
         self.step("delete", self.delete)
 
     def step(self, name, play):
@@ -135,6 +136,36 @@ class Story:
         second = self.console_read(topic, self.count - len(first), "--group", group)
         check_whole(first + second, sent)
         return f"{len(first)} + {len(second)}"
+
+    def transactions(self):
+        """The copier of Kafka's system tests, some of whose transactions are aborted."""
+        source, target = self.fresh("source"), self.fresh("target")
+        sent = self.verifiable_produce(source, "17")
+        for partition in range(PARTITIONS):
+            copier = f"{self.prefix}-copier-{partition}"
+            self.copy(source, partition, target, copier)
+            described = self.succeed("TransactionsCommand", "describe", "--transactional-id", copier)
+            check("Complete" in described, described)
+        listed = self.succeed("TransactionsCommand", "list")
+        ids = sum(f"{self.prefix}-copier-" in one for one in listed.splitlines())
+        check(ids == PARTITIONS, listed)
+        isolation = ("--isolation-level", "read_committed")
+        reads = self.console_read(target, len(sent), *isolation)
+        written = sorted((partition, value) for partition, _, value in sent)
+        copied = sorted((partition, value) for partition, _, (_, _, value) in reads)
+        check(copied == written, f"{len(written)} were written, {len(copied)} copied")
+        group = f"{self.prefix}-copier-0"
+        described = self.succeed("consumer.group.ConsumerGroupCommand", "--describe", "--group", group)
+        lags = [line.split()[5] for line in described.splitlines() if source in line]
+        check(lags == ["0"], f"the copier's group lags behind:\n{described}")
+
+    def copy(self, source, partition, target, name):
+        options = ["--input-topic", source, "--input-partition", str(partition)]
+        options += ["--output-topic", target, "--transactional-id", name, "--consumer-group", name]
+        options += ["--transaction-size", "7", "--enable-random-aborts", "--use-group-metadata"]
+        command = [self.tools, TOOLS + "TransactionalMessageCopier", "--broker-list", self.bootstrap]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=90)
+        check(done.returncode == 0, f"the copier ended with {done.returncode}: {done.stderr}")
 
     def delete(self):
         topic = self.topic("created")

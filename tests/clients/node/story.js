@@ -37,6 +37,7 @@ async function tell() {
   await step('offsets', offsets);
   await step('group', group);
   await step('resume', resume);
+  await step('transactions', transactions);
   await step('delete', remove);
   await admin.disconnect();
 }
@@ -150,6 +151,113 @@ async function resume() {
   await second.close();
   checkWhole([...first.reads, ...second.reads], [...sent, ...more]);
   return `${first.reads.length} + ${second.reads.length}`;
+}
+
+async function transactions() {
+  await commitsAndAborts();
+  await passOn();
+  await fence();
+}
+
+/** A reader of committed records, as this client's are by default, sees committed ones alone. */
+async function commitsAndAborts() {
+  const topic = await fresh('transactions');
+  const producer = await transactional(topic);
+  const [all, committed] = [[], []];
+  for (let round = 0; round < 6; round += 1) {
+    const own = records(Math.floor(count / 6), all.length);
+    all.push(...own);
+    const transaction = await producer.transaction();
+    await transaction.send({ topic, acks: -1, messages: own });
+    if (round % 2 === 0) {
+      await transaction.commit();
+      committed.push(...own);
+    } else {
+      await transaction.abort();
+    }
+  }
+  await producer.disconnect();
+  await checkCommitted(topic, committed);
+}
+
+/** Consume, write, and commit what was consumed, all in one transaction; some are aborted. */
+async function passOn() {
+  const [source, target] = [await fresh('source'), await fresh('target')];
+  const sent = records(count, 0);
+  await produce(source, 'none', sent);
+  const producer = await transactional(source);
+  const consumerGroupId = `${prefix}-pass-on`;
+  const reader = await member(`${prefix}-pass-on-reader`, source);
+  await waitFor(`${count} records`, () => reader.reads.length >= count);
+  await reader.close();
+  let round = 0;
+  for (let left = reader.reads; left.length > 0; round += 1) {
+    const part = left.slice(0, 20);
+    const last = new Map(part.map((one) => [one.partition, one.offset + 1]));
+    const partitions = [...last].map(([partition, offset]) => ({ partition, offset: `${offset}` }));
+    const transaction = await producer.transaction();
+    await transaction.send({ topic: target, acks: -1, messages: part });
+    await transaction.sendOffsets({ consumerGroupId, topics: [{ topic: source, partitions }] });
+    if (round % 2 === 0) {
+      await transaction.commit();
+      left = left.slice(part.length);
+    } else {
+      await transaction.abort();
+    }
+  }
+  await producer.disconnect();
+  const [{ partitions }] = await admin.fetchOffsets({ groupId: consumerGroupId, topics: [source] });
+  for (const { partition, offset } of partitions) {
+    const own = sent.filter((one) => one.partition === partition);
+    check(offset === `${own.length}`, `partition ${partition}: ${offset} of ${own.length}`);
+  }
+  await checkCommitted(target, sent);
+}
+
+/** A producer of the same id shuts out its predecessor, whose records nobody sees. */
+async function fence() {
+  const topic = await fresh('fence');
+  const zombie = await transactional(topic);
+  const lost = await zombie.transaction();
+  await lost.send({ topic, acks: -1, messages: records(10, 0) });
+  const heir = await transactional(topic);
+  const kept = records(10, 100);
+  const transaction = await heir.transaction();
+  await transaction.send({ topic, acks: -1, messages: kept });
+  await transaction.commit();
+  let isFenced = false;
+  try {
+    await lost.send({ topic, acks: -1, messages: records(3, 10) });
+    await lost.commit();
+  } catch (error) {
+    isFenced = true;
+  }
+  check(isFenced, 'a zombie committed');
+  await heir.disconnect();
+  await zombie.disconnect();
+  await checkCommitted(topic, kept);
+}
+
+async function transactional(transactionalId) {
+  const producer = kafka.producer({
+    transactionalId,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+  });
+  await producer.connect();
+  return producer;
+}
+
+/** The records came, and no others, in order within each partition; offsets may have holes. */
+async function checkCommitted(topic, sent) {
+  const reader = await member(`${topic}-committed`, topic);
+  await waitFor(`${sent.length} records`, () => reader.reads.length >= sent.length);
+  // Nothing may follow.
+  await sleep(300);
+  await reader.close();
+  const next = Array.from({ length: PARTITIONS }, () => 0);
+  checkWhole(reader.reads.map((one) => ({ ...one, offset: next[one.partition]++ })), sent);
 }
 
 async function remove() {

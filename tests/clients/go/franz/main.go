@@ -73,16 +73,7 @@ func (f *franz) Produce(topic, codec string, records []story.Record) error {
 		return err
 	}
 	defer client.Close()
-	var written []*kgo.Record
-	for _, record := range records {
-		one := &kgo.Record{
-			Topic: topic, Partition: record.Partition, Key: record.Key, Value: record.Value, Timestamp: record.Time,
-		}
-		for _, header := range record.Headers {
-			one.Headers = append(one.Headers, kgo.RecordHeader{Key: header.Key, Value: header.Value})
-		}
-		written = append(written, one)
-	}
+	written := toWrite(topic, records)
 	ctx, cancel := limited()
 	defer cancel()
 	if err := client.ProduceSync(ctx, written...).FirstErr(); err != nil {
@@ -94,7 +85,29 @@ func (f *franz) Produce(topic, codec string, records []story.Record) error {
 	return nil
 }
 
+func toWrite(topic string, records []story.Record) []*kgo.Record {
+	var written []*kgo.Record
+	for _, record := range records {
+		one := &kgo.Record{
+			Topic: topic, Partition: record.Partition, Key: record.Key, Value: record.Value, Timestamp: record.Time,
+		}
+		for _, header := range record.Headers {
+			one.Headers = append(one.Headers, kgo.RecordHeader{Key: header.Key, Value: header.Value})
+		}
+		written = append(written, one)
+	}
+	return written
+}
+
 func (f *franz) Read(topic string, count int) ([]story.Record, error) {
+	return f.read(topic, count, kgo.ReadUncommitted())
+}
+
+func (f *franz) ReadCommitted(topic string, count int) ([]story.Record, error) {
+	return f.read(topic, count, kgo.ReadCommitted())
+}
+
+func (f *franz) read(topic string, count int, isolation kgo.IsolationLevel) ([]story.Record, error) {
 	from := map[int32]kgo.Offset{}
 	for partition := int32(0); partition < story.Partitions; partition++ {
 		from[partition] = kgo.NewOffset().AtStart()
@@ -102,6 +115,7 @@ func (f *franz) Read(topic string, count int) ([]story.Record, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(f.bootstrap),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(isolation),
 	)
 	if err != nil {
 		return nil, err

@@ -81,6 +81,17 @@ func (a *adapter) Produce(topic, codec string, records []story.Record) error {
 		return err
 	}
 	defer producer.Close()
+	messages := toWrite(topic, records)
+	if err := producer.SendMessages(messages); err != nil {
+		return err
+	}
+	for i, message := range messages {
+		records[i].Partition, records[i].Offset = message.Partition, message.Offset
+	}
+	return nil
+}
+
+func toWrite(topic string, records []story.Record) []*sarama.ProducerMessage {
 	var messages []*sarama.ProducerMessage
 	for _, record := range records {
 		message := &sarama.ProducerMessage{
@@ -92,17 +103,21 @@ func (a *adapter) Produce(topic, codec string, records []story.Record) error {
 		}
 		messages = append(messages, message)
 	}
-	if err := producer.SendMessages(messages); err != nil {
-		return err
-	}
-	for i, message := range messages {
-		records[i].Partition, records[i].Offset = message.Partition, message.Offset
-	}
-	return nil
+	return messages
 }
 
 func (a *adapter) Read(topic string, count int) ([]story.Record, error) {
-	consumer, err := sarama.NewConsumerFromClient(a.client)
+	return a.read(topic, count, sarama.ReadUncommitted)
+}
+
+func (a *adapter) ReadCommitted(topic string, count int) ([]story.Record, error) {
+	return a.read(topic, count, sarama.ReadCommitted)
+}
+
+func (a *adapter) read(topic string, count int, isolation sarama.IsolationLevel) ([]story.Record, error) {
+	config := settings()
+	config.Consumer.IsolationLevel = isolation
+	consumer, err := sarama.NewConsumer(a.bootstrap, config)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,7 @@ type Adapter interface {
 	Member(group, topic, name string, handle func([]Record)) (Member, error)
 	Delete(topic string) error
 	Close()
+	Transactor
 }
 
 // A Member polls and commits in the background until it is closed.
@@ -97,6 +98,7 @@ func Tell(name string, adapterOf func(bootstrap string) (Adapter, error)) {
 	step("offsets", t.offsets)
 	step("group", t.group)
 	step("resume", t.resume)
+	step("transactions", t.transactions)
 	step("delete", t.delete)
 }
 
