@@ -1,8 +1,9 @@
 // Decodes messages by Kafka's own classes and encodes them again: what the crate has to agree with.
 //
 // Reads and prints lines in the format of the example `recode`, except that an error is followed by
-// its class. Runs as a source file, with the jars of Kafka on the class path.
+// its class, and makes batches besides. Answers each line as it comes.
 
+import java.io.BufferedOutputStream;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -35,8 +36,8 @@ public class Oracle {
     private static final Map<String, Constructor<?>> CONSTRUCTORS = new HashMap<>();
 
     public static void main(String[] arguments) throws Exception {
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        PrintStream out = new PrintStream(System.out, false);
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in), 1 << 16);
+        PrintStream out = new PrintStream(new BufferedOutputStream(System.out, 1 << 16), false);
         String line;
         while ((line = in.readLine()) != null) {
             String answer;
@@ -61,6 +62,15 @@ public class Oracle {
 
     private static String answer(String[] columns) throws Exception {
         String kind = columns[0];
+        switch (kind) {
+            case "batch":
+                return Batches.json(HexFormat.of().parseHex(columns[4]));
+            case "make":
+                return HexFormat.of().formatHex(Batches.make(columns));
+            case "marker":
+                return HexFormat.of().formatHex(Batches.marker(columns));
+            default:
+        }
         short version = Short.parseShort(columns[3]);
         ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
         ByteBufferAccessor to = new ByteBufferAccessor(ByteBuffer.allocate(8 + 2 * from.remaining()));

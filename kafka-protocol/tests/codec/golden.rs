@@ -1,0 +1,109 @@
+//! The codec against bytes that Kafka's own classes have confirmed: for each name and version a sparse
+//! message, with null and defaults wherever that is possible, and a full one. Written by the test
+//! `oracle`.
+
+use std::collections::BTreeSet;
+
+use kafka_protocol::catalog;
+
+use crate::answer::{Form, answer};
+
+#[test]
+fn golden_bytes_come_back_unchanged() {
+    for line in lines() {
+        let recoded = line.recode(line.hex);
+        assert_eq!(recoded.as_deref(), Ok(line.hex), "{}", line.front);
+    }
+}
+
+#[test]
+fn there_are_golden_bytes_of_each_name_and_version() {
+    let golden: BTreeSet<_> = lines()
+        .iter()
+        .map(|line| (line.name, line.version))
+        .collect();
+    let all: BTreeSet<_> = catalog::ALL
+        .iter()
+        .flat_map(|message| {
+            message
+                .versions
+                .iter()
+                .map(|version| (message.name, version))
+        })
+        .collect();
+    assert_eq!(golden, all);
+    assert_eq!(lines().len(), 2 * all.len());
+}
+
+#[test]
+fn a_message_that_is_cut_anywhere_is_refused() {
+    for line in lines() {
+        for len in (0..line.hex.len()).step_by(2) {
+            let error = line.recode(&line.hex[..len]).unwrap_err();
+            assert!(
+                error.starts_with(line.name) && error.contains(" at byte "),
+                "{} cut to {}: {error}",
+                line.front,
+                len / 2
+            );
+        }
+    }
+}
+
+#[test]
+fn bytes_left_over_are_refused_and_named() {
+    for line in lines() {
+        let error = line.recode(&format!("{}00", line.hex)).unwrap_err();
+        assert!(
+            error.contains("1 bytes left over"),
+            "{}: {error}",
+            line.name
+        );
+    }
+}
+
+#[test]
+fn no_change_of_a_byte_makes_it_panic() {
+    for line in lines() {
+        let mut changes = ["ff", "00", "80", "01", "7f"].into_iter().cycle();
+        for (at, byte) in (0..line.hex.len()).step_by(2).zip(&mut changes) {
+            let mut hex = line.hex.to_owned();
+            hex.replace_range(at..at + 2, byte);
+            // Whatever comes out is read again to the same.
+            if let Ok(first) = line.recode(&hex) {
+                assert_eq!(line.recode(&first).as_ref(), Ok(&first), "{}", line.front);
+            }
+        }
+    }
+}
+
+struct Line {
+    /// Kind, key, name and version, each with a tab behind it.
+    front: &'static str,
+    name: &'static str,
+    version: i16,
+    hex: &'static str,
+}
+
+impl Line {
+    /// What comes out for these bytes instead.
+    fn recode(&self, hex: &str) -> Result<String, String> {
+        answer(&format!("{}{hex}", self.front), Form::Bytes)
+    }
+}
+
+fn lines() -> Vec<Line> {
+    include_str!("golden/messages.tsv")
+        .lines()
+        .map(|line| {
+            let columns: Vec<_> = line.split('\t').collect();
+            let hex = columns[4];
+            Line {
+                front: line.strip_suffix(hex).unwrap(),
+                name: columns[2],
+                version: columns[3].parse().unwrap(),
+                hex,
+            }
+        })
+        .collect()
+}
