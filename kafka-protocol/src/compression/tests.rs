@@ -493,4 +493,21 @@ mod zstd {
         let honest = b"\x28\xb5\x2f\xfd\xa0\x05\0\0\0\x2b\0\0a";
         assert_eq!(read(honest).unwrap(), b"aaaaa");
     }
+
+    #[test]
+    fn blocks_fit_into_their_window() {
+        // A window of 1 KiB and a byte repeated as often, or once more.
+        let repeated = |count: u32| {
+            let block = (count << 3 | 0b011).to_le_bytes();
+            [b"\x28\xb5\x2f\xfd\0\0".as_slice(), &block[..3], b"a"].concat()
+        };
+        assert_eq!(read(&repeated(1024)).unwrap(), [b'a'; 1024]);
+        assert!(read(&repeated(1025)).is_err());
+        // A single segment is its own window.
+        assert_eq!(
+            read(b"\x28\xb5\x2f\xfd\x20\x05\x2b\0\0a").unwrap(),
+            b"aaaaa"
+        );
+        assert!(read(b"\x28\xb5\x2f\xfd\x20\x05\x33\0\0a").is_err());
+    }
 }

@@ -61,7 +61,7 @@ impl Decoder {
         }
         // A frame may claim any content size, and the decoder reserves what it claims: no more is
         // allowed than its blocks can hold.
-        let most = content_max(input);
+        let most = content_max(input).ok_or(corrupt("a block is larger than its window"))?;
         match self
             .context
             .decompress_into_with_limit(input, output, limit.min(most))
@@ -78,16 +78,20 @@ impl Decoder {
     }
 }
 
-/// The most that all blocks in `input` can hold, by their headers alone.
+/// The most that all blocks in `input` can hold, by their headers alone; `None` if a block is larger
+/// than its frame allows, which the decoder does not look at.
 ///
 /// Stops at the first thing that is neither frame nor block; the decoder will stop there too, and
 /// say why.
-fn content_max(input: &[u8]) -> usize {
-    let mut most = 0_usize;
+fn content_max(input: &[u8]) -> Option<usize> {
+    let mut blocks = Blocks {
+        content_max: 0,
+        fit: true,
+    };
     let mut rest = input;
     while let Some((magic, frame)) = rest.split_first_chunk() {
         let behind = if u32::from_le_bytes(*magic) == MAGIC {
-            skip_frame(frame, &mut most)
+            skip_frame(frame, &mut blocks)
         } else {
             skip_skippable(frame)
         };
@@ -96,11 +100,17 @@ fn content_max(input: &[u8]) -> usize {
             None => break,
         }
     }
-    most
+    blocks.fit.then_some(blocks.content_max)
+}
+
+/// What the headers of blocks tell.
+struct Blocks {
+    content_max: usize,
+    fit: bool,
 }
 
 /// The bytes behind a frame whose magic is read; adds up what its blocks can hold.
-fn skip_frame<'a>(frame: &'a [u8], most: &mut usize) -> Option<&'a [u8]> {
+fn skip_frame<'a>(frame: &'a [u8], blocks: &mut Blocks) -> Option<&'a [u8]> {
     let (&descriptor, fields) = frame.split_first()?;
     let single_segment = descriptor & 0x20 != 0;
     let window_len = usize::from(!single_segment);
@@ -114,25 +124,49 @@ fn skip_frame<'a>(frame: &'a [u8], most: &mut usize) -> Option<&'a [u8]> {
         2 => 4,
         _ => 8,
     };
+    let window = if single_segment {
+        let content = fields.get(dictionary_len..dictionary_len + content_len)?;
+        content_size(content)
+    } else {
+        window_size(*fields.first()?)
+    };
+    let block_max = BLOCK_MAX.min(usize::try_from(window).unwrap_or(BLOCK_MAX));
     let mut rest = fields.get(window_len + dictionary_len + content_len..)?;
     loop {
-        let (&[b0, b1, b2], blocks) = rest.split_first_chunk()?;
+        let (&[b0, b1, b2], behind) = rest.split_first_chunk()?;
         let header = u32::from_le_bytes([b0, b1, b2, 0]);
         let size = (header >> 3) as usize;
         let (stored, content) = match header >> 1 & 0x03 {
             RAW => (size, size),
             REPEATED => (1, size),
-            COMPRESSED => (size, BLOCK_MAX),
+            COMPRESSED => (size, block_max),
             _ => return None,
         };
-        *most = most.saturating_add(content.min(BLOCK_MAX));
-        rest = blocks.get(stored..)?;
+        blocks.fit &= size <= block_max;
+        blocks.content_max = blocks.content_max.saturating_add(content.min(block_max));
+        rest = behind.get(stored..)?;
         if header & LAST != 0 {
             break;
         }
     }
     let checksum_len = if descriptor & 0x04 == 0 { 0 } else { 4 };
     rest.get(checksum_len..)
+}
+
+/// The size of the content that a frame tells, in one to eight bytes.
+fn content_size(field: &[u8]) -> u64 {
+    let value = field
+        .iter()
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte));
+    // Of two bytes the lowest values are of no use, and left out.
+    if field.len() == 2 { value + 256 } else { value }
+}
+
+/// The size of the window by its descriptor: a power of two and some eighths of it.
+const fn window_size(descriptor: u8) -> u64 {
+    let base = 1 << (10 + (descriptor >> 3));
+    base + base / 8 * (descriptor & 0x07) as u64
 }
 
 /// The bytes behind a frame that decoders skip, or that is none.

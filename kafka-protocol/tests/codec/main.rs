@@ -13,5 +13,7 @@ mod hex;
 mod message;
 
 mod golden;
+mod hostile;
 mod oracle;
 mod recode;
+mod tables;

@@ -8,6 +8,7 @@
 
 mod batches;
 mod kafka;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,6 +38,7 @@ fn the_crate_and_kafka_agree() {
     if std::env::var("ORACLE_WRITE_GOLDEN").is_ok() {
         write_golden(&mut kafka);
     }
+    tables::compare(&mut kafka);
     for seed in seeds {
         println!("seed {seed}");
         let mut sampler = Sampler::new(seed).unwrap();
@@ -209,7 +211,13 @@ fn damaged(line: &Line, sampler: &mut Sampler) -> Line {
 
 /// What an error says, without the place and with all numbers alike.
 fn reason(error: &str) -> String {
-    let reason = error.rsplit(": ").next().unwrap_or_default();
+    let reason = error.split_once(": ").map_or(error, |(front, reason)| {
+        if front.starts_with("corrupt ") {
+            error
+        } else {
+            reason
+        }
+    });
     let reason = reason.split(" at byte ").next().unwrap_or_default();
     let mut alike = String::new();
     for c in reason.chars() {

@@ -13,8 +13,11 @@ import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import org.apache.kafka.common.errors.InvalidMetadataException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.Readable;
@@ -69,6 +72,10 @@ public class Oracle {
                 return HexFormat.of().formatHex(Batches.make(columns));
             case "marker":
                 return HexFormat.of().formatHex(Batches.marker(columns));
+            case "error":
+                return error(Short.parseShort(columns[1]));
+            case "api":
+                return api(Short.parseShort(columns[1]));
             default:
         }
         short version = Short.parseShort(columns[3]);
@@ -90,6 +97,25 @@ public class Oracle {
         byte[] bytes = new byte[to.buffer().remaining()];
         to.buffer().get(bytes);
         return HexFormat.of().formatHex(bytes);
+    }
+
+    // Name, whether it is retriable, and what is out of date then.
+    private static String error(short code) {
+        Errors error = Errors.forCode(code);
+        if (error.code() != code) {
+            return "unknown";
+        }
+        Exception e = error.exception();
+        return error.name() + " " + (e instanceof RetriableException) + " "
+            + (e instanceof InvalidMetadataException);
+    }
+
+    // Name, lowest and highest version, the highest stable one, header versions of the highest.
+    private static String api(short key) {
+        ApiKeys api = ApiKeys.forId(key);
+        short latest = api.latestVersion();
+        return api.name + " " + api.oldestVersion() + " " + latest + " " + api.latestVersion(false) + " "
+            + api.requestHeaderVersion(latest) + " " + api.responseHeaderVersion(latest);
     }
 
     private static void recode(String name, short version, ByteBuffer from, ByteBufferAccessor to)
