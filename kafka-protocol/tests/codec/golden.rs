@@ -7,13 +7,18 @@ use std::collections::BTreeSet;
 use kafka_protocol::catalog;
 
 use crate::answer::{Form, answer};
+use crate::values::of_defaults;
 
 #[test]
 fn golden_bytes_come_back_unchanged() {
+    let mut wrong = Vec::new();
     for line in lines() {
         let recoded = line.recode(line.hex);
-        assert_eq!(recoded.as_deref(), Ok(line.hex), "{}", line.front);
+        if recoded.as_deref() != Ok(line.hex) {
+            wrong.push(format!("{}{}\n{recoded:?}", line.front, line.hex));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -33,6 +38,28 @@ fn there_are_golden_bytes_of_each_name_and_version() {
         .collect();
     assert_eq!(golden, all);
     assert_eq!(lines().len(), 2 * all.len());
+}
+
+/// Each tagged field is there with its default, and not in what comes out; and a value that nobody
+/// has touched.
+#[test]
+fn defaults_are_those_of_kafka() {
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for line in include_str!("golden/defaults.tsv").lines() {
+        let columns: Vec<_> = line.split('\t').collect();
+        let recoded = answer(line, Form::Bytes);
+        if recoded.as_deref() != Ok(columns[5]) {
+            wrong.push(format!("{line}\n{recoded:?}"));
+        }
+        let made = of_defaults(columns[2], columns[3].parse().unwrap());
+        if made.as_deref().unwrap_or("error") != columns[6] {
+            wrong.push(format!("{line}\n{made:?}"));
+        }
+        rows += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(rows, lines().len() / 2);
 }
 
 #[test]

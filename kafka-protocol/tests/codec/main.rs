@@ -17,3 +17,4 @@ mod hostile;
 mod oracle;
 mod recode;
 mod tables;
+mod values;

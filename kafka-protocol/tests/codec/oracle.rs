@@ -4,11 +4,12 @@
 //! Needs Java and Maven, so it runs only when asked for:
 //! `cargo test --release -p kafka-protocol --test codec oracle -- --ignored --nocapture`.
 //! `ORACLE_SEEDS` names seeds (by default one of the clock), `ORACLE_ROUNDS` how many messages of each
-//! name and version; `ORACLE_WRITE_GOLDEN=1` writes `golden/messages.tsv` anew.
+//! name and version; `ORACLE_WRITE_GOLDEN=1` writes `golden/` anew.
 
 mod batches;
 mod kafka;
 mod tables;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,6 +44,7 @@ fn the_crate_and_kafka_agree() {
         println!("seed {seed}");
         let mut sampler = Sampler::new(seed).unwrap();
         compare(&mut sampler, rounds, &mut kafka);
+        values::compare(&mut sampler, rounds, &mut kafka);
         batches::compare(&mut sampler, rounds * BATCHES_A_ROUND, &mut kafka);
     }
 }
@@ -240,8 +242,23 @@ fn write_golden(kafka: &mut Kafka) {
     for (line, answer) in lines.iter().zip(kafka.ask(&questions)) {
         assert_eq!(answer, Ok(hex(&line.bytes)), "{line}");
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codec/golden/messages.tsv");
-    fs::write(path, questions.join("\n") + "\n").unwrap();
+    // What a user's own values start from, and what is left of tagged fields that tell nothing new.
+    let mut defaults = String::new();
+    let asked = sampler.round(Style::Defaults);
+    let made: Vec<_> = asked.iter().map(values::default_of).collect();
+    let recoded: Vec<_> = asked.iter().map(Line::to_string).collect();
+    let made = kafka.ask(&made);
+    let recoded = kafka.ask(&recoded);
+    for ((line, made), recoded) in asked.iter().zip(made).zip(recoded) {
+        let made = made.unwrap_or_else(|_| "error".to_owned());
+        defaults.push_str(&format!(
+            "{line}\t{}\t{made}\n",
+            recoded.expect("it is legal")
+        ));
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codec/golden");
+    fs::write(folder.join("messages.tsv"), questions.join("\n") + "\n").unwrap();
+    fs::write(folder.join("defaults.tsv"), defaults).unwrap();
 }
 
 /// Batches of records for each message of a name and version.

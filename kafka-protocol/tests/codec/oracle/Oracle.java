@@ -72,6 +72,10 @@ public class Oracle {
                 return HexFormat.of().formatHex(Batches.make(columns));
             case "marker":
                 return HexFormat.of().formatHex(Batches.marker(columns));
+            case "default":
+                return written(constructor(columns[1], columns[2]).newInstance(), Short.parseShort(columns[3]));
+            case "cross":
+                return cross(columns);
             case "error":
                 return error(Short.parseShort(columns[1]));
             case "api":
@@ -88,8 +92,7 @@ public class Oracle {
                 ? api.requestHeaderVersion(version) : api.responseHeaderVersion(version);
             recode(request ? "RequestHeaderData" : "ResponseHeaderData", header, from, to);
         }
-        String suffix = kind.equals("data") || kind.equals("record") ? "" : "Data";
-        recode(columns[2] + suffix, version, from, to);
+        recode(name(kind, columns[2]), version, from, to);
         if (from.hasRemaining()) {
             throw new IllegalArgumentException(from.remaining() + " bytes are left over");
         }
@@ -97,6 +100,33 @@ public class Oracle {
         byte[] bytes = new byte[to.buffer().remaining()];
         to.buffer().get(bytes);
         return HexFormat.of().formatHex(bytes);
+    }
+
+    // A message of one version written in another.
+    private static String cross(String[] columns) throws Exception {
+        ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
+        Object message = constructor(name(columns[1], columns[2]))
+            .newInstance(new ByteBufferAccessor(from), Short.parseShort(columns[3]));
+        return written(message, Short.parseShort(columns[5]));
+    }
+
+    private static Constructor<?> constructor(String kind, String name) throws Exception {
+        return constructor(name(kind, name)).getDeclaringClass().getConstructor();
+    }
+
+    private static String name(String kind, String name) {
+        return kind.equals("data") || kind.equals("record") ? name : name + "Data";
+    }
+
+    private static String written(Object object, short version) {
+        Message message = (Message) object;
+        if (version < message.lowestSupportedVersion() || version > message.highestSupportedVersion()) {
+            throw new IllegalArgumentException("no such version");
+        }
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBufferAccessor to = new ByteBufferAccessor(ByteBuffer.allocate(message.size(cache, version)));
+        message.write(to, cache, version);
+        return HexFormat.of().formatHex(to.buffer().array());
     }
 
     // Name, whether it is retriable, and what is out of date then.

@@ -315,8 +315,8 @@ impl Plan {
             if gaps {
                 offset += up_to(random, 16);
             }
-            plan.records
-                .push(Planned::random(random, magic, offset, start, control));
+            let record = Planned::random(random, &plan, offset, start, count > 20);
+            plan.records.push(record);
             offset += 1;
         }
         if empty {
@@ -435,7 +435,8 @@ impl Plan {
 }
 
 impl Planned {
-    fn random(random: &mut Sampler, magic: u8, offset: i64, start: i64, control: bool) -> Self {
+    fn random(random: &mut Sampler, plan: &Plan, offset: i64, start: i64, small: bool) -> Self {
+        let (magic, control) = (plan.magic, plan.control);
         let timestamp = match random.below(8) {
             _ if magic == 0 => -1,
             0 => pick(random, TIMES),
@@ -445,8 +446,8 @@ impl Planned {
         let mut record = Self {
             offset,
             timestamp: timestamp.max(-1),
-            key: bytes(random),
-            value: bytes(random),
+            key: bytes(random, small),
+            value: bytes(random, small),
             headers: Vec::new(),
         };
         if control {
@@ -457,7 +458,7 @@ impl Planned {
         if magic == 2 && random.below(3) == 0 {
             for _ in 0..random.below(6) {
                 let key = ["", "k", "trace-id", "\u{e9}\u{20ac}\u{1f980}", "\0"][random.below(5)];
-                record.headers.push((key.to_owned(), bytes(random)));
+                record.headers.push((key.to_owned(), bytes(random, small)));
             }
         }
         record
@@ -465,8 +466,9 @@ impl Planned {
 }
 
 /// Null, empty, short, repetitive, at the borders of a varint, or longer than a block of a codec.
-fn bytes(random: &mut Sampler) -> Option<Vec<u8>> {
+fn bytes(random: &mut Sampler, small: bool) -> Option<Vec<u8>> {
     let len = match random.below(64) {
+        21..24 if small => 1,
         0..12 => return None,
         12..20 => 0,
         20 => 63 + random.below(3),
