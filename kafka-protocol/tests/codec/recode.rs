@@ -161,7 +161,7 @@ fn each_error_says_what_and_where() {
         ),
         (
             "request\t12\tHeartbeatRequest\t0\tffff",
-            "HeartbeatRequest v0, group_id: null where a value is required at byte 0",
+            "HeartbeatRequest v0, group_id: null in a field that is not nullable at byte 0",
         ),
         (&trailing, "3 bytes left over at byte 2"),
     ] {
