@@ -3,6 +3,7 @@
 //! What is done with frames, and what is believed of their headers. The work itself is done in Rust, or
 //! with the feature `zstd-c` by the C library; each has a file of its own.
 
+mod fault;
 #[cfg(feature = "zstd-c")]
 mod native;
 #[cfg(not(feature = "zstd-c"))]
@@ -15,6 +16,7 @@ use pure as library;
 
 use crate::compression::codec::Compression;
 use crate::compression::error::CompressionError;
+use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame.
 pub(super) struct Encoder {
@@ -78,14 +80,6 @@ impl Decoder {
             Err(Fault::Corrupt(reason)) => Err(corrupt(reason)),
         }
     }
-}
-
-/// Why a library did not decompress.
-enum Fault {
-    /// More would come out than there is room for.
-    NoRoom,
-    /// The bytes are not what they should be.
-    Corrupt(&'static str),
 }
 
 /// The most that all blocks in `input` can hold, by their headers alone; `None` if a block is larger

@@ -62,6 +62,35 @@ fn defaults_are_those_of_kafka() {
     assert_eq!(rows, lines().len() / 2);
 }
 
+/// Batches that Kafka made, of each magic, codec and attribute, and what it read from them.
+#[test]
+fn batches_are_read_as_kafka_reads_them() {
+    let mut kinds = BTreeSet::new();
+    for line in include_str!("golden/batches.tsv").lines() {
+        let (hex, json) = line.split_once('\t').unwrap();
+        let read = answer(&format!("batch\t-1\t\t\t{hex}"), Form::Bytes);
+        assert_eq!(read.as_deref(), Ok(json));
+        let (magic, mut codec) = (
+            &json[10..11],
+            json.split('"').skip_while(|it| *it != "compression"),
+        );
+        kinds.insert((magic, codec.nth(2).unwrap()));
+        if magic != "2" {
+            continue;
+        }
+        let again = answer(&format!("rebatch\t-1\t\t\t{hex}"), Form::Bytes).unwrap();
+        let is_plain = json.contains(r#""compression":"none""#);
+        // What was written under a log's time is not kept, nor is it by Kafka.
+        if is_plain && json.contains(r#""timestampType":"create""#) {
+            assert_eq!(again, hex);
+        }
+        let read = answer(&format!("batch\t-1\t\t\t{again}"), Form::Bytes);
+        assert_eq!(read.as_deref(), Ok(json));
+    }
+    // Three magics and their codecs: zstd came with the last.
+    assert_eq!(kinds.len(), 4 + 4 + 5);
+}
+
 #[test]
 fn a_message_that_is_cut_anywhere_is_refused() {
     for line in lines() {

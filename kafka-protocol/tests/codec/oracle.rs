@@ -259,6 +259,8 @@ fn write_golden(kafka: &mut Kafka) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codec/golden");
     fs::write(folder.join("messages.tsv"), questions.join("\n") + "\n").unwrap();
     fs::write(folder.join("defaults.tsv"), defaults).unwrap();
+    let batches = batches::golden(&mut sampler, kafka);
+    fs::write(folder.join("batches.tsv"), batches).unwrap();
 }
 
 /// Batches of records for each message of a name and version.

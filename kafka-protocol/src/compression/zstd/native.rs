@@ -2,7 +2,7 @@
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::compression::zstd::Fault;
+use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame, without a checksum unless it is asked for.
 pub(super) struct Encoder {

@@ -2,7 +2,7 @@
 
 use zrip::{CompressContext, DecompressContext, DecompressError};
 
-use crate::compression::zstd::Fault;
+use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame.
 pub(super) struct Encoder {

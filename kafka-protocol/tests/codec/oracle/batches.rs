@@ -39,6 +39,44 @@ pub(crate) fn compare(random: &mut Sampler, count: usize, kafka: &mut Kafka) {
     );
 }
 
+/// Small batches of all kinds as Kafka makes them, each with what Kafka reads from it.
+pub(crate) fn golden(random: &mut Sampler, kafka: &mut Kafka) -> String {
+    let plans: Vec<_> = (0..4000).map(|_| Plan::random(random)).collect();
+    let orders: Vec<_> = plans.iter().map(Plan::order).collect();
+    let mut smallest: BTreeMap<_, String> = BTreeMap::new();
+    for (plan, made) in plans.iter().zip(kafka.ask(&orders)) {
+        let made = made.expect("Kafka makes what it is told");
+        let traits = [
+            true,
+            plan.append,
+            plan.control,
+            plan.transactional,
+            plan.delete_horizon.is_some(),
+            plan.last_offset.is_some(),
+            plan.records.iter().any(|record| !record.headers.is_empty()),
+        ];
+        let several = plan.records.len() > 1;
+        for (index, _) in traits.iter().enumerate().filter(|(_, has)| **has) {
+            let best = smallest.entry((plan.magic, plan.style, index, several));
+            let best = best.or_insert_with(|| made.clone());
+            if made.len() < best.len() {
+                best.clone_from(&made);
+            }
+        }
+    }
+    let mut batches: Vec<_> = smallest.into_values().collect();
+    batches.retain(|hex| hex.len() < 2000);
+    batches.sort_unstable();
+    batches.dedup();
+    let lines: Vec<_> = batches.iter().map(|hex| line(hex)).collect();
+    let read = kafka.ask(&lines);
+    let mut text = String::new();
+    for (hex, json) in batches.iter().zip(read) {
+        let _ = writeln!(text, "{hex}\t{}", json.expect("Kafka reads what it made"));
+    }
+    text
+}
+
 #[derive(Debug, Default)]
 struct Tally {
     /// By magic and codec.
