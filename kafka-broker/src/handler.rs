@@ -2,9 +2,12 @@
 //!
 //! Handlers answer from the state. They know no socket and no runtime; what must wait says so.
 
+pub(crate) mod add_offsets_to_txn;
+pub(crate) mod add_partitions_to_txn;
 pub(crate) mod alter_configs;
 pub(crate) mod api_versions;
 pub(crate) mod call;
+pub(crate) mod committable;
 pub(crate) mod config_resource;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
@@ -14,8 +17,11 @@ pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_groups;
+pub(crate) mod describe_producers;
 pub(crate) mod describe_topic_partitions;
+pub(crate) mod describe_transactions;
 pub(crate) mod dispatch;
+pub(crate) mod end_txn;
 pub(crate) mod error_code;
 pub(crate) mod exchange;
 pub(crate) mod fetch;
@@ -29,12 +35,16 @@ pub(crate) mod leader_epoch;
 pub(crate) mod leave_group;
 pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
+pub(crate) mod list_transactions;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod produce_keys;
+pub(crate) mod produce_transaction;
 pub(crate) mod registry;
 pub(crate) mod sync_group;
 pub(crate) mod topic_ref;
+pub(crate) mod txn_offset_commit;
+pub(crate) mod write_txn_markers;

@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! It is not a cluster, and it has neither transactions nor security yet.
+//! It is not a cluster, and it has no security yet.
 
 // What comes from outside never panics, and nothing but a program writes to standard output.
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]

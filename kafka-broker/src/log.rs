@@ -56,6 +56,7 @@ pub use flush::FlushJob;
 pub use health::Health;
 pub use leader_epochs::{EpochEnd, EpochStart};
 pub use log_dir::{FoundPartition, LogDir, LogDirOwner, PartitionCheckpoint};
+pub use producer_state::ActiveProducer;
 pub use recovery::Cut;
 pub use tail::TailBudget;
 pub use topic_partition::TopicPartition;
@@ -721,7 +722,18 @@ impl Log {
     pub fn forget_idle(&mut self, high_watermark: i64, now_ms: i64) {
         let silent_since = now_ms.saturating_sub(self.config.producer_id_expiration_ms);
         self.producers.expire(silent_since);
+        self.release_ended(high_watermark);
+    }
+
+    /// Forgets ended transactions whose marker is below the high watermark: they hold no reader back.
+    pub fn release_ended(&mut self, high_watermark: i64) {
         self.producers.release_ended(high_watermark);
+    }
+
+    /// Who writes here with a producer id.
+    #[must_use]
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        self.producers.active()
     }
 
     /// Makes all durable and leaves word for the next owner, who may then open the log as cleanly shut

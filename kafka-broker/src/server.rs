@@ -34,7 +34,9 @@ pub(crate) async fn run(
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(timers::turn_groups(Arc::clone(&node), clock));
+    tasks.spawn(timers::turn_transactions(Arc::clone(&node), clock));
     tasks.spawn(timers::expire_offsets(Arc::clone(&node), clock));
+    tasks.spawn(timers::expire_transactional_ids(Arc::clone(&node), clock));
     tasks.spawn(timers::keep_house(Arc::clone(&node), clock));
     tasks.spawn(timers::flush(Arc::clone(&node), clock));
 

@@ -54,6 +54,16 @@ pub(crate) struct BrokerConfig {
     pub(crate) retention_check: Duration,
     /// `producer.id.expiration.ms`.
     pub(crate) producer_expiration: Duration,
+    /// `transaction.max.timeout.ms`.
+    pub(crate) transaction_timeout_max_ms: i32,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
+    pub(crate) transactional_id_check: Duration,
+    /// `transaction.state.log.num.partitions`.
+    pub(crate) transactions_partitions: i32,
+    /// `transaction.state.log.segment.bytes`.
+    pub(crate) transactions_segment_bytes: i32,
+    /// `transactional.id.expiration.ms`.
+    pub(crate) transactional_id_expiration: Duration,
 }
 
 impl BrokerConfig {
@@ -116,6 +126,12 @@ impl BrokerConfig {
         self.offsets_retention_check = self.millis("offsets.retention.check.interval.ms");
         self.retention_check = self.millis("log.retention.check.interval.ms");
         self.producer_expiration = self.millis("producer.id.expiration.ms");
+        self.transaction_timeout_max_ms = self.number("transaction.max.timeout.ms");
+        self.transactional_id_check =
+            self.millis("transaction.remove.expired.transaction.cleanup.interval.ms");
+        self.transactions_partitions = self.number("transaction.state.log.num.partitions");
+        self.transactions_segment_bytes = self.number("transaction.state.log.segment.bytes");
+        self.transactional_id_expiration = self.millis("transactional.id.expiration.ms");
     }
 
     /// A number whose text was checked, or is a default.
@@ -164,6 +180,11 @@ impl BrokerConfig {
             offsets_retention_check: Duration::ZERO,
             retention_check: Duration::ZERO,
             producer_expiration: Duration::ZERO,
+            transaction_timeout_max_ms: 0,
+            transactional_id_check: Duration::ZERO,
+            transactions_partitions: 0,
+            transactions_segment_bytes: 0,
+            transactional_id_expiration: Duration::ZERO,
         }
     }
 }

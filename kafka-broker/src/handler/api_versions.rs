@@ -1,11 +1,15 @@
 //! ApiVersions, versions 0 to 5: what this broker serves. Every version from the future is answered in
 //! version 0 with UNSUPPORTED_VERSION and the list, so that the client can try again.
 //!
-//! Not here: features, of which none is supported; a client that names a cluster or node id (version
-//! 5) is not held to it.
+//! Of Kafka's features there is one, `transaction.version`, whose level tells clients which protocol of
+//! transactions to speak.
+//!
+//! Not here: a client that names a cluster or node id (version 5) is not held to it.
 
 use kafka_protocol::ErrorCode;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use crate::handler::call::{Call, Handler, Outcome};
@@ -32,6 +36,19 @@ impl Handler for ApiVersions {
                 row
             })
             .collect();
+        let mut finalized = FinalizedFeatureKey::default();
+        finalized.name = TRANSACTION_VERSION.into();
+        finalized.min_version_level = TRANSACTION_LEVEL;
+        finalized.max_version_level = TRANSACTION_LEVEL;
+        response.finalized_features = vec![finalized];
+        response.finalized_features_epoch = FEATURES_EPOCH;
+        // Clients of older versions take a feature that begins with 0 for an error.
+        if call.version >= 4 {
+            let mut supported = SupportedFeatureKey::default();
+            supported.name = TRANSACTION_VERSION.into();
+            supported.max_version = TRANSACTION_LEVEL;
+            response.supported_features = vec![supported];
+        }
         Outcome::Ready(response)
     }
 }
@@ -61,6 +78,14 @@ fn is_software(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
+
+const TRANSACTION_VERSION: &str = "transaction.version";
+
+/// The second protocol of transactions, KIP-890.
+const TRANSACTION_LEVEL: i16 = 2;
+
+/// Clients take in features whose epoch is newer than what they know; here they never change.
+const FEATURES_EPOCH: i64 = 0;
 
 #[cfg(test)]
 mod tests {

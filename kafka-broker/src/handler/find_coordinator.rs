@@ -1,7 +1,7 @@
-//! FindCoordinator, versions 0 to 6: which broker looks after a group. There is one broker, so the
-//! work is to make sure that there is a topic to keep the groups in.
+//! FindCoordinator, versions 0 to 6: which broker looks after a group or a transactional id. There is
+//! one broker, so the work is to make sure that there is a topic to keep them in.
 //!
-//! Not here: coordinators of transactions and of share groups, of which there are none.
+//! Not here: coordinators of share groups, of which there are none.
 
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
@@ -45,11 +45,15 @@ fn find(call: &Call, key_type: i8, key: ByteString) -> Coordinator {
                 format!("no topic for offsets: {error}"),
             )
         }),
-        // Not COORDINATOR_NOT_AVAILABLE: clients would ask again for ever.
-        TRANSACTION => Some((
-            ErrorCode::INVALID_REQUEST,
-            "this broker has no transactions".to_owned(),
-        )),
+        TRANSACTION => {
+            let ensured = call.node.transaction_topic.ensure(call.now);
+            ensured.err().map(|error| {
+                (
+                    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+                    format!("no topic for transactions: {error}"),
+                )
+            })
+        }
         other => Some((
             ErrorCode::INVALID_REQUEST,
             format!("there is no coordinator of type {other}"),

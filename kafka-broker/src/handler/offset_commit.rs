@@ -10,6 +10,7 @@ use kafka_protocol::messages::offset_commit_response::{
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::committable::check_committable;
 use crate::handler::topic_ref::find_topic;
 use crate::state::classic_group::answer::MemberClaim;
 use crate::state::offsets::CommittedOffset;
@@ -71,14 +72,8 @@ impl Sorted {
             let mut answer = OffsetCommitResponsePartition::default();
             answer.partition_index = partition.partition_index;
             let metadata = partition.committed_metadata.unwrap_or_default();
-            let error = match &topic {
-                Err(error) => *error,
-                Ok(topic) if topic.partition(partition.partition_index).is_none() => {
-                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                }
-                Ok(_) if metadata.len() > call.node.config.offset_metadata_max => {
-                    ErrorCode::OFFSET_METADATA_TOO_LARGE
-                }
+            match check_committable(call, &topic, partition.partition_index, &metadata) {
+                Err(error) => answer.error_code = error.code(),
                 Ok(topic) => {
                     let offset = CommittedOffset {
                         offset: partition.committed_offset,
@@ -90,10 +85,8 @@ impl Sorted {
                     };
                     self.offsets
                         .push((topic.name.clone(), partition.partition_index, offset));
-                    ErrorCode::NONE
                 }
-            };
-            answer.error_code = error.code();
+            }
             row.partitions.push(answer);
         }
         row.name = request.name;

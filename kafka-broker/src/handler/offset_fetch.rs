@@ -1,16 +1,15 @@
 //! OffsetFetch, versions 1 to 10: what groups have committed; one group per request up to version 7,
-//! several from version 8 on, topics by id from version 10 on.
-//!
-//! Not here: `RequireStable` has nothing to wait for, as there are no transactions.
+//! several from version 8 on, topics by id from version 10 on. Who wants only what is stable, from
+//! version 7 on, is refused what an open transaction may change.
 
 use bytestring::ByteString;
-use kafka_protocol::Uuid;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::topic_ref::find_topic;
@@ -31,9 +30,10 @@ impl Handler for OffsetFetch {
             fetch_one(call, &table, request)
         } else {
             let mut response = OffsetFetchResponse::default();
+            let stable = request.require_stable;
             let groups = request.groups.into_iter();
             response.groups = groups
-                .map(|group| fetch_group(call, &table, group))
+                .map(|group| fetch_group(call, &table, group, stable))
                 .collect();
             response
         })
@@ -42,6 +42,7 @@ impl Handler for OffsetFetch {
 
 fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let group = call.node.groups.find(&request.group_id);
+    let stable = call.version >= 7 && request.require_stable;
     let mut response = OffsetFetchResponse::default();
     let topics = match request.topics {
         Some(topics) => topics
@@ -53,9 +54,13 @@ fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> Of
     for (name, partitions) in topics {
         let mut row = OffsetFetchResponseTopic::default();
         for index in partitions {
-            let found = committed(group.as_deref(), table, &name, index);
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
+            let found = committed(group.as_deref(), table, &name, index, stable);
+            let found = found.unwrap_or_else(|error| {
+                answer.error_code = error.code();
+                nothing()
+            });
             answer.committed_offset = found.offset;
             answer.committed_leader_epoch = found.leader_epoch;
             answer.metadata = Some(found.metadata);
@@ -71,6 +76,7 @@ fn fetch_group(
     call: &Call,
     table: &TopicTable,
     request: OffsetFetchRequestGroup,
+    stable: bool,
 ) -> OffsetFetchResponseGroup {
     let by_id = call.version >= 10;
     let group = call.node.groups.find(&request.group_id);
@@ -102,13 +108,14 @@ fn fetch_group(
         for index in partitions {
             let mut answer = OffsetFetchResponsePartitions::default();
             answer.partition_index = index;
-            let found = match &topic {
-                Ok(name) => committed(group.as_deref(), table, name, index),
-                Err(error) => {
-                    answer.error_code = error.code();
-                    nothing()
-                }
-            };
+            let found = topic
+                .as_ref()
+                .map_err(|error| *error)
+                .and_then(|name| committed(group.as_deref(), table, name, index, stable));
+            let found = found.unwrap_or_else(|error| {
+                answer.error_code = error.code();
+                nothing()
+            });
             answer.committed_offset = found.offset;
             answer.committed_leader_epoch = found.leader_epoch;
             answer.metadata = Some(found.metadata);
@@ -143,13 +150,18 @@ fn committed(
     table: &TopicTable,
     topic: &str,
     partition: i32,
-) -> CommittedOffset {
+    stable: bool,
+) -> Result<CommittedOffset, ErrorCode> {
+    let Some(group) = group else {
+        return Ok(nothing());
+    };
     let id = table.by_name(topic).map(|topic| topic.id);
-    let found = group.and_then(|group| {
-        let state = group.lock();
-        state.offsets.get_of(topic, id, partition).cloned()
-    });
-    found.unwrap_or_else(nothing)
+    let state = group.lock();
+    if stable && state.pending.is_pending(topic, partition) {
+        return Err(ErrorCode::UNSTABLE_OFFSET_COMMIT);
+    }
+    let found = state.offsets.get_of(topic, id, partition).cloned();
+    Ok(found.unwrap_or_else(nothing))
 }
 
 /// What the protocol says for "never committed".

@@ -2,8 +2,7 @@
 //! on.
 //!
 //! There is one replica, so that `acks` of 1 and of all are the same unless a topic asks for more
-//! replicas in sync than there are. Not here: transactional batches, since there are no
-//! transactions.
+//! replicas in sync than there are.
 
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
@@ -17,9 +16,11 @@ use kafka_protocol::record::{BatchHeader, Compression};
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::handler::produce_keys::check_keys;
+use crate::handler::produce_transaction::TransactionalPart;
 use crate::handler::topic_ref::find_topic;
 use crate::log::{AppendInfo, AppendOrigin};
 use crate::state::topics::{Topic, TopicTable};
+use crate::state::transactions::Refused;
 
 /// Produce.
 #[derive(Debug)]
@@ -30,23 +31,35 @@ impl Handler for Produce {
 
     fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
         let table = call.node.topics().table();
-        let acks = request.acks;
-        let refused = refuse_all(&request);
-        let mut response = ProduceResponse::default();
-        let mut failed = None;
-        for topic in request.topic_data {
-            let row = produce_topic(call, &table, topic, acks, refused.as_ref());
-            failed = failed.or_else(|| first_failure(&row));
-            response.responses.push(row);
+        match TransactionalPart::of(call, &table, &request) {
+            None => produce_all(call, &table, request, &Refused::new()),
+            Some(part) => part.write(call, |refused| produce_all(call, &table, request, refused)),
         }
-        if acks != 0 {
-            return Outcome::Ready(response);
-        }
-        // Who wants no answer has no other way to learn of a failure.
-        match failed {
-            Some(failure) => Outcome::Close(failure),
-            None => Outcome::Silent,
-        }
+    }
+}
+
+fn produce_all(
+    call: &Call,
+    table: &TopicTable,
+    request: ProduceRequest,
+    refused: &Refused,
+) -> Outcome<ProduceResponse> {
+    let acks = request.acks;
+    let bad_acks = check_acks(acks);
+    let mut response = ProduceResponse::default();
+    let mut failed = None;
+    for topic in request.topic_data {
+        let row = produce_topic(call, table, topic, acks, bad_acks.as_ref(), refused);
+        failed = failed.or_else(|| first_failure(&row));
+        response.responses.push(row);
+    }
+    if acks != 0 {
+        return Outcome::Ready(response);
+    }
+    // Who wants no answer has no other way to learn of a failure.
+    match failed {
+        Some(failure) => Outcome::Close(failure),
+        None => Outcome::Silent,
     }
 }
 
@@ -69,20 +82,13 @@ impl Failure {
     }
 }
 
-fn refuse_all(request: &ProduceRequest) -> Option<Failure> {
-    if !matches!(request.acks, -1..=1) {
-        return Some(Failure::new(
+fn check_acks(acks: i16) -> Option<Failure> {
+    (!matches!(acks, -1..=1)).then(|| {
+        Failure::new(
             ErrorCode::INVALID_REQUIRED_ACKS,
-            format!("acks must be -1, 0 or 1, not {}", request.acks),
-        ));
-    }
-    if request.transactional_id.is_some() {
-        return Some(Failure::new(
-            ErrorCode::INVALID_TXN_STATE,
-            "this broker has no transactions",
-        ));
-    }
-    None
+            format!("acks must be -1, 0 or 1, not {acks}"),
+        )
+    })
 }
 
 fn produce_topic(
@@ -90,22 +96,35 @@ fn produce_topic(
     table: &TopicTable,
     request: TopicProduceData,
     acks: i16,
-    refused: Option<&Failure>,
+    bad_acks: Option<&Failure>,
+    refused: &Refused,
 ) -> TopicProduceResponse {
     let topic = find_topic(table, call.version >= 13, &request.name, request.topic_id);
     let mut row = TopicProduceResponse::default();
     for partition in request.partition_data {
         let index = partition.index;
-        let result = match (&topic, refused) {
+        let result = match (&topic, bad_acks) {
             (_, Some(refusal)) => Err(refusal.clone()),
             (Err(code), None) => Err(Failure::new(*code, "no such topic")),
-            (Ok(topic), None) => produce(call, topic, partition, acks),
+            (Ok(topic), None) => match refusal_of(refused, topic, index) {
+                Some(refusal) => Err(refusal),
+                None => produce(call, topic, partition, acks),
+            },
         };
         row.partition_responses.push(answer(index, result));
     }
     row.name = request.name;
     row.topic_id = request.topic_id;
     row
+}
+
+/// Why the transaction of the producer does not let it write to a partition.
+fn refusal_of(refused: &Refused, topic: &Topic, index: i32) -> Option<Failure> {
+    if refused.is_empty() {
+        return None;
+    }
+    let code = *refused.get(&(topic.name.clone(), index))?;
+    Some(Failure::new(code, code.meaning().unwrap_or_default()))
 }
 
 fn produce(
@@ -160,12 +179,6 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
         return Err(Failure::new(
             ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             "zstd needs version 7 of Produce",
-        ));
-    }
-    if header.attributes.is_transactional() {
-        return Err(Failure::new(
-            ErrorCode::INVALID_TXN_STATE,
-            "this broker has no transactions",
         ));
     }
     if topic.config.compact {

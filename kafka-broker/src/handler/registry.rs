@@ -1,8 +1,10 @@
 //! The one table of what is served: an API that is not in it is neither answered nor advertised.
 
 use kafka_protocol::wire::Reader;
-use kafka_protocol::{ApiKey, Request};
+use kafka_protocol::{ApiKey, Request, VersionRange};
 
+use crate::handler::add_offsets_to_txn::AddOffsetsToTxn;
+use crate::handler::add_partitions_to_txn::AddPartitionsToTxn;
 use crate::handler::alter_configs::AlterConfigs;
 use crate::handler::api_versions::ApiVersions;
 use crate::handler::call::{Call, Handler, Reply, Work};
@@ -14,7 +16,10 @@ use crate::handler::delete_topics::DeleteTopics;
 use crate::handler::describe_cluster::DescribeCluster;
 use crate::handler::describe_configs::DescribeConfigs;
 use crate::handler::describe_groups::DescribeGroups;
+use crate::handler::describe_producers::DescribeProducers;
 use crate::handler::describe_topic_partitions::DescribeTopicPartitions;
+use crate::handler::describe_transactions::DescribeTransactions;
+use crate::handler::end_txn::EndTxn;
 use crate::handler::exchange::{Refusal, run};
 use crate::handler::fetch::Fetch;
 use crate::handler::find_coordinator::FindCoordinator;
@@ -25,12 +30,15 @@ use crate::handler::join_group::JoinGroup;
 use crate::handler::leave_group::LeaveGroup;
 use crate::handler::list_groups::ListGroups;
 use crate::handler::list_offsets::ListOffsets;
+use crate::handler::list_transactions::ListTransactions;
 use crate::handler::metadata::Metadata;
 use crate::handler::offset_commit::OffsetCommit;
 use crate::handler::offset_fetch::OffsetFetch;
 use crate::handler::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use crate::handler::produce::Produce;
 use crate::handler::sync_group::SyncGroup;
+use crate::handler::txn_offset_commit::TxnOffsetCommit;
+use crate::handler::write_txn_markers::WriteTxnMarkers;
 use crate::state::node::ServedApi;
 
 /// A row of the table.
@@ -38,6 +46,8 @@ use crate::state::node::ServedApi;
 pub(crate) struct Entry {
     pub(crate) key: ApiKey,
     pub(crate) work: Work,
+    /// The newest version that is answered, where that is not the newest of all.
+    newest: i16,
     pub(crate) run: fn(Call, i32, Reader) -> Result<Reply, Refusal>,
 }
 
@@ -48,23 +58,31 @@ pub(crate) fn entry_of(code: i16) -> Option<&'static Entry> {
 
 /// What a broker of the newest release serves.
 pub(crate) fn served_apis() -> Vec<ServedApi> {
-    let served = |entry: &Entry| ServedApi {
-        key: entry.key,
-        served: entry
-            .key
-            .valid_versions()
-            .intersection(entry.key.advertised_versions())
-            // No API has stable versions only outside of those that exist.
-            .unwrap_or_else(|| entry.key.valid_versions()),
-        advertised: entry.key.advertised_versions(),
+    let served = |entry: &Entry| {
+        let known = VersionRange::new(0, entry.newest);
+        let advertised = entry.key.advertised_versions();
+        // No API is without a version that is known, and none has stable versions only outside of
+        // those that exist.
+        let advertised = advertised.intersection(known).unwrap_or(advertised);
+        let valid = entry.key.valid_versions();
+        ServedApi {
+            key: entry.key,
+            served: valid.intersection(advertised).unwrap_or(valid),
+            advertised,
+        }
     };
     REGISTRY.iter().map(served).collect()
 }
 
 const fn entry<H: Handler + 'static>() -> Entry {
+    entry_up_to::<H>(i16::MAX)
+}
+
+const fn entry_up_to<H: Handler + 'static>(newest: i16) -> Entry {
     Entry {
         key: H::Request::KEY,
         work: H::WORK,
+        newest,
         run: run::<H>,
     }
 }
@@ -89,11 +107,19 @@ static REGISTRY: &[Entry] = &[
     entry::<DeleteRecords>(),
     entry::<InitProducerId>(),
     entry::<OffsetForLeaderEpoch>(),
+    entry::<AddPartitionsToTxn>(),
+    entry::<AddOffsetsToTxn>(),
+    entry::<EndTxn>(),
+    entry_up_to::<WriteTxnMarkers>(1),
+    entry::<TxnOffsetCommit>(),
     entry::<DescribeConfigs>(),
     entry::<AlterConfigs>(),
     entry::<CreatePartitions>(),
     entry::<DeleteGroups>(),
     entry::<IncrementalAlterConfigs>(),
     entry::<DescribeCluster>(),
+    entry::<DescribeProducers>(),
+    entry::<DescribeTransactions>(),
+    entry_up_to::<ListTransactions>(1),
     entry::<DescribeTopicPartitions>(),
 ];

@@ -52,6 +52,24 @@ impl ProducedBatch {
     }
 }
 
+/// A producer as others may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActiveProducer {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The sequence of its last record; -1 if it has written none in this epoch.
+    pub last_sequence: i32,
+    /// The timestamp of its last batch, in milliseconds.
+    pub last_timestamp: i64,
+    /// The epoch of the coordinator that ended its last transaction; -1 if none did.
+    pub coordinator_epoch: i32,
+    /// The first offset of its open transaction; -1 if it has none.
+    pub transaction_start: i64,
+}
+
 /// What is to be done with a batch of a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -211,6 +229,22 @@ impl ProducerState {
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// All producers as others may know them.
+    pub(crate) fn active(&self) -> Vec<ActiveProducer> {
+        let active = |(id, producer): (&i64, &Producer)| ActiveProducer {
+            producer_id: *id,
+            epoch: producer.epoch,
+            last_sequence: producer
+                .batches
+                .back()
+                .map_or(-1, |batch| batch.last_sequence),
+            last_timestamp: producer.last_timestamp,
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_start: producer.open_since.unwrap_or(-1),
+        };
+        self.producers.iter().map(active).collect()
     }
 
     pub(crate) fn producers(&self) -> &BTreeMap<i64, Producer> {

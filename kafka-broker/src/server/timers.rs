@@ -1,5 +1,5 @@
-//! What the broker does by the clock: it ends sessions and rebalances, lets old offsets and segments
-//! go, and makes logs durable.
+//! What the broker does by the clock: it ends sessions, rebalances and transactions, lets old offsets,
+//! transactional ids and segments go, and makes logs durable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,37 @@ pub(crate) async fn turn_groups(node: Arc<Node>, clock: Clock) {
             () = sooner.raised() => {}
         }
     }
+}
+
+/// Aborts transactions that take too long.
+pub(crate) async fn turn_transactions(node: Arc<Node>, clock: Clock) {
+    let sooner = Arc::clone(node.transactions.sooner());
+    loop {
+        let deadline = node.transactions.deadline();
+        let until = async {
+            match deadline {
+                Some(at) => sleep_until(clock.at(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = until => {
+                on_disk(&node, move |node| node.transactions.handle_time(clock.now())).await;
+            }
+            () = sooner.raised() => {}
+        }
+    }
+}
+
+/// Lets transactional ids go that have expired.
+pub(crate) async fn expire_transactional_ids(node: Arc<Node>, clock: Clock) {
+    let retention = node.config.transactional_id_expiration;
+    every(node.config.transactional_id_check, || {
+        on_disk(&node, move |node| {
+            node.transactions.expire(clock.now(), retention);
+        })
+    })
+    .await;
 }
 
 /// Lets offsets go that have expired.

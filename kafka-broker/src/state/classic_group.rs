@@ -307,6 +307,30 @@ impl ClassicGroup {
         }
     }
 
+    /// Whether a producer may commit offsets inside of its transaction for who makes this claim. Old
+    /// producers make none, and are let in whatever the group is about.
+    pub(crate) fn handle_transactional_commit(
+        &mut self,
+        now: Now,
+        claim: &MemberClaim,
+    ) -> ErrorCode {
+        if self.phase == Phase::Dead {
+            return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        }
+        let claims_nothing =
+            claim.generation < 0 && claim.member_id.is_empty() && claim.instance_id.is_none();
+        if claims_nothing || (claim.generation < 0 && self.phase == Phase::Empty) {
+            return ErrorCode::NONE;
+        }
+        match self.claimed(claim) {
+            Err(error) => error,
+            Ok(member) => {
+                member.heard(now.elapsed);
+                ErrorCode::NONE
+            }
+        }
+    }
+
     /// The time has come for what [`ClassicGroup::deadline`] named.
     pub(crate) fn handle_time(&mut self, now: Now) {
         let at = now.elapsed;

@@ -16,13 +16,24 @@ use crate::state::classic_group::answer::{Answer, MemberClaim, Ticket};
 use crate::state::classic_group::{ClassicGroup, Limits};
 use crate::state::group_record::{GroupRecord, KeyValue, group_record, offset_record};
 use crate::state::offsets::{CommittedOffset, Offsets};
+use crate::state::pending_offsets::PendingOffsets;
 use crate::state::signal::Signal;
 use crate::state::time::{Now, millis};
+use crate::state::transaction::ProducerClaim;
 
 /// Where groups are saved.
 pub(crate) trait GroupStore: Debug + Send + Sync {
     /// Saves records of a group, all or none. False if that failed; the store has logged why.
     fn save(&self, now: Now, group: &str, records: Vec<KeyValue>) -> bool;
+
+    /// As [`GroupStore::save`], inside of a producer's transaction.
+    fn save_in_transaction(
+        &self,
+        now: Now,
+        group: &str,
+        producer: ProducerClaim,
+        records: Vec<KeyValue>,
+    ) -> bool;
 }
 
 /// The groups of a broker.
@@ -35,6 +46,8 @@ pub(crate) struct Groups {
     timers: Mutex<BTreeSet<(Duration, ByteString)>>,
     /// Raised when the first timer is no longer the one it was.
     sooner: Arc<Signal>,
+    /// The groups that wait for the end of a producer's transaction.
+    transactions: Mutex<BTreeMap<i64, BTreeSet<ByteString>>>,
 }
 
 /// One group.
@@ -51,6 +64,8 @@ pub(crate) struct GroupState {
     pub(crate) classic: ClassicGroup,
     /// What was committed.
     pub(crate) offsets: Offsets,
+    /// What was committed in transactions that are open.
+    pub(crate) pending: PendingOffsets,
     waiting: BTreeMap<Ticket, Arc<Parked>>,
     timer: Option<Duration>,
 }
@@ -80,6 +95,7 @@ impl Groups {
             tickets: AtomicU64::new(1),
             timers: Mutex::default(),
             sooner: Signal::new(),
+            transactions: Mutex::default(),
         }
     }
 
@@ -159,10 +175,83 @@ impl Groups {
                 return ErrorCode::COORDINATOR_NOT_AVAILABLE;
             }
             for (topic, partition, offset) in offsets {
-                state.offsets.insert(topic, partition, offset);
+                state.insert(topic, partition, offset);
             }
             ErrorCode::NONE
         })
+    }
+
+    /// Commits offsets that hold once the transaction of this producer is committed, all or none.
+    pub(crate) fn commit_in_transaction(
+        &self,
+        now: Now,
+        group: &Group,
+        claim: &MemberClaim,
+        producer: ProducerClaim,
+        offsets: Vec<(ByteString, i32, CommittedOffset)>,
+    ) -> ErrorCode {
+        self.turn(now, group, |state| {
+            let error = state.classic.handle_transactional_commit(now, claim);
+            if error != ErrorCode::NONE || offsets.is_empty() {
+                return error;
+            }
+            let record = |(topic, partition, offset): &(ByteString, i32, CommittedOffset)| {
+                offset_record(&group.id, topic, *partition, Some(offset))
+            };
+            let Ok(records) = offsets.iter().map(record).collect() else {
+                return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+            };
+            let store = &self.store;
+            if !store.save_in_transaction(now, &group.id, producer, records) {
+                return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+            }
+            for (topic, partition, offset) in offsets {
+                self.await_end(producer.producer_id, &group.id);
+                let pending = &mut state.pending;
+                pending.insert(producer.producer_id, topic, partition, offset);
+            }
+            ErrorCode::NONE
+        })
+    }
+
+    /// The transaction of a producer has ended, as far as groups are concerned that `is_meant`.
+    pub(crate) fn handle_transaction_end(
+        &self,
+        now: Now,
+        producer_id: i64,
+        commit: bool,
+        is_meant: impl Fn(&str) -> bool,
+    ) {
+        let meant = {
+            let mut transactions = lock(&self.transactions);
+            let Some(mut groups) = transactions.remove(&producer_id) else {
+                return;
+            };
+            let meant: Vec<_> = groups.iter().filter(|id| is_meant(id)).cloned().collect();
+            groups.retain(|id| !meant.contains(id));
+            if !groups.is_empty() {
+                transactions.insert(producer_id, groups);
+            }
+            meant
+        };
+        for group in meant.iter().filter_map(|id| self.find(id)) {
+            self.turn(now, &group, |state| {
+                if !commit {
+                    state.pending.end(producer_id);
+                    return;
+                }
+                for (topic, partition, offset) in state.pending.commit(producer_id) {
+                    state.offsets.insert(topic, partition, offset);
+                }
+            });
+        }
+    }
+
+    /// The group must be told when the transaction of this producer ends.
+    fn await_end(&self, producer_id: i64, group: &ByteString) {
+        let mut transactions = lock(&self.transactions);
+        let groups = transactions.entry(producer_id).or_default();
+        groups.insert(group.clone());
     }
 
     /// Deletes a group without members, and all that it committed.
@@ -200,7 +289,12 @@ impl Groups {
     /// Lets go of what was committed for a topic that is gone.
     pub(crate) fn handle_topic_deleted(&self, now: Now, topic: &str) {
         for group in self.all() {
-            let mut partitions = group.lock().offsets.partitions();
+            let mut partitions = {
+                let state = group.lock();
+                let mut partitions = state.offsets.partitions();
+                partitions.extend(state.pending.partitions());
+                partitions
+            };
             partitions.retain(|(name, _)| name == topic);
             if !partitions.is_empty() {
                 self.delete_offsets(now, &group, partitions);
@@ -214,12 +308,15 @@ impl Groups {
             self.turn(now, &group, |state| {
                 let classic = &state.classic;
                 let empty_since_ms = classic.is_empty().then(|| classic.phase_since_ms());
-                let expired = state
-                    .offsets
-                    .expired(now.unix_ms, empty_since_ms, millis(retention));
+                let mut expired =
+                    state
+                        .offsets
+                        .expired(now.unix_ms, empty_since_ms, millis(retention));
+                // A transaction is about to renew these, or not.
+                expired.retain(|(topic, index)| !state.pending.is_pending(topic, *index));
                 // Without members and offsets there is nothing to keep, as in Kafka.
                 let all = expired.len() == state.offsets.partitions().len();
-                let ends = all && empty_since_ms.is_some();
+                let ends = all && state.pending.is_empty() && empty_since_ms.is_some();
                 if !ends && expired.is_empty() {
                     return;
                 }
@@ -253,6 +350,7 @@ impl Groups {
             return false;
         }
         for (topic, partition) in partitions {
+            state.pending.supersede(&topic, partition);
             state.offsets.remove(&topic, partition);
         }
         if all {
@@ -317,8 +415,11 @@ impl Groups {
                 let group = self.find_or_create(now, &group);
                 let mut state = group.lock();
                 match offset {
-                    Some(offset) => state.offsets.insert(topic, partition, offset),
-                    None => drop(state.offsets.remove(&topic, partition)),
+                    Some(offset) => state.insert(topic, partition, offset),
+                    None => {
+                        state.pending.supersede(&topic, partition);
+                        state.offsets.remove(&topic, partition);
+                    }
                 }
             }
             GroupRecord::Group {
@@ -340,11 +441,29 @@ impl Groups {
         }
     }
 
+    /// As [`Groups::restore`], for a record that was saved inside of a producer's transaction.
+    pub(crate) fn restore_in_transaction(&self, now: Now, producer_id: i64, record: GroupRecord) {
+        // Nothing but offsets is written in transactions.
+        if let GroupRecord::Offset {
+            group,
+            topic,
+            partition,
+            offset: Some(offset),
+        } = record
+        {
+            let group = self.find_or_create(now, &group);
+            self.await_end(producer_id, &group.id);
+            let mut state = group.lock();
+            state.pending.insert(producer_id, topic, partition, offset);
+        }
+    }
+
     /// Ends the restoring: the sessions of members begin, and groups of which nothing is left go.
     pub(crate) fn handle_restored(&self, now: Now) {
         for group in self.all() {
             self.turn(now, &group, |state| {
-                if state.classic.is_empty() && state.offsets.is_empty() {
+                let is_bare = state.offsets.is_empty() && state.pending.is_empty();
+                if is_bare && state.classic.is_empty() {
                     self.forget(&group, state);
                 }
             });
@@ -383,12 +502,21 @@ impl Groups {
     }
 }
 
+impl GroupState {
+    /// An offset was committed outside of transactions.
+    fn insert(&mut self, topic: ByteString, partition: i32, offset: CommittedOffset) {
+        self.pending.supersede(&topic, partition);
+        self.offsets.insert(topic, partition, offset);
+    }
+}
+
 impl Group {
     fn new(id: ByteString, classic: ClassicGroup) -> Self {
         let offsets = Offsets::default();
         let state = GroupState {
             classic,
             offsets,
+            pending: PendingOffsets::default(),
             waiting: BTreeMap::new(),
             timer: None,
         };
@@ -433,6 +561,16 @@ mod tests {
             }
             lock(&self.saved).extend(records);
             true
+        }
+
+        fn save_in_transaction(
+            &self,
+            now: Now,
+            group: &str,
+            _: ProducerClaim,
+            records: Vec<KeyValue>,
+        ) -> bool {
+            self.save(now, group, records)
         }
     }
 

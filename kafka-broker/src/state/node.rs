@@ -13,11 +13,16 @@ use crate::state::classic_group::Limits;
 use crate::state::coordinator_hash::partition_for;
 use crate::state::group_record::{GroupRecord, KeyValue};
 use crate::state::groups::{GroupStore, Groups};
-use crate::state::record_log::{self, ReadError};
+use crate::state::partition::{Partition, PartitionError};
+use crate::state::record_log::{self, LogEntry, ReadError};
 use crate::state::refusal::Refusal;
 use crate::state::time::Now;
-use crate::state::topic_name::OFFSETS_TOPIC;
+use crate::state::topic_name::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::state::topics::{NewTopic, Topic, Topics};
+use crate::state::transaction::{Participant, ProducerClaim};
+use crate::state::transaction_record::TransactionRecord;
+use crate::state::transaction_topic::TransactionTopic;
+use crate::state::transactions::Transactions;
 
 /// The state of one broker.
 #[derive(Debug)]
@@ -29,7 +34,11 @@ pub(crate) struct Node {
     /// What it serves.
     pub(crate) apis: Vec<ServedApi>,
     /// Consumers, their generations and offsets.
-    pub(crate) groups: Groups,
+    pub(crate) groups: Arc<Groups>,
+    /// Transactional ids and their transactions.
+    pub(crate) transactions: Transactions,
+    /// Where these are kept, and how partitions learn of their ends.
+    pub(crate) transaction_topic: Arc<TransactionTopic>,
     catalog: Arc<Catalog>,
     endpoint: OnceLock<Endpoint>,
     random: Random,
@@ -66,7 +75,8 @@ impl fmt::Debug for Random {
 }
 
 impl Node {
-    /// A broker with all that the catalog knows; groups are as they were saved.
+    /// A broker with all that the catalog knows; groups and transactional ids are as they were saved,
+    /// and transactions whose end was decided are ended.
     pub(crate) fn new(
         config: Arc<BrokerConfig>,
         catalog: Arc<Catalog>,
@@ -82,16 +92,29 @@ impl Node {
             config: Arc::clone(&config),
             catalog: Arc::clone(&catalog),
         };
+        let groups = Arc::new(Groups::new(limits, Arc::new(store)));
+        let transaction_topic = Arc::new(TransactionTopic {
+            config: Arc::clone(&config),
+            catalog: Arc::clone(&catalog),
+            groups: Arc::clone(&groups),
+        });
+        let transactions = Transactions::new(
+            config.transaction_timeout_max_ms,
+            Arc::<TransactionTopic>::clone(&transaction_topic),
+        );
         let node = Self {
             cluster_id: catalog.cluster_id().into(),
             apis,
-            groups: Groups::new(limits, Arc::new(store)),
+            groups,
+            transactions,
+            transaction_topic,
             config,
             catalog,
             endpoint: OnceLock::new(),
             random: Random(random),
         };
         node.restore_groups(now)?;
+        node.restore_transactions(now)?;
         Ok(node)
     }
 
@@ -136,6 +159,12 @@ impl Node {
         ensure_offsets_topic(&self.config, &self.catalog, now).map(drop)
     }
 
+    /// The partition that a group's offsets are saved in, as it takes part in transactions.
+    pub(crate) fn home_of_group(&self, now: Now, group: &str) -> Result<Participant, Refusal> {
+        let topic = ensure_offsets_topic(&self.config, &self.catalog, now)?;
+        Ok((topic.name.clone(), home_of(group, &topic)))
+    }
+
     /// Deletes a topic, its records, and what was committed for it.
     pub(crate) fn delete_topic(&self, now: Now, id: Uuid) -> Result<(), Refusal> {
         let topic = self.catalog.delete_topic(now, id)?;
@@ -149,16 +178,53 @@ impl Node {
             return Ok(());
         };
         for partition in &topic.partitions {
+            let is_here = |group: &str| home_of(group, topic) == partition.index;
+            record_log::read_entries(partition, |entry| {
+                self.restore_group(now, entry, is_here);
+            })?;
+        }
+        self.groups.handle_restored(now);
+        Ok(())
+    }
+
+    /// Takes in what the partition has in which groups are saved that are `is_here`.
+    fn restore_group(&self, now: Now, entry: LogEntry, is_here: impl Fn(&str) -> bool) {
+        let (producer_id, (key, value)) = match entry {
+            LogEntry::Record(pair) => (None, pair),
+            LogEntry::InTransaction(producer_id, pair) => (Some(producer_id), pair),
+            LogEntry::TransactionEnd(producer_id, commit) => {
+                let groups = &self.groups;
+                return groups.handle_transaction_end(now, producer_id, commit, is_here);
+            }
+        };
+        match (
+            GroupRecord::decode(key.unwrap_or_default(), value),
+            producer_id,
+        ) {
+            (Ok(record), None) => self.groups.restore(now, record),
+            (Ok(record), Some(id)) => self.groups.restore_in_transaction(now, id, record),
+            (Err(error), _) => {
+                tracing::error!("a record of {OFFSETS_TOPIC} is passed over: {error}");
+            }
+        }
+    }
+
+    fn restore_transactions(&self, now: Now) -> Result<(), ReadError> {
+        let table = self.topics().table();
+        let Some(topic) = table.by_name(TRANSACTIONS_TOPIC) else {
+            return Ok(());
+        };
+        for partition in &topic.partitions {
             record_log::read_all(partition, |(key, value)| {
-                match GroupRecord::decode(key.unwrap_or_default(), value) {
-                    Ok(record) => self.groups.restore(now, record),
+                match TransactionRecord::decode(key.unwrap_or_default(), value) {
+                    Ok(record) => self.transactions.restore(record),
                     Err(error) => {
-                        tracing::error!("a record of {OFFSETS_TOPIC} is passed over: {error}");
+                        tracing::error!("a record of {TRANSACTIONS_TOPIC} is passed over: {error}");
                     }
                 }
             })?;
         }
-        self.groups.handle_restored(now);
+        self.transactions.handle_restored(now);
         Ok(())
     }
 }
@@ -172,21 +238,52 @@ struct OffsetsTopic {
 
 impl GroupStore for OffsetsTopic {
     fn save(&self, now: Now, group: &str, records: Vec<KeyValue>) -> bool {
+        self.write(now, group, |partition| {
+            let records = records.into_iter().map(|(key, value)| (Some(key), value));
+            record_log::append(partition, records, now.unix_ms)
+        })
+    }
+
+    fn save_in_transaction(
+        &self,
+        now: Now,
+        group: &str,
+        producer: ProducerClaim,
+        records: Vec<KeyValue>,
+    ) -> bool {
+        self.write(now, group, |partition| {
+            let records = records.into_iter().map(|(key, value)| (Some(key), value));
+            record_log::append_in_transaction(partition, producer, records, now.unix_ms)
+        })
+    }
+}
+
+impl OffsetsTopic {
+    /// Writes to the partition that a group is saved in.
+    fn write(
+        &self,
+        now: Now,
+        group: &str,
+        write: impl FnOnce(&Partition) -> Result<(), PartitionError>,
+    ) -> bool {
         let saved = ensure_offsets_topic(&self.config, &self.catalog, now)
             .map_err(|error| error.to_string())
             .and_then(|topic| {
-                let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
-                let partition = topic.partition(partition_for(group, count));
+                let partition = topic.partition(home_of(group, &topic));
                 let partition = partition.ok_or_else(|| format!("{OFFSETS_TOPIC} is empty"))?;
-                let records = records.into_iter().map(|(key, value)| (Some(key), value));
-                record_log::append(partition, records, now.unix_ms)
-                    .map_err(|error| error.to_string())
+                write(partition).map_err(|error| error.to_string())
             });
         if let Err(error) = &saved {
             tracing::error!(group, "cannot save the group: {error}");
         }
         saved.is_ok()
     }
+}
+
+/// The number of the partition that a group is saved in.
+fn home_of(group: &str, topic: &Topic) -> i32 {
+    let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    partition_for(group, count)
 }
 
 fn ensure_offsets_topic(

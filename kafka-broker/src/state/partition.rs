@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use bytestring::ByteString;
 
 use crate::log::{
-    AbortedTransaction, AppendInfo, AppendOrigin, EpochEnd, FetchData, FlushJob, Log, LogConfig,
-    LogError, TimestampedOffset,
+    AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, EpochEnd, FetchData, FlushJob,
+    Log, LogConfig, LogError, TimestampedOffset,
 };
 
 /// A partition.
@@ -129,6 +129,23 @@ impl Partition {
             self.tell(|watcher| watcher.handle_append(batches.len()));
         }
         Ok(info)
+    }
+
+    /// Appends the marker that ends a transaction, and wakes who waits for what it lets go.
+    pub(crate) fn append_marker(&self, marker: &[u8], now_ms: i64) -> Result<(), PartitionError> {
+        self.write(|log| {
+            log.append(marker, AppendOrigin::Coordinator, self.leader_epoch, now_ms)?;
+            log.release_ended(log.log_end_offset());
+            Ok(())
+        })?;
+        // Far more may be readable now than was appended.
+        self.tell(|watcher| watcher.handle_change());
+        Ok(())
+    }
+
+    /// Who writes here with a producer id.
+    pub(crate) fn active_producers(&self) -> Result<Vec<ActiveProducer>, PartitionError> {
+        self.with(|log| Ok(log.active_producers()))
     }
 
     /// Looks for batches.

@@ -3,14 +3,27 @@
 use bytes::Bytes;
 use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{
-    Batch, BatchBuilder, BatchHeader, BatchOptions, ProducerStamp, RecordError,
+    Batch, BatchBuilder, BatchHeader, BatchOptions, EndTransactionMarker, ProducerStamp,
+    RecordError,
 };
 
 use crate::log::{AppendOrigin, LogError};
 use crate::state::partition::{Partition, PartitionError, ReadRequest};
+use crate::state::transaction::ProducerClaim;
 
 /// A key and a value, each of which may be missing.
 pub(crate) type Pair = (Option<Bytes>, Option<Bytes>);
+
+/// What a log holds.
+#[derive(Debug)]
+pub(crate) enum LogEntry {
+    /// A record.
+    Record(Pair),
+    /// A record that holds once the transaction of this producer is committed.
+    InTransaction(i64, Pair),
+    /// The end of a producer's transaction, and whether it was committed.
+    TransactionEnd(i64, bool),
+}
 
 /// Appends records, as few batches as the topic allows, each of them whole or not at all.
 pub(crate) fn append(
@@ -45,8 +58,46 @@ pub(crate) fn append(
     Ok(())
 }
 
+/// Appends records inside of a producer's transaction, all or none.
+pub(crate) fn append_in_transaction(
+    partition: &Partition,
+    producer: ProducerClaim,
+    records: impl IntoIterator<Item = Pair>,
+    now_ms: i64,
+) -> Result<(), PartitionError> {
+    // One batch, whatever its size: what is in two can be torn.
+    let options = BatchOptions::new().transactional().max_len(usize::MAX);
+    let mut batch = BatchBuilder::new(Vec::new(), options);
+    for (key, value) in records {
+        batch
+            .append(now_ms, key.as_deref(), value.as_deref(), NO_HEADERS)
+            .map_err(|error| LogError::InvalidRecord {
+                reason: error.to_string(),
+            })?;
+    }
+    let batch = batch.seal(ProducerStamp {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        base_sequence: -1,
+    });
+    partition.append(&batch, AppendOrigin::Coordinator, now_ms)?;
+    Ok(())
+}
+
 /// Reads all records from the beginning on, batch by batch.
 pub(crate) fn read_all(partition: &Partition, mut take: impl FnMut(Pair)) -> Result<(), ReadError> {
+    read_entries(partition, |entry| {
+        if let LogEntry::Record(pair) | LogEntry::InTransaction(_, pair) = entry {
+            take(pair);
+        }
+    })
+}
+
+/// Reads all records from the beginning on, and how transactions ended.
+pub(crate) fn read_entries(
+    partition: &Partition,
+    mut take: impl FnMut(LogEntry),
+) -> Result<(), ReadError> {
     let mut offset = partition.marks()?.log_start_offset;
     let mut decompressor = Decompressor::new();
     let mut buffer = Vec::new();
@@ -65,13 +116,23 @@ pub(crate) fn read_all(partition: &Partition, mut take: impl FnMut(Pair)) -> Res
         while let Ok(header) = BatchHeader::decode(&bytes) {
             let whole = header.total_len().min(bytes.len());
             let batch = Batch::decode(bytes.split_to(whole))?;
-            if header.attributes.is_control() {
-                continue;
-            }
+            let attributes = header.attributes;
             for record in batch.records(&mut decompressor, &mut buffer, DECOMPRESSED_MAX)? {
                 let record = record?;
+                if attributes.is_control() {
+                    if let Some(marker) = EndTransactionMarker::decode(record.key, record.value)? {
+                        let id = header.producer_id;
+                        take(LogEntry::TransactionEnd(id, marker.committed));
+                    }
+                    continue;
+                }
                 let copy = |part: Option<&[u8]>| part.map(Bytes::copy_from_slice);
-                take((copy(record.key), copy(record.value)));
+                let pair = (copy(record.key), copy(record.value));
+                take(if attributes.is_transactional() {
+                    LogEntry::InTransaction(header.producer_id, pair)
+                } else {
+                    LogEntry::Record(pair)
+                });
             }
         }
     }

@@ -61,12 +61,15 @@ pub(crate) fn names_collide(one: &str, other: &str) -> bool {
 pub(crate) fn is_internal(name: &str) -> bool {
     matches!(
         name,
-        OFFSETS_TOPIC | "__transaction_state" | "__share_group_state"
+        OFFSETS_TOPIC | TRANSACTIONS_TOPIC | "__share_group_state"
     )
 }
 
 /// The topic of committed offsets and groups.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The topic of transactional ids.
+pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 #[cfg(test)]
 mod tests {

@@ -20,11 +20,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.AbortTransactionSpec;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListTransactionsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -72,6 +76,7 @@ public final class Story {
         step("offsets", this::offsets);
         step("group", this::group);
         step("resume", this::resume);
+        step("transactions", this::transactions);
         step("delete", this::delete);
     }
 
@@ -179,6 +184,174 @@ public final class Story {
         return first + " + " + (reads.size() - first);
     }
 
+    private String transactions() throws Exception {
+        int epoch = commitsAndAborts();
+        passOn();
+        fence();
+        timeOut();
+        endWhatHangs();
+        // It grows with every transaction in their second protocol, and not in the first.
+        return "epoch " + epoch + " in the end";
+    }
+
+    /** A reader of committed records sees those of committed transactions alone, each one in order. */
+    private int commitsAndAborts() throws Exception {
+        String topic = fresh("transactions");
+        List<Item> all = new ArrayList<>();
+        List<Item> committed = new ArrayList<>();
+        String id = prefix + "-transactions";
+        try (KafkaProducer<byte[], byte[]> producer = transactional(id, 60_000)) {
+            for (int round = 0; round < 6; round++) {
+                List<Item> own = items(count / 6, all.size());
+                producer.beginTransaction();
+                sendAll(producer, topic, own);
+                producer.flush();
+                all.addAll(own);
+                long stable = ends(topic, "read_committed");
+                check(stable < ends(topic, "read_uncommitted"), "open records are stable: " + stable);
+                if (round % 2 == 0) {
+                    producer.commitTransaction();
+                    committed.addAll(own);
+                } else {
+                    producer.abortTransaction();
+                }
+                await("the end of the transaction", List.of(), () ->
+                    ends(topic, "read_committed") == ends(topic, "read_uncommitted"));
+            }
+            // Without a record, too.
+            producer.beginTransaction();
+            producer.commitTransaction();
+            producer.beginTransaction();
+            producer.abortTransaction();
+        }
+        checkInOrder(readWith("read_committed", topic, committed.size()), committed);
+        checkInOrder(readWith("read_uncommitted", topic, all.size()), all);
+        var state = admin.describeTransactions(Set.of(id)).description(id).get(30, TimeUnit.SECONDS);
+        check(state.state().toString().startsWith("Complete") && state.topicPartitions().isEmpty(),
+            "after all: " + state);
+        return state.producerEpoch();
+    }
+
+    /** Consume, write, and commit what was consumed, all in one transaction; some are aborted. */
+    private void passOn() throws Exception {
+        String source = fresh("source");
+        String target = fresh("target");
+        List<Item> sent = items(count, 0);
+        produce(source, "none", sent);
+        String group = prefix + "-pass-on";
+        Map<String, Object> settings = Map.of(
+            "group.id", group, "max.poll.records", 20, "isolation.level", "read_committed");
+        int aborted = 0;
+        try (KafkaProducer<byte[], byte[]> producer = transactional(prefix + "-pass-on", 60_000);
+                KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {
+            consumer.subscribe(Set.of(source));
+            int passed = 0;
+            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            for (int round = 0; passed < sent.size(); round++) {
+                check(System.nanoTime() < deadline, passed + " of " + sent.size() + " were passed on");
+                ConsumerRecords<byte[], byte[]> polled = consumer.poll(Duration.ofMillis(500));
+                if (polled.isEmpty()) {
+                    continue;
+                }
+                Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+                producer.beginTransaction();
+                for (ConsumerRecord<byte[], byte[]> one : polled) {
+                    producer.send(new ProducerRecord<>(target, one.partition(), one.timestamp(),
+                        one.key(), one.value(), one.headers()));
+                    offsets.put(new TopicPartition(source, one.partition()),
+                        new OffsetAndMetadata(one.offset() + 1));
+                }
+                Map<TopicPartition, OffsetAndMetadata> before = consumer.committed(offsets.keySet());
+                producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
+                for (var known : admin.listConsumerGroupOffsets(group)
+                        .partitionsToOffsetAndMetadata().get(30, TimeUnit.SECONDS).entrySet()) {
+                    check(!offsets.containsKey(known.getKey())
+                        || Objects.equals(before.get(known.getKey()), known.getValue()),
+                        "offsets of an open transaction: " + known);
+                }
+                if (round % 3 == 1) {
+                    producer.abortTransaction();
+                    aborted++;
+                    before.forEach((partition, offset) ->
+                        consumer.seek(partition, offset == null ? 0 : offset.offset()));
+                } else {
+                    producer.commitTransaction();
+                    passed += polled.count();
+                    check(consumer.committed(offsets.keySet()).equals(offsets), "not committed");
+                }
+            }
+        }
+        check(aborted > 0, "nothing was aborted");
+        checkInOrder(readWith("read_committed", target, sent.size()), sent);
+    }
+
+    /** A producer of the same id shuts out its predecessor, whose records nobody sees. */
+    private void fence() throws Exception {
+        String topic = fresh("fence");
+        String id = prefix + "-fence";
+        List<Item> lost = items(10, 0);
+        List<Item> kept = items(10, 100);
+        try (KafkaProducer<byte[], byte[]> zombie = transactional(id, 60_000)) {
+            zombie.beginTransaction();
+            sendAll(zombie, topic, lost);
+            zombie.flush();
+            try (KafkaProducer<byte[], byte[]> heir = transactional(id, 60_000)) {
+                heir.beginTransaction();
+                sendAll(heir, topic, kept);
+                String reason = failure(() -> {
+                    zombie.send(new ProducerRecord<>(topic, 0, null, bytes("late")))
+                        .get(30, TimeUnit.SECONDS);
+                    zombie.commitTransaction();
+                });
+                check(reason.contains("Fenced") || reason.contains("Epoch"), "fenced by " + reason);
+                heir.commitTransaction();
+            }
+            zombie.close(Duration.ZERO);
+        }
+        checkInOrder(readWith("read_committed", topic, kept.size()), kept);
+    }
+
+    /** A transaction that takes too long is aborted, and readers go on. */
+    private void timeOut() throws Exception {
+        String topic = fresh("timeout");
+        try (KafkaProducer<byte[], byte[]> producer = transactional(prefix + "-timeout", 1000)) {
+            producer.beginTransaction();
+            sendAll(producer, topic, items(10, 0));
+            producer.flush();
+            long end = ends(topic, "read_uncommitted");
+            await("the transaction's timeout", List.of(), () -> ends(topic, "read_committed") > end);
+            failure(producer::commitTransaction);
+            producer.close(Duration.ZERO);
+        }
+        checkInOrder(readWith("read_committed", topic, 0), List.of());
+    }
+
+    /** An operator finds a transaction that is open, and ends it by hand. */
+    private void endWhatHangs() throws Exception {
+        String topic = fresh("hanging");
+        String id = prefix + "-hanging";
+        TopicPartition partition = new TopicPartition(topic, 1);
+        KafkaProducer<byte[], byte[]> producer = transactional(id, 60_000);
+        producer.beginTransaction();
+        producer.send(new ProducerRecord<>(topic, 1, null, bytes("hangs"))).get(30, TimeUnit.SECONDS);
+        var listed = admin.listTransactions(new ListTransactionsOptions()
+            .filterStates(Set.of(TransactionState.ONGOING))).all().get(30, TimeUnit.SECONDS);
+        check(listed.stream().anyMatch(one -> one.transactionalId().equals(id)), "listed: " + listed);
+        var state = admin.describeTransactions(Set.of(id)).description(id).get(30, TimeUnit.SECONDS);
+        check(state.topicPartitions().equals(Set.of(partition)), "described: " + state);
+        var found = admin.describeProducers(Set.of(partition)).partitionResult(partition)
+            .get(30, TimeUnit.SECONDS).activeProducers();
+        check(found.size() == 1 && found.get(0).currentTransactionStartOffset().getAsLong() == 0,
+            "producers: " + found);
+        int coordinatorEpoch = Math.max(0, found.get(0).coordinatorEpoch().orElse(0));
+        admin.abortTransaction(new AbortTransactionSpec(partition, found.get(0).producerId(),
+            (short) found.get(0).producerEpoch(), coordinatorEpoch)).all().get(30, TimeUnit.SECONDS);
+        await("the abort", List.of(), () ->
+            ends(topic, "read_committed") == ends(topic, "read_uncommitted"));
+        producer.close(Duration.ZERO);
+        checkInOrder(readWith("read_committed", topic, 0), List.of());
+    }
+
     private String delete() throws Exception {
         String topic = topic("created");
         admin.deleteTopics(Set.of(topic)).all().get(30, TimeUnit.SECONDS);
@@ -271,6 +444,70 @@ public final class Story {
             consumer.poll(Duration.ofMillis(300)).forEach(reads::add);
         }
         return reads;
+    }
+
+    private KafkaProducer<byte[], byte[]> transactional(String id, int timeoutMs) {
+        Map<String, Object> settings = Map.of(
+            "bootstrap.servers", bootstrap,
+            "transactional.id", id,
+            "transaction.timeout.ms", timeoutMs,
+            "linger.ms", 5,
+            "key.serializer", ByteArraySerializer.class,
+            "value.serializer", ByteArraySerializer.class);
+        KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(settings);
+        producer.initTransactions();
+        return producer;
+    }
+
+    private static void sendAll(KafkaProducer<byte[], byte[]> producer, String topic, List<Item> items) {
+        for (Item item : items) {
+            producer.send(new ProducerRecord<>(
+                topic, item.partition, item.timestampMs, item.key, item.value, item.headers));
+        }
+    }
+
+    /** The last offsets of a topic's partitions, all together. */
+    private long ends(String topic, String isolation) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("isolation.level", isolation))) {
+            return consumer.endOffsets(partitions(topic)).values().stream()
+                .mapToLong(Long::longValue).sum();
+        }
+    }
+
+    private List<ConsumerRecord<byte[], byte[]>> readWith(String isolation, String topic, int wanted) {
+        List<ConsumerRecord<byte[], byte[]>> reads = new ArrayList<>();
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("isolation.level", isolation))) {
+            consumer.assign(partitions(topic));
+            consumer.seekToBeginning(partitions(topic));
+            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            while (reads.size() < wanted && System.nanoTime() < deadline) {
+                consumer.poll(Duration.ofMillis(500)).forEach(reads::add);
+            }
+            // Nothing may follow.
+            consumer.poll(Duration.ofMillis(300)).forEach(reads::add);
+        }
+        return reads;
+    }
+
+    private static List<TopicPartition> partitions(String topic) {
+        return IntStream.range(0, PARTITIONS)
+            .mapToObj(partition -> new TopicPartition(topic, partition))
+            .collect(Collectors.toList());
+    }
+
+    private interface Attempt {
+        void run() throws Exception;
+    }
+
+    /** The name of what an attempt fails with, which it must. */
+    private static String failure(Attempt attempt) {
+        try {
+            attempt.run();
+        } catch (Exception error) {
+            Throwable cause = error instanceof ExecutionException ? error.getCause() : error;
+            return cause.getClass().getSimpleName();
+        }
+        throw new AssertionError("an attempt that had to fail went well");
     }
 
     private List<ConsumerRecord<byte[], byte[]>> readAsMember(String group, String topic, int wanted) {
@@ -435,6 +672,26 @@ public final class Story {
                     && Objects.equals(List.of(read.headers().toArray()), item.headers)
                     && read.timestamp() == item.timestampMs;
                 check(isSame, "partition " + partition + ": record " + i + " came as " + read);
+            }
+        }
+    }
+
+    /** The records came, and no others, in order within each partition; offsets may have holes. */
+    private static void checkInOrder(List<ConsumerRecord<byte[], byte[]>> reads, List<Item> sent) {
+        check(reads.size() == sent.size(), reads.size() + " of " + sent.size() + " records");
+        for (int partition = 0; partition < PARTITIONS; partition++) {
+            int wanted = partition;
+            List<Item> own = ownOf(sent, partition);
+            List<ConsumerRecord<byte[], byte[]>> came = reads.stream()
+                .filter(read -> read.partition() == wanted)
+                .collect(Collectors.toList());
+            check(came.size() == own.size(),
+                "partition " + partition + ": " + came.size() + " of " + own.size() + " records");
+            for (int i = 0; i < own.size(); i++) {
+                boolean isSame = Arrays.equals(came.get(i).key(), own.get(i).key)
+                    && Arrays.equals(came.get(i).value(), own.get(i).value)
+                    && came.get(i).timestamp() == own.get(i).timestampMs;
+                check(isSame, "partition " + partition + ": record " + i + " came as " + came.get(i));
             }
         }
     }

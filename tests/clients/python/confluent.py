@@ -67,8 +67,9 @@ class Confluent(story.Adapter):
         story.check(not errors, f"{len(errors)} records failed, the first with {errors[:1]}")
         return acknowledged
 
-    def read(self, topic, count):
-        consumer = self.consumer("reader-without-group")
+    def read(self, topic, count, isolation="read_uncommitted"):
+        settings = {"isolation.level": isolation}
+        consumer = self.consumer("reader-without-group", **settings)
         consumer.assign(
             [
                 TopicPartition(topic, partition, OFFSET_BEGINNING)
@@ -82,6 +83,19 @@ class Confluent(story.Adapter):
         reads.extend(reads_of(consumer.consume(1000, 0.3)))
         consumer.close()
         return reads
+
+    def transactional(self, transactional_id, timeout_ms):
+        return Transactional(self.bootstrap, transactional_id, timeout_ms)
+
+    def read_committed(self, topic, count):
+        return self.read(topic, count, "read_committed")
+
+    def stable_end(self, topic, partition):
+        consumer = self.consumer("stable", **{"isolation.level": "read_committed"})
+        wanted = TopicPartition(topic, partition)
+        _, end = consumer.get_watermark_offsets(wanted, timeout=20, cached=False)
+        consumer.close()
+        return end
 
     def bounds(self, topic, partition):
         consumer = self.consumer("bounds")
@@ -117,6 +131,59 @@ class Confluent(story.Adapter):
                 **settings,
             }
         )
+
+
+class Transactional(story.Transactional):
+    def __init__(self, bootstrap, transactional_id, timeout_ms):
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": timeout_ms,
+                # No longer than the transaction itself.
+                "message.timeout.ms": timeout_ms,
+                "linger.ms": 5,
+            }
+        )
+        self.producer.init_transactions(30)
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def send(self, topic, records):
+        errors = []
+
+        def delivered(error, _):
+            if error is not None:
+                errors.append(error)
+
+        for record in records:
+            self.producer.produce(
+                topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=record.partition,
+                timestamp=record.timestamp_ms,
+                on_delivery=delivered,
+            )
+        left = self.producer.flush(30)
+        story.check(left == 0, f"{left} records were not acknowledged in time")
+        story.check(not errors, f"{len(errors)} records failed, the first with {errors[:1]}")
+
+    def send_offsets(self, member, topic, offsets):
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        metadata = member.consumer.consumer_group_metadata()
+        self.producer.send_offsets_to_transaction(wanted, metadata, 30)
+
+    def commit(self):
+        self.producer.commit_transaction(30)
+
+    def abort(self):
+        self.producer.abort_transaction(30)
+
+    def close(self):
+        self.producer = None
 
 
 class Member(story.Member):

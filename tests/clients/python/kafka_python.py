@@ -5,6 +5,7 @@ import time
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.structs import OffsetAndMetadata
 
 import story
 
@@ -52,8 +53,8 @@ class KafkaPython(story.Adapter):
         producer.close(10)
         return [(metadata.partition, metadata.offset) for metadata in acknowledged]
 
-    def read(self, topic, count):
-        consumer = self.consumer(auto_offset_reset="earliest")
+    def read(self, topic, count, isolation="read_uncommitted"):
+        consumer = self.consumer(auto_offset_reset="earliest", isolation_level=isolation)
         consumer.assign(partitions_of(topic))
         reads, deadline = [], time.monotonic() + story.PATIENCE
         while len(reads) < count and time.monotonic() < deadline:
@@ -62,6 +63,19 @@ class KafkaPython(story.Adapter):
         reads.extend(reads_of(consumer.poll(300)))
         consumer.close()
         return reads
+
+    def transactional(self, transactional_id, timeout_ms):
+        return Transactional(self.bootstrap, transactional_id, timeout_ms)
+
+    def read_committed(self, topic, count):
+        return self.read(topic, count, "read_committed")
+
+    def stable_end(self, topic, partition):
+        consumer = self.consumer(isolation_level="read_committed")
+        wanted = TopicPartition(topic, partition)
+        end = consumer.end_offsets([wanted])[wanted]
+        consumer.close()
+        return end
 
     def bounds(self, topic, partition):
         consumer = self.consumer()
@@ -104,6 +118,53 @@ class KafkaPython(story.Adapter):
             check_crcs=True,
             **settings,
         )
+
+
+class Transactional(story.Transactional):
+    def __init__(self, bootstrap, transactional_id, timeout_ms):
+        self.producer = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=timeout_ms,
+            linger_ms=5,
+        )
+        self.producer.init_transactions()
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def send(self, topic, records):
+        futures = [
+            self.producer.send(
+                topic,
+                value=record.value,
+                key=record.key,
+                headers=list(record.headers),
+                partition=record.partition,
+                timestamp_ms=record.timestamp_ms,
+            )
+            for record in records
+        ]
+        self.producer.flush(30)
+        for future in futures:
+            future.get(timeout=30)
+
+    def send_offsets(self, member, topic, offsets):
+        wanted = {
+            TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        }
+        metadata = member.consumer.group_metadata()
+        self.producer.send_offsets_to_transaction(wanted, metadata)
+
+    def commit(self):
+        self.producer.commit_transaction()
+
+    def abort(self):
+        self.producer.abort_transaction()
+
+    def close(self):
+        self.producer.close(0)
 
 
 class Member(story.Member):

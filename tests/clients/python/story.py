@@ -68,6 +68,16 @@ class Adapter:
     def offset_at(self, topic, partition, timestamp_ms):
         """The first offset at or after a time, or None."""
 
+    def transactional(self, transactional_id, timeout_ms):
+        """A transactional producer that is ready to begin."""
+        raise Unsupported("the client has no transactions")
+
+    def read_committed(self, topic, count):
+        """As read, of committed records alone."""
+
+    def stable_end(self, topic, partition):
+        """The offset up to which a reader of committed records may read."""
+
     def member(self, group, topic, name):
         """A group member that starts from the earliest offset and commits only when told."""
 
@@ -76,6 +86,28 @@ class Adapter:
 
     def close(self):
         """Lets go of everything."""
+
+
+class Transactional:
+    """A transactional producer. What goes wrong is thrown."""
+
+    def begin(self):
+        """Begins a transaction."""
+
+    def send(self, topic, records):
+        """Writes records, and waits until they are acknowledged."""
+
+    def send_offsets(self, member, topic, offsets):
+        """Commits offsets, by partition, of a member's group with the transaction."""
+
+    def commit(self):
+        """Commits the transaction."""
+
+    def abort(self):
+        """Aborts the transaction."""
+
+    def close(self):
+        """Lets go of everything, without a word to the broker where that is possible."""
 
 
 class Member:
@@ -174,6 +206,7 @@ class Story:
         self.step("offsets", self.offsets)
         self.step("group", self.group)
         self.step("resume", self.resume)
+        self.step("transactions", self.transactions)
         self.step("delete", self.delete)
 
     def step(self, name, play):
@@ -278,6 +311,101 @@ class Story:
         member.close()
         return reads
 
+    def transactions(self):
+        self.commits_and_aborts()
+        self.pass_on()
+        self.fence()
+        self.time_out()
+
+    def commits_and_aborts(self):
+        """A reader of committed records sees those of committed transactions alone."""
+        producer = self.adapter.transactional(self.topic("transactions"), 60_000)
+        topic = self.fresh("transactions")
+        everything, committed = [], []
+        for turn in range(6):
+            own = self.records(self.count // 6, len(everything))
+            producer.begin()
+            producer.send(topic, own)
+            everything.extend(own)
+            check(self.stable_end(topic) < len(everything), "open records are stable")
+            if turn % 2 == 0:
+                producer.commit()
+                committed.extend(own)
+            else:
+                producer.abort()
+            # The marker in each partition has an offset, too.
+            everything.extend([None] * PARTITIONS)
+            wait_for("the end", lambda: self.stable_end(topic) == len(everything))
+        producer.close()
+        written = [record for record in everything if record is not None]
+        check_in_order(self.adapter.read_committed(topic, len(committed)), committed)
+        check_in_order(self.adapter.read(topic, len(written)), written)
+
+    def stable_end(self, topic):
+        return sum(self.adapter.stable_end(topic, number) for number in range(PARTITIONS))
+
+    def pass_on(self):
+        """Consume, write, and commit what was consumed, all in one transaction."""
+        source, target = self.fresh("source"), self.fresh("target")
+        group = f"{self.prefix}-pass-on"
+        sent = self.records(self.count)
+        self.adapter.produce(source, "none", sent)
+        producer = self.adapter.transactional(f"{self.prefix}-pass-on", 60_000)
+        passed, turn, deadline = 0, 0, time.monotonic() + PATIENCE
+        while passed < len(sent):
+            # Each member begins where the last commit ended, and so behind no aborted one.
+            member = self.adapter.member(group, source, "passing-on")
+            is_aborted = False
+            while passed < len(sent) and not is_aborted:
+                check(time.monotonic() < deadline, f"{passed} of {len(sent)} were passed on")
+                reads = member.poll(0.5)
+                if not reads:
+                    continue
+                producer.begin()
+                producer.send(target, [read.record for read in reads])
+                offsets = {read.partition: read.offset + 1 for read in reads}
+                producer.send_offsets(member, source, offsets)
+                is_aborted = turn % 3 == 1
+                turn += 1
+                if is_aborted:
+                    producer.abort()
+                else:
+                    producer.commit()
+                    passed += len(reads)
+            member.close()
+        producer.close()
+        check(turn > 1, "nothing was aborted")
+        check_in_order(self.adapter.read_committed(target, len(sent)), sent)
+
+    def fence(self):
+        """A producer of the same id shuts out its predecessor, whose records nobody sees."""
+        topic, name = self.fresh("fence"), f"{self.prefix}-fence"
+        lost, kept = self.records(10), self.records(10, 100)
+        zombie = self.adapter.transactional(name, 60_000)
+        zombie.begin()
+        zombie.send(topic, lost)
+        heir = self.adapter.transactional(name, 60_000)
+        heir.begin()
+        heir.send(topic, kept)
+        # Before the zombie tries: a client that then asks for a new epoch shuts out its heir, as long
+        # as that has a transaction open. Kafka lets it.
+        heir.commit()
+        check_fails(lambda: (zombie.send(topic, self.records(3)), zombie.commit()), "a zombie")
+        heir.close()
+        zombie.close()
+        check_in_order(self.adapter.read_committed(topic, len(kept)), kept)
+
+    def time_out(self):
+        """A transaction that takes too long is aborted, and readers go on."""
+        topic = self.fresh("timeout")
+        producer = self.adapter.transactional(f"{self.prefix}-timeout", 1000)
+        producer.begin()
+        producer.send(topic, self.records(10))
+        wait_for("the transaction's timeout", lambda: self.stable_end(topic) > 10)
+        check_fails(producer.commit, "a commit that came too late")
+        producer.close()
+        check_in_order(self.adapter.read_committed(topic, 0), [])
+
     def delete(self):
         topic = self.topic("created")
         self.adapter.delete(topic)
@@ -366,6 +494,23 @@ def check_whole(reads, sent):
         for offset, (read, record) in enumerate(zip(came, own)):
             check(read.offset == offset, f"partition {partition}: {read.offset}, not {offset}")
             check(read.record == record, f"sent {record}, read {read.record}")
+
+
+def check_in_order(reads, sent):
+    """The records came, and no others, in order within each partition; offsets may have holes."""
+    check(len(reads) == len(sent), f"{len(reads)} of {len(sent)} records")
+    for partition in range(PARTITIONS):
+        own = [record for record in sent if record.partition == partition]
+        came = [read.record for read in reads if read.partition == partition]
+        check(came == own, f"partition {partition}: {len(came)} records, not those that were sent")
+
+
+def check_fails(attempt, what):
+    try:
+        attempt()
+    except Exception:  # Each client has a name of its own for it.
+        return
+    raise AssertionError(f"{what} went well")
 
 
 def wait_for(what, holds, members=()):

@@ -1,0 +1,60 @@
+//! DescribeTransactions, version 0: transactional ids, each with what is under way.
+
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
+use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
+use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse};
+
+use crate::handler::call::{Call, Handler, Outcome};
+
+/// DescribeTransactions.
+#[derive(Debug)]
+pub(crate) struct DescribeTransactions;
+
+impl Handler for DescribeTransactions {
+    type Request = DescribeTransactionsRequest;
+
+    fn handle(
+        call: &Call,
+        request: DescribeTransactionsRequest,
+    ) -> Outcome<DescribeTransactionsResponse> {
+        let mut response = DescribeTransactionsResponse::default();
+        let ids = request.transactional_ids.into_iter();
+        response.transaction_states = ids.map(|id| describe(call, id)).collect();
+        Outcome::Ready(response)
+    }
+}
+
+fn describe(call: &Call, id: ByteString) -> TransactionState {
+    let mut row = TransactionState::default();
+    match call.node.transactions.describe(&id) {
+        None => {
+            row.error_code = ErrorCode::TRANSACTIONAL_ID_NOT_FOUND.code();
+            row.transaction_start_time_ms = -1;
+            row.producer_id = -1;
+            row.producer_epoch = -1;
+        }
+        Some(transaction) => {
+            row.transaction_state = transaction.phase.name().into();
+            row.transaction_timeout_ms = transaction.timeout_ms;
+            row.transaction_start_time_ms = transaction.started_ms;
+            row.producer_id = transaction.producer_id;
+            row.producer_epoch = transaction.epoch;
+            let mut topics: BTreeMap<ByteString, Vec<i32>> = BTreeMap::new();
+            for (topic, partition) in transaction.partitions {
+                topics.entry(topic).or_default().push(partition);
+            }
+            let topics = topics.into_iter().map(|(topic, partitions)| {
+                let mut row = TopicData::default();
+                row.topic = topic;
+                row.partitions = partitions;
+                row
+            });
+            row.topics = topics.collect();
+        }
+    }
+    row.transactional_id = id;
+    row
+}
