@@ -67,7 +67,7 @@ fn a_transaction_of_the_first_protocol_from_begin_to_end() {
     assert_eq!((prepared.phase, prepared.epoch), (Phase::PrepareCommit, 0));
     assert_eq!(prepared.successor(), me);
     let busy = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
-    assert_eq!(end(&prepared, true), busy.clone());
+    assert_eq!(end(&prepared, true), busy);
     assert_eq!(end(&prepared, false), Err(ErrorCode::INVALID_TXN_STATE));
     assert_eq!(join(&prepared, &[0]).map(drop), busy.map(drop));
     let late = prepared.check(me, &("t".into(), 0));
@@ -208,7 +208,7 @@ fn nobody_writes_for_an_id_that_is_not_its_own() {
     let open = ongoing(4, Protocol::Second);
     let join = |claim| open.join(at(9), claim, &partitions(&[5]), Protocol::Second);
     let other_id = Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-    assert_eq!(join(claim(8, 4)), other_id.clone());
+    assert_eq!(join(claim(8, 4)), other_id);
     assert_eq!(join(claim(7, 3)), Err(ErrorCode::PRODUCER_FENCED));
     assert_eq!(join(claim(7, 5)), Err(ErrorCode::PRODUCER_FENCED));
     let end = open.end(at(9), claim(8, 4), true, Protocol::Second, no_id);
