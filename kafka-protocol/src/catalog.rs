@@ -34,6 +34,52 @@ use crate::version::VersionRange;
 /// All messages, in the order of their names.
 pub const ALL: &[MessageInfo] = generated::catalog::ALL;
 
+/// The fields that name an entity, in the order of the messages' names: what a proxy has to look at
+/// that renames topics, or a gateway that keeps tenants apart.
+///
+/// ```
+/// use kafka_protocol::catalog::{ENTITY_FIELDS, EntityType};
+///
+/// let topics: Vec<_> = ENTITY_FIELDS
+///     .iter()
+///     .filter(|field| field.message == "MetadataResponse" && field.entity == EntityType::TopicName)
+///     .map(|field| field.path)
+///     .collect();
+/// assert_eq!(topics, ["topics[].name"]);
+/// ```
+pub const ENTITY_FIELDS: &[EntityField] = generated::entities::FIELDS;
+
+/// A field that names an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntityField {
+    /// The name of the message.
+    pub message: &'static str,
+    /// The way to the field from the message down, by the names of the Rust fields;
+    /// `topics[].partitions[].leader_id` is a field of each element of an array in each of another.
+    pub path: &'static str,
+    /// What it names.
+    pub entity: EntityType,
+    /// The versions of the message that have it.
+    pub versions: VersionRange,
+}
+
+/// What a field names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EntityType {
+    /// A topic, by name.
+    TopicName,
+    /// A group of consumers, by its id.
+    GroupId,
+    /// A broker, by its number; -1 for none.
+    BrokerId,
+    /// An idempotent producer, by its number.
+    ProducerId,
+    /// A transactional producer, by the name that its owner gave it.
+    TransactionalId,
+}
+
 /// What a message is, without its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,6 +149,23 @@ impl MessageInfo {
             key,
             versions: M::VERSIONS,
             first_flexible: M::FIRST_FLEXIBLE,
+        }
+    }
+}
+
+impl EntityField {
+    pub(crate) const fn new(
+        message: &'static str,
+        path: &'static str,
+        entity: EntityType,
+        min: i16,
+        max: i16,
+    ) -> Self {
+        Self {
+            message,
+            path,
+            entity,
+            versions: VersionRange::new(min, max),
         }
     }
 }

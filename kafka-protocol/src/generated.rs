@@ -123,6 +123,7 @@ pub mod end_transaction_record;
 pub mod end_txn_marker;
 pub mod end_txn_request;
 pub mod end_txn_response;
+pub(crate) mod entities;
 pub mod envelope_request;
 pub mod envelope_response;
 pub mod expire_delegation_token_request;

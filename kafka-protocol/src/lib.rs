@@ -2,6 +2,51 @@
 //!
 //! Bytes to values and back. This crate opens no socket and knows neither client nor broker nor any
 //! async runtime.
+//!
+//! - [`messages`]: a struct for each request, response, header and record, in every version, both ways.
+//! - [`frame`] and [`header`]: what stands around them on a connection.
+//! - [`api_key`], [`error_code`] and [`catalog`]: what is known of APIs, errors and fields.
+//! - [`record`] and [`compression`]: batches, read without a copy and written in place.
+//! - [`wire`]: the primitives, and the [limits](wire::limits) of everything.
+//! - [`proxy`]: a page that builds the heart of a proxy.
+//!
+//! What comes from outside never panics and never costs more memory than a small multiple of its own
+//! size. An error names the message, its version, the field and the position.
+//!
+//! # A captured frame
+//!
+//! ```
+//! use bytes::{Bytes, BytesMut};
+//! use kafka_protocol::header::decode_request_header;
+//! use kafka_protocol::messages::ApiVersionsRequest;
+//! use kafka_protocol::wire::Reader;
+//! use kafka_protocol::{ApiKey, Message as _, frame};
+//!
+//! // The first that a client says, as it left its socket.
+//! let mut captured = BytesMut::from(
+//!     b"\0\0\0\x27\0\x12\0\x03\0\0\0\x01\0\x07rdkafka\0\x0blibrdkafka\x092.12.1-x\0".as_slice(),
+//! );
+//! let frame: Bytes = frame::split(&mut captured, 1 << 20)?.ok_or("more bytes are needed")?;
+//!
+//! let mut reader = Reader::new(frame);
+//! let (key, header) = decode_request_header(&mut reader)?;
+//! assert_eq!((key, header.request_api_version), (ApiKey::ApiVersions, 3));
+//! assert_eq!(header.client_id.as_deref(), Some("rdkafka"));
+//!
+//! let request = ApiVersionsRequest::decode(&mut reader, header.request_api_version)?;
+//! reader.finish()?;
+//! assert_eq!(&*request.client_software_name, "librdkafka");
+//!
+//! // And back: the same bytes.
+//! let chunks = frame::encode_request(&request, 3, header.correlation_id, Some("rdkafka"))?;
+//! assert_eq!(chunks.concat().len(), 4 + 0x27);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! `gzip`, `snappy`, `lz4` and `zstd` are on by default, and Rust alone. `zstd-c` takes the C library for
+//! zstd instead.
 
 // What comes from outside never panics, and nothing but a program writes to standard output.
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
@@ -15,6 +60,8 @@ pub mod frame;
 mod generated;
 pub mod header;
 pub mod messages;
+#[doc = include_str!("../docs/proxy.md")]
+pub mod proxy {}
 pub mod record;
 pub mod request;
 pub mod uuid;

@@ -392,3 +392,20 @@ pub(crate) async fn a_busy_loop_leaves_room_for_others(stage: Stage) {
     let before = soon("the thread", ended).await.unwrap().unwrap();
     assert!(before < 1000, "the other waited for {before} records");
 }
+
+/// A consumer of a client that knows the cluster already has nothing to complain of, however long it waits.
+pub(crate) async fn a_consumer_of_a_warm_client_waits_in_peace(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    let client = stage
+        .client_builder()
+        .api_timeout(Duration::from_millis(400));
+    let client = client.build().unwrap();
+    let producer = client.producer().build().unwrap();
+    soon("a send", producer.send(Record::to(&topic).value("0")))
+        .await
+        .unwrap();
+    let consumer = client.consumer().subscribe([&topic]).start(Start::Newest);
+    let consumer = consumer.build().unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(1500), consumer.next());
+    assert!(waiting.await.is_err(), "no record and no error");
+}

@@ -23,6 +23,11 @@ const ALLOWED: &[Row] = &[
         tests: &[],
     },
     Row {
+        package: "kafka-protocol/fuzz",
+        product: &["kafka-protocol"],
+        tests: &[],
+    },
+    Row {
         package: "kafka-protocol/bench",
         product: &["kafka-protocol"],
         tests: &[],
@@ -54,6 +59,7 @@ const OURS: &[&str] = &[
     "kafka-protocol",
     "kafka-protocol-codegen",
     "kafka-protocol-bench",
+    "kafka-protocol-fuzz",
     "kafka-client",
     "kafka-broker",
     "kafka-testcontainers",

@@ -34,7 +34,7 @@ impl Handler for ListOffsets {
                     Some(found) => list(call.version, found, &partition, committed),
                     None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 };
-                row.partitions.push(answer(&partition, result));
+                row.partitions.push(answer(call.version, &partition, result));
             }
             row.name = topic.name;
             response.topics.push(row);
@@ -109,6 +109,7 @@ fn list(
 }
 
 fn answer(
+    version: i16,
     request: &ListOffsetsPartition,
     result: Result<Listed, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
@@ -118,7 +119,10 @@ fn answer(
         Ok(listed) => {
             row.timestamp = listed.timestamp;
             row.offset = listed.offset;
-            row.leader_epoch = listed.leader_epoch;
+            // Older versions have no room for it.
+            if version >= 4 {
+                row.leader_epoch = listed.leader_epoch;
+            }
         }
         Err(code) => {
             row.error_code = code.code();

@@ -306,6 +306,11 @@ impl ClusterHandle {
         self.tasks.running()
     }
 
+    /// Whether everything ended because the runtime did on which it lived.
+    pub(crate) fn is_homeless(&self) -> bool {
+        self.tasks.is_homeless()
+    }
+
     /// Why the last attempt to reach the cluster failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<Error> {
         lock(&self.shared.last_failure).clone()
@@ -400,10 +405,7 @@ impl ClusterHandle {
             })?;
             *started = true;
         }
-        if self.tasks.is_closing() {
-            return Err(Error::new(ErrorKind::Closed, "the client is closed"));
-        }
-        Ok(())
+        self.tasks.check_open()
     }
 }
 

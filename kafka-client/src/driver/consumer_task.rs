@@ -25,7 +25,7 @@ use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::consumed::{BatchCursor, ConsumerBatch, ConsumerRecord, damaged};
 use crate::driver::events::Events;
 use crate::driver::stint::{Signals, Stint};
-use crate::driver::tasks::{Tasks, closed};
+use crate::driver::tasks::{RUNTIME_GONE, Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::ClusterView;
 use crate::machine::consumer::{Action, Answer, Consumer, ConsumerEvent, Deliver, ProcessedNews};
@@ -142,8 +142,14 @@ impl Core {
         let mut started = lock(&self.started);
         if !*started {
             self.cluster.start()?;
-            let end = EndOnDrop(Arc::clone(self));
-            self.tasks.spawn(async move { end.0.run().await })?;
+            let end = EndOnDrop {
+                core: Arc::clone(self),
+                has_returned: false,
+            };
+            self.tasks.spawn(async move {
+                end.core.run().await;
+                end.has_come();
+            })?;
             *started = true;
         }
         Ok(())
@@ -154,7 +160,10 @@ impl Core {
         let mut views = self.cluster.watch();
         let mut closing = self.cluster.closing();
         let mut wanted = BTreeSet::new();
-        let mut unreachable_at = Some(clock::now() + self.cluster.config().api_timeout);
+        // A cluster that is known already is waited for no more.
+        let is_known = views.borrow().generation > 0;
+        let patience = self.cluster.config().api_timeout;
+        let mut unreachable_at = (!is_known).then(|| clock::now() + patience);
         self.take_view(&views.borrow_and_update(), &wanted);
         loop {
             let deadline = self.turn(&mut calls, &mut wanted);
@@ -182,7 +191,7 @@ impl Core {
                 () = closed(&mut closing) => return,
             }
             if unreachable_at.is_some_and(|at| at <= clock::now()) {
-                unreachable_at = Some(clock::now() + self.cluster.config().api_timeout);
+                unreachable_at = Some(clock::now() + patience);
                 let error = self.cluster.timeout("the cluster did not answer in time");
                 let mut machine = self.machine();
                 // Once is enough for who does not listen.
@@ -779,15 +788,30 @@ impl Drop for Reader<'_> {
 }
 
 /// However the task ends, nobody waits for it any longer.
-struct EndOnDrop(Arc<Core>);
+struct EndOnDrop {
+    core: Arc<Core>,
+    has_returned: bool,
+}
+
+impl EndOnDrop {
+    fn has_come(mut self) {
+        self.has_returned = true;
+    }
+}
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        let core = &self.0;
-        if std::thread::panicking() {
+        let core = &self.core;
+        let broken = if std::thread::panicking() {
             let text = "the consumer's task panicked; this is a bug of the client";
-            *lock(&core.broken) = Some(Error::new(ErrorKind::Internal, text));
-        }
+            Some(Error::new(ErrorKind::Internal, text))
+        } else if core.cluster.is_homeless() || !self.has_returned {
+            // Dropped by its runtime, or left without the connections that lived there.
+            Some(Error::new(ErrorKind::Closed, RUNTIME_GONE))
+        } else {
+            None
+        };
+        *lock(&core.broken) = broken;
         core.over.store(true, Ordering::Release);
         lock(&core.events).take();
         core.ended.send_replace(true);

@@ -194,10 +194,13 @@ impl Core {
             })?;
             *started = true;
         }
+        if self.tasks.is_homeless() {
+            return self.tasks.check_open();
+        }
         if self.tasks.is_closing() {
             return Err(closed_before());
         }
-        Ok(())
+        self.cluster.start()
     }
 
     /// Encodes a record into its partition's open batch and sees to it that the batch leaves in time.

@@ -155,10 +155,10 @@ pub(crate) fn modules(release: &str, messages: &[Message]) -> String {
     ));
     lines.line("");
     let mut modules: Vec<&str> = messages.iter().map(|one| one.module.as_str()).collect();
-    modules.extend(["api_key", "catalog"]);
+    modules.extend(["api_key", "catalog", "entities"]);
     modules.sort_unstable();
     for module in modules {
-        let scope = if module == "catalog" {
+        let scope = if matches!(module, "catalog" | "entities") {
             "pub(crate)"
         } else {
             "pub"

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::emit_entities;
 use crate::emit_message;
 use crate::emit_table;
 use crate::model::Message;
@@ -119,6 +120,10 @@ pub(crate) fn files(schema_dir: &Path) -> Result<BTreeMap<String, String>, Strin
     files.insert(
         format!("{FOLDER}/catalog.rs"),
         emit_table::catalog(&release.release, &messages),
+    );
+    files.insert(
+        format!("{FOLDER}/entities.rs"),
+        emit_entities::file(&release.release, &messages)?,
     );
     files.insert(
         FRONT.to_owned(),

@@ -7,6 +7,7 @@
 
 mod emit_decode;
 mod emit_encode;
+mod emit_entities;
 mod emit_message;
 mod emit_struct;
 mod emit_table;

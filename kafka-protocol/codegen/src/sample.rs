@@ -25,6 +25,8 @@ pub enum Style {
     Sparse,
     /// Each field set, each array with elements, each tagged field there, unknown ones too.
     Full,
+    /// As sparse, but each tagged field is there with its default, which is legal and no use.
+    Defaults,
     /// Anything, boundaries above all.
     Random,
 }
@@ -167,7 +169,7 @@ impl Writer<'_> {
             }
         }
         let unknown = match self.style {
-            Style::Sparse => 0,
+            Style::Sparse | Style::Defaults => 0,
             Style::Full => 1,
             Style::Random if self.random.one_in(8) => 1 + self.random.below(3),
             Style::Random => 0,
@@ -197,6 +199,7 @@ impl Writer<'_> {
     fn payload(&mut self, field: &Field) -> Option<Vec<u8>> {
         let present = match self.style {
             Style::Sparse => false,
+            Style::Defaults => return Some(self.aside(|writer| writer.default(field))),
             Style::Full => true,
             Style::Random => self.random.one_in(2),
         };
@@ -224,7 +227,7 @@ impl Writer<'_> {
         let nullable = in_versions(field.nullable, self.version);
         let null = nullable
             && match self.style {
-                Style::Sparse => true,
+                Style::Sparse | Style::Defaults => true,
                 Style::Full => false,
                 Style::Random => self.random.one_in(4),
             };
@@ -321,8 +324,9 @@ impl Writer<'_> {
     fn scalar(&mut self, scalar: Scalar) {
         let width = width(scalar);
         let value = match (self.style, scalar) {
+            (Style::Defaults, Scalar::Bool) => 0,
             (_, Scalar::Bool) => u128::from(self.random.one_in(2) || self.style == Style::Full),
-            (Style::Sparse, _) => 0,
+            (Style::Sparse | Style::Defaults, _) => 0,
             (Style::Full, _) => {
                 u128::from(self.random.next()) << 64 | u128::from(self.random.next() | 1)
             }
@@ -337,7 +341,7 @@ impl Writer<'_> {
     /// the message is long.
     fn len(&mut self, usual: usize) -> usize {
         match self.style {
-            Style::Sparse => 0,
+            Style::Sparse | Style::Defaults => 0,
             Style::Full => 1 + self.random.below(2),
             Style::Random if self.bytes.len() > LONG => self.random.below(2),
             Style::Random if usual > 3 && self.random.one_in(64) => match self.random.below(6) {

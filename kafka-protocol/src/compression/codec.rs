@@ -81,7 +81,7 @@ impl Compression {
     /// The levels that Kafka's properties allow; `None` for the codecs without levels.
     ///
     /// Not every level differs from its neighbours here: lz4 has one, and zstd takes levels below
-    /// -7 as -7 and above 4 as 4.
+    /// -7 as -7 and above 4 as 4, unless the feature `zstd-c` brings its C library.
     #[must_use]
     pub const fn levels(self) -> Option<std::ops::RangeInclusive<i32>> {
         match self {

@@ -361,8 +361,9 @@ fn entry_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
         return Ok(None);
     };
     let length = i32::from_be_bytes([*l0, *l1, *l2, *l3]);
-    // Of all magics, 0 has the smallest entries.
-    if length < LegacyBatch::LENGTH_MIN {
+    // Of all magics, 0 has the smallest entries. No batch has 2 GiB: to wait for the rest of one would
+    // mean to wait for ever.
+    if !(LegacyBatch::LENGTH_MIN..=LENGTH_MAX).contains(&length) {
         return Err(RecordError::new(
             BatchHeader::LENGTH_AT,
             RecordErrorKind::Header(HeaderError::Length(length)),
@@ -375,6 +376,8 @@ const fn compression_error(error: CompressionError) -> RecordError {
     RecordError::new(BatchHeader::LEN, RecordErrorKind::Compression(error))
 }
 
+/// What the length field says in the largest batch.
+const LENGTH_MAX: i32 = i32::MAX - BatchHeader::LENGTH_PREFIX as i32;
 /// Where the magic stands in batches and messages alike.
 const MAGIC_AT: usize = 16;
 

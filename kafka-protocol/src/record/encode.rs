@@ -83,6 +83,14 @@ impl BatchOptions {
         self
     }
 
+    /// The highest timestamp that the header tells, in milliseconds; by default that of the records. A
+    /// batch that lost records, or all of them, to compaction keeps the one it had.
+    #[must_use]
+    pub const fn max_timestamp(mut self, max_timestamp: i64) -> Self {
+        self.max_timestamp = Some(max_timestamp);
+        self
+    }
+
     /// The last offset of the batch less its first, if records that stood there are gone; by default
     /// that of the last record.
     #[must_use]

@@ -143,7 +143,8 @@ pub enum HeaderError {
     },
     /// Another magic than 2.
     Magic(i8),
-    /// A length smaller than a head without records.
+    /// A length smaller than a head without records, or so large that the whole batch would have
+    /// 2 GiB or more.
     Length(i32),
 }
 
@@ -158,7 +159,7 @@ impl fmt::Display for HeaderError {
                 )
             }
             Self::Magic(magic) => write!(f, "batch of magic {magic} where 2 is expected"),
-            Self::Length(length) => write!(f, "batch length {length} is shorter than a header"),
+            Self::Length(length) => write!(f, "impossible batch length {length}"),
         }
     }
 }

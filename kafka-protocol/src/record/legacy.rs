@@ -120,6 +120,7 @@ impl LegacyBatch {
                 .head
                 .offset
                 .checked_sub(last.offset)
+                .filter(|_| last.offset <= self.head.offset)
                 .ok_or(nesting(0, "offsets that do not fit their wrapper"))?,
             _ => 0,
         };

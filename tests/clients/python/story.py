@@ -154,10 +154,42 @@ def tell(adapter_of, name):
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--records", type=int, default=300)
     parser.add_argument("--prefix", required=True, help="begins the name of each topic and group")
+    parser.add_argument("--written", action="store_true", help="read what the example codecs wrote")
     arguments = parser.parse_args()
     adapter = adapter_of(arguments.bootstrap)
+    if arguments.written:
+        read_written(adapter, arguments.records, arguments.prefix)
+        adapter.close()
+        return
     Story(adapter, arguments.records, f"{arguments.prefix}-{name}").tell()
     adapter.close()
+
+
+def read_written(adapter, count, prefix):
+    """Every record of each codec is there, in order, and holds what the example `codecs` put into it."""
+    expected = [[] for _ in range(PARTITIONS)]
+    for number in range(count):
+        headers = (("number", str(number).encode()), ("null", None))
+        content = (f"key-{number}".encode(), written_value(number), headers)
+        expected[number % PARTITIONS].append((number // PARTITIONS, *content))
+    for codec in CODECS:
+        found = [[] for _ in range(PARTITIONS)]
+        for read in adapter.read(f"{prefix}-{codec}", count):
+            record = read.record
+            # One of the clients has no null in headers, and reads it as something empty.
+            headers = tuple((key, value or None) for key, value in record.headers)
+            found[read.partition].append((read.offset, record.key, record.value, headers))
+        check(found == expected, f"{codec}: the records are not those that were written")
+        print(f"{type(adapter).__name__}: {count} records with {codec}", flush=True)
+
+
+def written_value(number):
+    value = bytearray(f"value-{number}-".encode() * (1 + number % 20))
+    state = number
+    for _ in range(number * 13 % 2048):
+        state = (state * 1_664_525 + 1_013_904_223) % 2**32
+        value.append(state >> 24)
+    return bytes(value)
 
 
 class Story:

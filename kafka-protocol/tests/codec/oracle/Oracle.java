@@ -1,8 +1,9 @@
 // Decodes messages by Kafka's own classes and encodes them again: what the crate has to agree with.
 //
 // Reads and prints lines in the format of the example `recode`, except that an error is followed by
-// its class. Runs as a source file, with the jars of Kafka on the class path.
+// its class, and makes batches besides. Answers each line as it comes.
 
+import java.io.BufferedOutputStream;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -12,8 +13,11 @@ import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import org.apache.kafka.common.errors.InvalidMetadataException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 import org.apache.kafka.common.protocol.Readable;
@@ -35,8 +39,8 @@ public class Oracle {
     private static final Map<String, Constructor<?>> CONSTRUCTORS = new HashMap<>();
 
     public static void main(String[] arguments) throws Exception {
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
-        PrintStream out = new PrintStream(System.out, false);
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in), 1 << 16);
+        PrintStream out = new PrintStream(new BufferedOutputStream(System.out, 1 << 16), false);
         String line;
         while ((line = in.readLine()) != null) {
             String answer;
@@ -61,6 +65,23 @@ public class Oracle {
 
     private static String answer(String[] columns) throws Exception {
         String kind = columns[0];
+        switch (kind) {
+            case "batch":
+                return Batches.json(HexFormat.of().parseHex(columns[4]));
+            case "make":
+                return HexFormat.of().formatHex(Batches.make(columns));
+            case "marker":
+                return HexFormat.of().formatHex(Batches.marker(columns));
+            case "default":
+                return written(constructor(columns[1], columns[2]).newInstance(), Short.parseShort(columns[3]));
+            case "cross":
+                return cross(columns);
+            case "error":
+                return error(Short.parseShort(columns[1]));
+            case "api":
+                return api(Short.parseShort(columns[1]));
+            default:
+        }
         short version = Short.parseShort(columns[3]);
         ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
         ByteBufferAccessor to = new ByteBufferAccessor(ByteBuffer.allocate(8 + 2 * from.remaining()));
@@ -71,8 +92,7 @@ public class Oracle {
                 ? api.requestHeaderVersion(version) : api.responseHeaderVersion(version);
             recode(request ? "RequestHeaderData" : "ResponseHeaderData", header, from, to);
         }
-        String suffix = kind.equals("data") || kind.equals("record") ? "" : "Data";
-        recode(columns[2] + suffix, version, from, to);
+        recode(name(kind, columns[2]), version, from, to);
         if (from.hasRemaining()) {
             throw new IllegalArgumentException(from.remaining() + " bytes are left over");
         }
@@ -80,6 +100,52 @@ public class Oracle {
         byte[] bytes = new byte[to.buffer().remaining()];
         to.buffer().get(bytes);
         return HexFormat.of().formatHex(bytes);
+    }
+
+    // A message of one version written in another.
+    private static String cross(String[] columns) throws Exception {
+        ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
+        Object message = constructor(name(columns[1], columns[2]))
+            .newInstance(new ByteBufferAccessor(from), Short.parseShort(columns[3]));
+        return written(message, Short.parseShort(columns[5]));
+    }
+
+    private static Constructor<?> constructor(String kind, String name) throws Exception {
+        return constructor(name(kind, name)).getDeclaringClass().getConstructor();
+    }
+
+    private static String name(String kind, String name) {
+        return kind.equals("data") || kind.equals("record") ? name : name + "Data";
+    }
+
+    private static String written(Object object, short version) {
+        Message message = (Message) object;
+        if (version < message.lowestSupportedVersion() || version > message.highestSupportedVersion()) {
+            throw new IllegalArgumentException("no such version");
+        }
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBufferAccessor to = new ByteBufferAccessor(ByteBuffer.allocate(message.size(cache, version)));
+        message.write(to, cache, version);
+        return HexFormat.of().formatHex(to.buffer().array());
+    }
+
+    // Name, whether it is retriable, and what is out of date then.
+    private static String error(short code) {
+        Errors error = Errors.forCode(code);
+        if (error.code() != code) {
+            return "unknown";
+        }
+        Exception e = error.exception();
+        return error.name() + " " + (e instanceof RetriableException) + " "
+            + (e instanceof InvalidMetadataException);
+    }
+
+    // Name, lowest and highest version, the highest stable one, header versions of the highest.
+    private static String api(short key) {
+        ApiKeys api = ApiKeys.forId(key);
+        short latest = api.latestVersion();
+        return api.name + " " + api.oldestVersion() + " " + latest + " " + api.latestVersion(false) + " "
+            + api.requestHeaderVersion(latest) + " " + api.responseHeaderVersion(latest);
     }
 
     private static void recode(String name, short version, ByteBuffer from, ByteBufferAccessor to)

@@ -2,22 +2,25 @@
 //! ones, decoded and encoded again by both.
 //!
 //! Needs Java and Maven, so it runs only when asked for:
-//! `cargo test -p kafka-protocol --test oracle -- --ignored --nocapture`.
+//! `cargo test --release -p kafka-protocol --test codec oracle -- --ignored --nocapture`.
 //! `ORACLE_SEEDS` names seeds (by default one of the clock), `ORACLE_ROUNDS` how many messages of each
-//! name and version; `ORACLE_WRITE_GOLDEN=1` writes `tests/golden/messages.tsv` anew.
+//! name and version; `ORACLE_WRITE_GOLDEN=1` writes `golden/` anew.
 
-#[path = "../recoding/recoding.rs"]
-mod recoding;
+mod batches;
+mod kafka;
+mod tables;
+mod values;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_protocol_codegen::{Line, Sampler, Style};
 
-use crate::recoding::{hex, recode};
+use crate::answer::{Form, answer};
+use crate::hex::hex;
+use crate::oracle::kafka::Kafka;
 
 #[test]
 #[ignore = "needs Java and Maven"]
@@ -32,18 +35,22 @@ fn the_crate_and_kafka_agree() {
         ],
     };
     let rounds: usize = std::env::var("ORACLE_ROUNDS").map_or(12, |rounds| rounds.parse().unwrap());
-    let libs = libs();
-    for seed in seeds {
-        compare(seed, rounds, &libs);
-    }
+    let mut kafka = Kafka::start();
     if std::env::var("ORACLE_WRITE_GOLDEN").is_ok() {
-        write_golden(&libs);
+        write_golden(&mut kafka);
+    }
+    tables::compare(&mut kafka);
+    for seed in seeds {
+        println!("seed {seed}");
+        let mut sampler = Sampler::new(seed).unwrap();
+        compare(&mut sampler, rounds, &mut kafka);
+        values::compare(&mut sampler, rounds, &mut kafka);
+        batches::compare(&mut sampler, rounds * BATCHES_A_ROUND, &mut kafka);
     }
 }
 
 /// Compares `rounds` messages of each name and version, each whole and damaged.
-fn compare(seed: u64, rounds: usize, libs: &Path) {
-    let mut sampler = Sampler::new(seed).unwrap();
+fn compare(sampler: &mut Sampler, rounds: usize, kafka: &mut Kafka) {
     let mut tally = Tally::default();
     for round in 0..rounds {
         let style = match round {
@@ -55,21 +62,23 @@ fn compare(seed: u64, rounds: usize, libs: &Path) {
         let mut lines = Vec::new();
         for line in &whole {
             lines.push((true, line.clone()));
-            lines.push((true, framed(line, &mut sampler)));
+            lines.push((true, framed(line, sampler)));
             for _ in 0..2 {
-                lines.push((false, damaged(line, &mut sampler)));
+                lines.push((false, damaged(line, sampler)));
             }
         }
         lines.retain(|(_, line)| !line.name.is_empty());
-        let answers = ask(libs, lines.iter().map(|(_, line)| line));
-        assert_eq!(answers.len(), lines.len(), "Kafka did not answer each line");
-        for ((is_whole, line), theirs) in lines.iter().zip(&answers) {
-            let ours = recode(line.kind, line.key, &line.name, line.version, &line.bytes);
-            tally.judge(*is_whole, line, theirs, ours, seed);
+        let questions: Vec<_> = lines.iter().map(|(_, line)| line.to_string()).collect();
+        let answers = kafka.ask(&questions);
+        for ((is_whole, line), (question, theirs)) in
+            lines.iter().zip(questions.iter().zip(&answers))
+        {
+            let ours = answer(question, Form::Bytes);
+            tally.judge(*is_whole, line, theirs, &ours);
         }
     }
     println!(
-        "seed {seed}: {} names and versions x {rounds} messages; {} whole ones, all equal; {} damaged: \
+        "{} names and versions x {rounds} messages; {} whole ones, all equal; {} damaged: \
          {} refused by both, {} equal, {} refused by the crate alone: {:?}",
         tally.whole / rounds,
         tally.whole,
@@ -95,42 +104,28 @@ impl Tally {
         &mut self,
         is_whole: bool,
         line: &Line,
-        theirs: &str,
-        ours: Result<Vec<u8>, String>,
-        seed: u64,
+        theirs: &Result<String, String>,
+        ours: &Result<String, String>,
     ) {
-        let theirs = match theirs.strip_prefix("error: ") {
-            None => Ok(theirs),
-            Some(error) => Err(error),
-        };
-        let ours = ours.map(|bytes| hex(&bytes));
         let input = hex(&line.bytes);
-        let context = || format!("seed {seed}: {line}\nKafka: {theirs:?}\nwe:    {ours:?}");
+        let context = || format!("{line}\nKafka: {theirs:?}\nwe:    {ours:?}");
         if is_whole {
             self.whole += usize::from(!line.kind.ends_with("-frame"));
             assert_eq!(
-                theirs,
-                Ok(input.as_str()),
+                theirs.as_ref(),
+                Ok(&input),
                 "the sample is wrong: {}",
                 context()
             );
-            assert_eq!(ours.as_deref(), Ok(input.as_str()), "{}", context());
+            assert_eq!(ours.as_ref(), Ok(&input), "{}", context());
             return;
         }
         self.damaged += 1;
-        match (theirs, &ours) {
+        match (theirs, ours) {
             (Err(_), Err(_)) => self.refused_by_both += 1,
             (Ok(theirs), Ok(ours)) if theirs == ours => self.equal += 1,
-            (Ok(theirs), Err(error)) if theirs != input => {
-                let reason = error.rsplit(": ").next().unwrap_or_default();
-                let reason: String = reason
-                    .split(" at byte ")
-                    .next()
-                    .unwrap_or_default()
-                    .chars()
-                    .map(|c| if c.is_ascii_digit() { '#' } else { c })
-                    .collect();
-                *self.refused_by_us.entry(reason).or_default() += 1;
+            (Ok(theirs), Err(error)) if *theirs != input => {
+                *self.refused_by_us.entry(reason(error)).or_default() += 1;
             }
             _ => panic!("{}", context()),
         }
@@ -216,67 +211,57 @@ fn damaged(line: &Line, sampler: &mut Sampler) -> Line {
     damaged
 }
 
-/// Kafka's answer to each line.
-fn ask<'a>(libs: &Path, lines: impl Iterator<Item = &'a Line>) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let questions = folder.join(format!("oracle-{}.tsv", std::process::id()));
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
-    fs::write(&questions, text).unwrap();
-    let output = Command::new("java")
-        .arg("-cp")
-        .arg(format!("{}/*", libs.display()))
-        .arg(source("Oracle.java"))
-        .stdin(File::open(&questions).unwrap())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("java runs");
-    fs::remove_file(&questions).unwrap();
-    assert!(output.status.success(), "java: {}", output.status);
-    let answers = String::from_utf8(output.stdout).unwrap();
-    answers.lines().map(str::to_owned).collect()
-}
-
-/// The folder of Kafka's jars, fetched once.
-fn libs() -> PathBuf {
-    let libs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle-libs");
-    if !libs.join("complete").exists() {
-        let status = Command::new("mvn")
-            .args([
-                "-q",
-                "-B",
-                "dependency:copy-dependencies",
-                "-DexcludeTransitive=true",
-            ])
-            .arg(format!("-DoutputDirectory={}", libs.display()))
-            .arg("-f")
-            .arg(source("pom.xml"))
-            .stdout(Stdio::inherit())
-            .status()
-            .expect("mvn runs");
-        assert!(status.success(), "mvn: {status}");
-        fs::write(libs.join("complete"), "").unwrap();
+/// What an error says, without the place and with all numbers alike.
+fn reason(error: &str) -> String {
+    let reason = error.split_once(": ").map_or(error, |(front, reason)| {
+        if front.starts_with("corrupt ") {
+            error
+        } else {
+            reason
+        }
+    });
+    let reason = reason.split(" at byte ").next().unwrap_or_default();
+    let mut alike = String::new();
+    for c in reason.chars() {
+        if !c.is_ascii_digit() {
+            alike.push(c);
+        } else if !alike.ends_with('#') {
+            alike.push('#');
+        }
     }
-    libs
-}
-
-fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/oracle")
-        .join(name)
+    alike
 }
 
 /// Writes a sparse and a full message of each name and version, which Kafka has confirmed.
-fn write_golden(libs: &Path) {
+fn write_golden(kafka: &mut Kafka) {
     let mut sampler = Sampler::new(1).unwrap();
     let mut lines = sampler.round(Style::Sparse);
     lines.extend(sampler.round(Style::Full));
     lines.sort_by(|a, b| (&a.name, a.version).cmp(&(&b.name, b.version)));
-    let answers = ask(libs, lines.iter());
-    let mut text = String::new();
-    for (line, answer) in lines.iter().zip(&answers) {
-        assert_eq!(*answer, hex(&line.bytes), "{line}");
-        text.push_str(&format!("{line}\n"));
+    let questions: Vec<_> = lines.iter().map(Line::to_string).collect();
+    for (line, answer) in lines.iter().zip(kafka.ask(&questions)) {
+        assert_eq!(answer, Ok(hex(&line.bytes)), "{line}");
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/messages.tsv");
-    fs::write(path, text).unwrap();
+    // What a user's own values start from, and what is left of tagged fields that tell nothing new.
+    let mut defaults = String::new();
+    let asked = sampler.round(Style::Defaults);
+    let made: Vec<_> = asked.iter().map(values::default_of).collect();
+    let recoded: Vec<_> = asked.iter().map(Line::to_string).collect();
+    let made = kafka.ask(&made);
+    let recoded = kafka.ask(&recoded);
+    for ((line, made), recoded) in asked.iter().zip(made).zip(recoded) {
+        let made = made.unwrap_or_else(|_| "error".to_owned());
+        defaults.push_str(&format!(
+            "{line}\t{}\t{made}\n",
+            recoded.expect("it is legal")
+        ));
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/codec/golden");
+    fs::write(folder.join("messages.tsv"), questions.join("\n") + "\n").unwrap();
+    fs::write(folder.join("defaults.tsv"), defaults).unwrap();
+    let batches = batches::golden(&mut sampler, kafka);
+    fs::write(folder.join("batches.tsv"), batches).unwrap();
 }
+
+/// Batches of records for each message of a name and version.
+const BATCHES_A_ROUND: usize = 50;
