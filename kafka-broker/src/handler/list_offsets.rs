@@ -34,7 +34,8 @@ impl Handler for ListOffsets {
                     Some(found) => list(call.version, found, &partition, committed),
                     None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 };
-                row.partitions.push(answer(call.version, &partition, result));
+                row.partitions
+                    .push(answer(call.version, &partition, result));
             }
             row.name = topic.name;
             response.topics.push(row);
@@ -141,3 +142,31 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_protocol::wire::Writer;
+    use kafka_protocol::{ApiKey, Message};
+
+    #[test]
+    fn every_version_has_room_for_what_it_is_answered() {
+        let asked = ListOffsetsPartition::default();
+        let versions = ApiKey::ListOffsets.valid_versions();
+        for version in versions.min..=versions.max {
+            for found in [Err(ErrorCode::UNKNOWN_LEADER_EPOCH), Ok(7)] {
+                let found = found.map(|leader_epoch| Listed {
+                    timestamp: 1000,
+                    offset: 5,
+                    leader_epoch,
+                });
+                let mut row = ListOffsetsTopicResponse::default();
+                row.partitions.push(answer(version, &asked, found));
+                let mut response = ListOffsetsResponse::default();
+                response.topics.push(row);
+                let encoded = response.encode(&mut Writer::new(), version);
+                assert!(encoded.is_ok(), "version {version}: {encoded:?}");
+            }
+        }
+    }
+}
