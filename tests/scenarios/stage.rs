@@ -1,10 +1,10 @@
 //! Where a story is told: its cluster, its names, its clients.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_client::Client;
-use kafka_client::admin::NewTopic;
+use kafka_client::admin::{NewTopic, TopicDescription};
 use kafka_client::client::ClientBuilder;
 
 use crate::stories::cluster::{Cluster, Power};
@@ -65,14 +65,28 @@ impl Stage {
             .await
     }
 
-    /// Makes a topic.
+    /// Makes a topic, and waits until the brokers know what the controller has decided.
     pub(crate) async fn topic_with(&self, topic: NewTopic) -> String {
-        let client = self.client();
-        let mut outcomes = client.admin().create_topics([topic]).await.unwrap();
+        let admin = self.client().admin();
+        let mut outcomes = admin.create_topics([topic]).await.unwrap();
         let (name, outcome) = outcomes.remove(0);
         outcome.unwrap();
         self.topics.lock().unwrap().push(name.clone());
-        name
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (_, known) = admin.describe_topics([&name]).await.unwrap().remove(0);
+            let is_led = |topic: &TopicDescription| {
+                topic
+                    .partitions
+                    .iter()
+                    .all(|partition| partition.leader.is_some())
+            };
+            if known.is_ok_and(|topic| is_led(&topic)) {
+                return name;
+            }
+            assert!(Instant::now() < deadline, "{name} did not come to be known");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Deletes the topics again.
