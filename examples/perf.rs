@@ -7,7 +7,9 @@
 //!
 //! `latency` sends records of 100 bytes one after another, without linger, and beside it the same record by a
 //! blocking socket with a request made by hand: the floor below which no client can go. `produce` sends as fast
-//! as it can and awaits every acknowledgement. CPU is user plus system time of this process.
+//! as it can and awaits every acknowledgement; `consume` does that first and then reads as many from the
+//! beginning, in batches, borrowed and record by record. CPU is user plus system time of this process, and so
+//! includes the broker if it is embedded.
 
 #[path = "support/arguments.rs"]
 mod arguments;
@@ -20,12 +22,13 @@ use std::time::{Duration, Instant};
 
 use arguments::{Arguments, wrong};
 use kafka_client::admin::NewTopic;
+use kafka_client::consumer::Start;
 use kafka_client::{Client, Record};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
-usage: perf [latency|produce] [--bootstrap HOST:PORT] [--topic NAME] [--records N] [--bytes N] \
+usage: perf [latency|produce|consume] [--bootstrap HOST:PORT] [--topic NAME] [--records N] [--bytes N] \
 [--batch-bytes N] [--partitions N] [--rounds N]";
 
 const OPTIONS: &[&str] = &[
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
-    if !["latency", "produce"].contains(&command(&arguments)) {
+    if !["latency", "produce", "consume"].contains(&command(&arguments)) {
         let unknown = format!("unknown command {:?}", command(&arguments));
         return wrong(USAGE, &unknown);
     }
@@ -118,14 +121,12 @@ async fn run(arguments: &Arguments) -> Result<()> {
         .await?;
     } else {
         let batch_bytes = number("batch-bytes", 1 << 20)?;
-        produce(
-            &client,
-            topic,
-            bytes,
-            number("records", 3_000_000)?,
-            batch_bytes,
-        )
-        .await?;
+        let records = number("records", 3_000_000)?;
+        produce(&client, topic, bytes, records, batch_bytes).await?;
+        if command == "consume" {
+            consume_batches(&client, topic, bytes, records).await?;
+            consume_records(&client, topic, bytes, records).await?;
+        }
     }
     client.close_within(Duration::from_secs(5)).await;
     if let Some(broker) = embedded {
@@ -213,22 +214,60 @@ async fn produce(
     drop(tickets);
     producer.flush().await;
     let acknowledged = waiting.await??;
-    let (wall, cpu) = (
-        start.elapsed().as_secs_f64(),
-        (cpu_time() - cpu).as_secs_f64(),
-    );
+    let (wall, cpu) = (start.elapsed(), cpu_time() - cpu);
     if acknowledged != records {
         return Err(format!("{acknowledged} of {records} records were acknowledged").into());
     }
-    let millions = records as f64 / 1e6;
-    println!(
-        "{records} records of {bytes} bytes: {:.2} M records/s, {:.0} MB/s, {:.3} CPU s per million",
-        millions / wall,
-        millions * bytes as f64 / wall,
-        cpu / millions,
-    );
+    rate("produced", records, bytes, wall, cpu);
     producer.close_within(Duration::from_secs(5)).await;
     Ok(())
+}
+
+/// Looks at every record where it lies in its batch.
+async fn consume_batches(client: &Client, topic: &str, bytes: usize, records: usize) -> Result<()> {
+    let consumer = client
+        .consumer()
+        .subscribe([topic])
+        .start(Start::Oldest)
+        .build()?;
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let mut seen = 0;
+    while seen < records {
+        let batch = consumer.next_batch().await?.ok_or("the consumer ended")?;
+        for record in batch.records() {
+            seen += usize::from(record?.value.is_some_and(|value| value.len() == bytes));
+        }
+    }
+    rate("batches", seen, bytes, start.elapsed(), cpu_time() - cpu);
+    consumer.close_within(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+async fn consume_records(client: &Client, topic: &str, bytes: usize, records: usize) -> Result<()> {
+    let consumer = client
+        .consumer()
+        .subscribe([topic])
+        .start(Start::Oldest)
+        .build()?;
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let mut seen = 0;
+    while seen < records {
+        let record = consumer.next().await?.ok_or("the consumer ended")?;
+        seen += usize::from(record.value().is_some_and(|value| value.len() == bytes));
+    }
+    rate("records", seen, bytes, start.elapsed(), cpu_time() - cpu);
+    consumer.close_within(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+fn rate(name: &str, records: usize, bytes: usize, wall: Duration, cpu: Duration) {
+    let (millions, wall) = (records as f64 / 1e6, wall.as_secs_f64());
+    println!(
+        "{name}: {records} records of {bytes} bytes, {:.2} M records/s, {:.0} MB/s, {:.3} CPU s per million",
+        millions / wall,
+        millions * bytes as f64 / wall,
+        cpu.as_secs_f64() / millions,
+    );
 }
 
 const WARM_UP: usize = 500;

@@ -17,4 +17,6 @@ pub(crate) mod events;
 pub(crate) mod producer_task;
 pub(crate) mod stint;
 pub(crate) mod tasks;
+#[cfg(test)]
+pub(crate) mod test_peer;
 pub(crate) mod transport;

@@ -101,6 +101,9 @@ mod driver;
 pub mod producer;
 
 pub use error::{Error, ErrorKind, Result};
+pub use kafka_protocol::compression::Compression;
+pub use kafka_protocol::record::{HeaderRef, Headers, RecordRef};
+pub use kafka_protocol::{ApiKey, ErrorCode, Uuid};
 pub use record::topic_partition::TopicPartition;
 pub use record::{Record, RecordMetadata};
 

@@ -41,6 +41,11 @@ pub struct TopicProducer {
 }
 
 impl Producer {
+    #[cfg(test)]
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// A handle for one topic. Does no I/O: a topic that does not exist shows at the first send.
     #[must_use]
     pub fn topic(&self, name: &str) -> TopicProducer {
@@ -225,7 +230,7 @@ impl TopicProducer {
         freed: impl Future<Output = ()>,
         deadline: crate::machine::time::Instant,
     ) -> Result<()> {
-        if clock::before(deadline, freed).await.is_some() {
+        if self.core.room(freed, deadline).await {
             return Ok(());
         }
         let detail = "the buffer stayed full for max.block.ms; the record was not sent";

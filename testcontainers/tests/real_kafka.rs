@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_testcontainers::{KafkaTools, RealKafka, StartError};
 
@@ -27,7 +27,16 @@ fn a_node_keeps_its_address_and_its_data() {
     };
     topics(&["--create", "--topic", "orders", "--partitions", "3"]);
     let partition: PathBuf = kafka.log_dir().join("orders-2");
-    assert!(partition.is_dir(), "{} is missing", partition.display());
+    // The broker makes it after the controller has answered.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !partition.is_dir() {
+        assert!(
+            Instant::now() < deadline,
+            "{} is missing",
+            partition.display()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 
     assert!(kafka.stop(), "kafka had to be killed:\n{}", kafka.log());
     assert!(!is_open(&bootstrap));

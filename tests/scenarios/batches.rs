@@ -71,6 +71,25 @@ pub(crate) async fn small_records_never_add_up_to_too_much(stage: Stage) {
     );
 }
 
+/// A bulk send is a future like any other: a task may have it.
+pub(crate) async fn a_task_sends_in_bulk(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    let handle = client.producer().build().unwrap().topic(&topic);
+    let task = tokio::spawn(async move {
+        let values: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let records: Vec<_> = values.iter().map(Record::of).collect();
+        let ticket = handle.send_batch(&records).await.unwrap();
+        ticket.await.unwrap()
+    });
+    assert_eq!(soon("the task", task).await.unwrap(), 100);
+    let seen = read_all(&client, &topic, 100).await;
+    assert_eq!(
+        seen.iter().map(Seen::number).collect::<Vec<_>>(),
+        (0..100).collect::<Vec<_>>()
+    );
+}
+
 fn value(codec: &Compression, number: usize) -> Vec<u8> {
     let text = format!("{codec:?}-{number}-");
     match number % 3 {

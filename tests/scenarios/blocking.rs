@@ -6,7 +6,7 @@ use kafka_client::admin::NewTopic;
 use kafka_client::consumer::Start;
 use kafka_client::{ErrorKind, Record};
 
-use crate::stories::reading::{PATIENCE, soon};
+use crate::stories::reading::{PATIENCE, produce_numbers, soon, take, within};
 use crate::stories::stage::Stage;
 
 /// A topic is made, filled, read by a group, and deleted by a thread.
@@ -75,6 +75,38 @@ pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
         client.close_within(PATIENCE).unwrap();
     })
     .await;
+}
+
+/// With its last handle a member leaves its group, though nothing else keeps its thread alive.
+pub(crate) async fn a_dropped_member_leaves_at_once(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    let client = stage.client();
+    produce_numbers(&client, &topic, 0, 0..10).await;
+    let (group, names) = (stage.name("g"), [topic]);
+    let builder = stage.client_builder();
+    let (member_group, member_topics) = (group.clone(), names.clone());
+    on_a_thread(move || {
+        let client = builder.build_blocking().unwrap();
+        let member = client
+            .consumer(|c| {
+                let member = c.group(&member_group).subscribe(member_topics);
+                member.start(Start::Oldest)
+            })
+            .unwrap();
+        for _ in 0..5 {
+            let record = member.next_within(PATIENCE).unwrap();
+            record.expect("a record comes").ack();
+        }
+        drop(client);
+        drop(member);
+    })
+    .await;
+
+    let next = client.consumer().group(&group).subscribe(names);
+    let next = next.start(Start::Oldest).build().unwrap();
+    let seen = within(Duration::from_secs(10), "taking over", take(&next, 5)).await;
+    assert_eq!(seen[0].number(), 5, "what was acknowledged is committed");
+    next.close_within(PATIENCE).await.unwrap();
 }
 
 /// Inside async code a blocking call is refused, and dropping its handles does no harm.

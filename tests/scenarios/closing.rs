@@ -113,6 +113,8 @@ pub(crate) async fn closing_a_consumer_ends_those_who_wait(stage: Stage) {
             None => consumer,
         };
         let consumer = consumer.build().unwrap();
+        let mut events = consumer.events();
+        let listening = tokio::spawn(async move { while events.next().await.is_some() {} });
         let waiting = {
             let consumer = consumer.clone();
             tokio::spawn(async move { consumer.next().await })
@@ -123,6 +125,10 @@ pub(crate) async fn closing_a_consumer_ends_those_who_wait(stage: Stage) {
             .await
             .unwrap();
         assert!(ended.unwrap().is_none());
+        within(Duration::from_secs(1), "the listener", listening)
+            .await
+            .unwrap();
+        assert!(consumer.events().next().await.is_none());
         consumer.close_within(Duration::from_secs(1)).await.unwrap();
         let next = within(Duration::from_secs(1), "a late call", consumer.next()).await;
         assert!(next.unwrap().is_none());
@@ -232,6 +238,48 @@ pub(crate) async fn handles_may_outlive_their_runtime(stage: Stage) {
             start.elapsed() < Duration::from_millis(100),
             "a drop must not block"
         );
+    });
+    let joining = tokio::task::spawn_blocking(move || thread.join());
+    soon("the thread", joining).await.unwrap().unwrap();
+}
+
+/// A client lives on the runtime that it was first used on. On another one it says that this is gone, in bounded
+/// time, and so does a consumer instead of ending in silence.
+pub(crate) async fn a_client_ends_with_its_runtime_and_says_so(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    let client = stage.client();
+    let thread = std::thread::spawn(move || {
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let producer = client.producer().build().unwrap();
+        let consumer = client.consumer().subscribe([&topic]).start(Start::Oldest);
+        let consumer = consumer.build().unwrap();
+        runtime().block_on(async {
+            let record = Record::to(&topic).value("0");
+            soon("a send", producer.send(record)).await.unwrap();
+            take(&consumer, 1).await;
+        });
+        runtime().block_on(async {
+            let one = Duration::from_secs(1);
+            let record = Record::to(&topic).value("1");
+            let errors = [
+                within(one, "a send", producer.send(record)).await.err(),
+                within(one, "a list", client.admin().list_topics())
+                    .await
+                    .err(),
+                within(one, "a look", client.ready(one)).await.err(),
+                within(one, "a record", consumer.next()).await.err(),
+            ];
+            for (number, error) in errors.into_iter().enumerate() {
+                let error = error.unwrap_or_else(|| panic!("call {number} went through"));
+                assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+                assert!(error.to_string().contains("runtime"), "{number}: {error}");
+            }
+        });
     });
     let joining = tokio::task::spawn_blocking(move || thread.join());
     soon("the thread", joining).await.unwrap().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kafka_client::admin::NewTopic;
 use kafka_client::{ErrorKind, Record};
 use kafka_protocol::ErrorCode;
+use kafka_protocol::compression::Compression;
 
 use crate::stories::reading::{Seen, read_all, soon};
 use crate::stories::stage::Stage;
@@ -96,4 +97,48 @@ pub(crate) async fn a_record_that_the_broker_refuses_stops_no_other(stage: Stage
     }
     let seen = read_all(&client, &topic, expected.len()).await;
     assert_eq!(seen.iter().map(Seen::number).collect::<Vec<_>>(), expected);
+}
+
+/// As before, but with a lingering producer: the large ones share their batches with small ones.
+pub(crate) async fn a_refused_record_spares_those_of_its_batch(stage: Stage) {
+    const RECORDS: i64 = 400;
+    let client = stage.client();
+    let topic = NewTopic::new(stage.name("t")).partitions(1);
+    let topic = stage
+        .topic_with(topic.config("max.message.bytes", "2000"))
+        .await;
+    for codec in [Compression::None, Compression::Zstd] {
+        let producer = client.producer().compression(codec).build().unwrap();
+        let mut tickets = Vec::new();
+        for number in 0..RECORDS {
+            let small = format!("{number:050}");
+            // Large for every codec.
+            let seeds = std::iter::successors(Some(number as u64 + 1), |seed| {
+                Some(seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1))
+            });
+            let large: Vec<u8> = seeds.map(|seed| (seed >> 56) as u8).take(5_000).collect();
+            let is_large = number % 50 == 7;
+            let value = if is_large { &large } else { small.as_bytes() };
+            let record = Record::to(&topic).value(value);
+            tickets.push((
+                is_large,
+                soon("room", producer.enqueue(record)).await.unwrap(),
+            ));
+        }
+        for (number, (is_large, ticket)) in tickets.into_iter().enumerate() {
+            let outcome = soon("an acknowledgement", ticket).await;
+            match outcome {
+                Ok(_) => assert!(!is_large, "record {number} is too large"),
+                Err(error) if is_large => {
+                    let code = error.broker_code();
+                    assert_eq!(code, Some(ErrorCode::MESSAGE_TOO_LARGE), "{error}");
+                }
+                Err(error) => panic!("record {number}: {error}"),
+            }
+        }
+    }
+    let small: Vec<_> = (0..RECORDS).filter(|number| number % 50 != 7).collect();
+    let seen = read_all(&client, &topic, 2 * small.len()).await;
+    let numbers: Vec<_> = seen.iter().map(Seen::number).collect();
+    assert_eq!(numbers, [&small[..], &small[..]].concat());
 }

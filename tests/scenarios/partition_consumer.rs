@@ -7,7 +7,7 @@ use kafka_client::consumer::{Consumer, OnOutOfRange, Start};
 use kafka_client::{ErrorKind, Record};
 
 use crate::stories::reading::{
-    Seen, nothing_comes, produce_numbers, read_all, reader, soon, take, until,
+    PATIENCE, Seen, nothing_comes, produce_numbers, read_all, reader, soon, take, until,
 };
 use crate::stories::stage::Stage;
 
@@ -164,7 +164,7 @@ pub(crate) async fn a_paused_partition_waits_for_its_resume(stage: Stage) {
     nothing_comes(&consumer).await;
 }
 
-/// The error names partition and offset; the partition stops, the others go on, and a seek mends it.
+/// The error names partition, offset and range; the partition stops, the others go on, and a seek mends it.
 pub(crate) async fn a_position_out_of_range_is_an_error(stage: Stage) {
     let client = stage.client();
     let topic = stage.topic("t", 2).await;
@@ -174,7 +174,7 @@ pub(crate) async fn a_position_out_of_range_is_an_error(stage: Stage) {
     let error = soon("an error", consumer.next()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OffsetOutOfRange, "{error}");
     let text = error.to_string();
-    for part in [&format!("{topic}-0"), "99"] {
+    for part in [&format!("{topic}-0"), "99", "0 to 10"] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     nothing_comes(&consumer).await;
@@ -353,4 +353,59 @@ async fn drain(consumer: &Consumer) -> Vec<Seen> {
 
 fn numbers(seen: &[Seen]) -> Vec<i64> {
     seen.iter().map(Seen::number).collect()
+}
+
+/// A loop over records that lie ready lets other tasks of its thread run: heartbeats are among them.
+pub(crate) async fn a_busy_loop_leaves_room_for_others(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    produce_numbers(&stage.client(), &topic, 0, 0..5000).await;
+    // One thread for everything.
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let consumer = reader(&stage.client(), &topic);
+            take(&consumer, 1).await;
+            let all_is_here = || {
+                let status = consumer.partition_status();
+                let position = status.first().and_then(|status| status.position);
+                position == Some(5000)
+            };
+            until("all is fetched", all_is_here).await;
+            let other = tokio::spawn(async {});
+            let mut before = 0;
+            while !other.is_finished() && before < 4000 {
+                consumer
+                    .next()
+                    .await
+                    .unwrap()
+                    .expect("the consumer is open");
+                before += 1;
+            }
+            consumer.close_within(PATIENCE).await.unwrap();
+            before
+        })
+    });
+    let ended = tokio::task::spawn_blocking(move || thread.join());
+    let before = soon("the thread", ended).await.unwrap().unwrap();
+    assert!(before < 1000, "the other waited for {before} records");
+}
+
+/// A consumer of a client that knows the cluster already has nothing to complain of, however long it waits.
+pub(crate) async fn a_consumer_of_a_warm_client_waits_in_peace(stage: Stage) {
+    let topic = stage.topic("t", 1).await;
+    let client = stage
+        .client_builder()
+        .api_timeout(Duration::from_millis(400));
+    let client = client.build().unwrap();
+    let producer = client.producer().build().unwrap();
+    soon("a send", producer.send(Record::to(&topic).value("0")))
+        .await
+        .unwrap();
+    let consumer = client.consumer().subscribe([&topic]).start(Start::Newest);
+    let consumer = consumer.build().unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(1500), consumer.next());
+    assert!(waiting.await.is_err(), "no record and no error");
 }

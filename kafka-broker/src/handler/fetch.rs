@@ -169,9 +169,9 @@ impl Pending {
         self.watcher = Some(watcher);
     }
 
-    fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+    fn partitions(&self) -> Vec<Arc<Partition>> {
         let readers = self.readers.iter().flat_map(|(_, readers)| readers);
-        readers.filter_map(Reader::partition)
+        each_once(readers.filter_map(Reader::partition).cloned())
     }
 }
 
@@ -185,7 +185,7 @@ impl Later<FetchResponse> for Pending {
     }
 
     fn poll(&mut self, now: Now) -> Option<FetchResponse> {
-        let partitions: Vec<_> = self.partitions().cloned().collect();
+        let partitions = self.partitions();
         let response = self.try_answer(now)?;
         if let Some(watcher) = self.watcher.take() {
             partitions
@@ -200,9 +200,18 @@ impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(watcher) = self.watcher.take() {
             self.partitions()
+                .iter()
                 .for_each(|partition| partition.unwatch(&watcher));
         }
     }
+}
+
+/// A request may name a partition as often as it likes; to watch it as often would cost the square of that.
+fn each_once<T>(all: impl Iterator<Item = Arc<T>>) -> Vec<Arc<T>> {
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(Arc::as_ptr);
+    all.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    all
 }
 
 /// What partitions tell of appends, and when that is enough.
@@ -275,3 +284,17 @@ fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> Partitio
 }
 
 const READ_COMMITTED: i8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_is_named_often_is_watched_once() {
+        let (one, two) = (Arc::new(1), Arc::new(2));
+        let named = [&one, &two, &one, &one, &two].map(Arc::clone);
+        let mut once: Vec<_> = each_once(named.into_iter()).iter().map(|p| **p).collect();
+        once.sort_unstable();
+        assert_eq!(once, [1, 2]);
+    }
+}

@@ -26,10 +26,10 @@ impl Handler for OffsetFetch {
     type Request = OffsetFetchRequest;
 
     fn handle(call: &Call, request: OffsetFetchRequest) -> Outcome<OffsetFetchResponse> {
+        let table = call.node.topics().table();
         Outcome::Ready(if call.version < 8 {
-            fetch_one(call, request)
+            fetch_one(call, &table, request)
         } else {
-            let table = call.node.topics().table();
             let mut response = OffsetFetchResponse::default();
             let groups = request.groups.into_iter();
             response.groups = groups
@@ -40,7 +40,7 @@ impl Handler for OffsetFetch {
     }
 }
 
-fn fetch_one(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
+fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let group = call.node.groups.find(&request.group_id);
     let mut response = OffsetFetchResponse::default();
     let topics = match request.topics {
@@ -48,12 +48,12 @@ fn fetch_one(call: &Call, request: OffsetFetchRequest) -> OffsetFetchResponse {
             .into_iter()
             .map(|topic| (topic.name, topic.partition_indexes))
             .collect(),
-        None => all_partitions(group.as_deref()),
+        None => all_partitions(group.as_deref(), table),
     };
     for (name, partitions) in topics {
         let mut row = OffsetFetchResponseTopic::default();
         for index in partitions {
-            let found = committed(group.as_deref(), &name, index);
+            let found = committed(group.as_deref(), table, &name, index);
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
             answer.committed_offset = found.offset;
@@ -80,7 +80,7 @@ fn fetch_group(
             .into_iter()
             .map(|topic| (topic.name, topic.topic_id, topic.partition_indexes))
             .collect(),
-        None => all_partitions(group.as_deref())
+        None => all_partitions(group.as_deref(), table)
             .into_iter()
             .filter_map(|(name, partitions)| {
                 let id = table.by_name(&name).map(|topic| topic.id);
@@ -103,7 +103,7 @@ fn fetch_group(
             let mut answer = OffsetFetchResponsePartitions::default();
             answer.partition_index = index;
             let found = match &topic {
-                Ok(name) => committed(group.as_deref(), name, index),
+                Ok(name) => committed(group.as_deref(), table, name, index),
                 Err(error) => {
                     answer.error_code = error.code();
                     nothing()
@@ -122,19 +122,33 @@ fn fetch_group(
     response
 }
 
-fn all_partitions(group: Option<&Group>) -> Vec<(ByteString, Vec<i32>)> {
+fn all_partitions(group: Option<&Group>, table: &TopicTable) -> Vec<(ByteString, Vec<i32>)> {
     let Some(group) = group else {
         return Vec::new();
     };
     let state = group.lock();
     let topics = state.offsets.iter();
     topics
-        .map(|(name, partitions)| (name.clone(), partitions.keys().copied().collect()))
+        .filter_map(|(name, partitions)| {
+            let id = table.by_name(name).map(|topic| topic.id);
+            let is_committed = |index: &i32| state.offsets.get_of(name, id, *index).is_some();
+            let found: Vec<_> = partitions.keys().copied().filter(is_committed).collect();
+            (!found.is_empty()).then(|| (name.clone(), found))
+        })
         .collect()
 }
 
-fn committed(group: Option<&Group>, topic: &str, partition: i32) -> CommittedOffset {
-    let found = group.and_then(|group| group.lock().offsets.get(topic, partition).cloned());
+fn committed(
+    group: Option<&Group>,
+    table: &TopicTable,
+    topic: &str,
+    partition: i32,
+) -> CommittedOffset {
+    let id = table.by_name(topic).map(|topic| topic.id);
+    let found = group.and_then(|group| {
+        let state = group.lock();
+        state.offsets.get_of(topic, id, partition).cloned()
+    });
     found.unwrap_or_else(nothing)
 }
 

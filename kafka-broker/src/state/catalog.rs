@@ -653,6 +653,25 @@ mod tests {
     }
 
     #[test]
+    fn own_records_of_any_size_are_kept() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let large = Bytes::from(vec![b'x'; 2 << 20]);
+        let small = Bytes::from_static(b"y");
+        for (at, sizes) in [vec![&large], vec![&small, &large, &small], vec![&large; 2]]
+            .into_iter()
+            .enumerate()
+        {
+            let before = values(&catalog.metadata).len();
+            let records = sizes.iter().map(|value| (None, Some(Bytes::clone(value))));
+            let appended = record_log::append(&catalog.metadata, records, NOW.unix_ms);
+            assert!(appended.is_ok(), "{at}: {appended:?}");
+            let after = values(&catalog.metadata);
+            assert!(after[before..].iter().eq(sizes), "{at}");
+        }
+    }
+
+    #[test]
     fn a_topic_costs_the_disk_no_more_for_having_many_partitions() {
         let cost = |partitions| {
             let disk = MemoryDisk::journaled();

@@ -185,8 +185,10 @@ impl ClassicGroup {
         std::mem::take(&mut self.unsaved)
     }
 
-    /// The group could not be saved: nobody may act on an assignment that a restart would forget.
+    /// The group could not be saved: nobody may act on an assignment that a restart would forget, neither now
+    /// nor when it is asked for again, unless it can be saved then.
     pub(crate) fn handle_save_failed(&mut self) {
+        self.unsaved = true;
         for (_, answer) in &mut self.answers {
             if let Answer::Sync(sync) = answer {
                 *sync = SyncAnswer::refused(ErrorCode::COORDINATOR_NOT_AVAILABLE);
@@ -819,6 +821,11 @@ impl ClassicGroup {
     /// Whether there are no members, and nobody is about to become one.
     pub(crate) fn is_empty(&self) -> bool {
         self.phase == Phase::Empty && self.pending.is_empty()
+    }
+
+    /// Whether there ever was a generation: before it nothing is saved.
+    pub(crate) fn had_generation(&self) -> bool {
+        self.generation != 0
     }
 
     /// Whether the group was deleted.

@@ -217,10 +217,9 @@ impl Groups {
                 let expired = state
                     .offsets
                     .expired(now.unix_ms, empty_since_ms, millis(retention));
+                // Without members and offsets there is nothing to keep, as in Kafka.
                 let all = expired.len() == state.offsets.partitions().len();
-                let aged = empty_since_ms
-                    .is_some_and(|since| since.saturating_add(millis(retention)) <= now.unix_ms);
-                let ends = all && (aged || !expired.is_empty());
+                let ends = all && empty_since_ms.is_some();
                 if !ends && expired.is_empty() {
                     return;
                 }
@@ -241,10 +240,12 @@ impl Groups {
         partitions: Vec<(ByteString, i32)>,
         all: bool,
     ) -> bool {
+        // What was never written down needs no taking back: anybody may have group after group made.
+        let tells_of_group = all && (!partitions.is_empty() || state.classic.had_generation());
         let tombstones = partitions
             .iter()
             .map(|(topic, partition)| offset_record(&group.id, topic, *partition, None))
-            .chain(all.then(|| group_record(&group.id, None)));
+            .chain(tells_of_group.then(|| group_record(&group.id, None)));
         let Ok(records) = tombstones.collect::<Result<Vec<_>, _>>() else {
             return false;
         };
@@ -483,6 +484,18 @@ mod tests {
         again.handle_restored(now);
         let group = again.find("g").unwrap();
         assert_eq!(group.lock().offsets.get("t", 0), Some(&offset(5)));
+    }
+
+    #[test]
+    fn a_group_of_which_nothing_is_known_goes_without_a_trace() {
+        let store = Arc::new(Memory::default());
+        let groups = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        for number in 0..100 {
+            groups.find_or_create(Now::default(), &format!("g{number}").into());
+        }
+        groups.expire(at_ms(1), Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(groups.all().len(), 0);
+        assert_eq!(lock(&store.saved).len(), 0);
     }
 
     #[test]

@@ -37,6 +37,19 @@ impl Offsets {
         self.topics.get(topic)?.get(&partition)
     }
 
+    /// What was committed for the topic that has this name now, if there is one of this id: an offset of an
+    /// earlier topic of the name says nothing of the records of this one. A deletion takes such offsets away, but
+    /// a commit may be under way meanwhile, and a crash may forget that they were taken away.
+    pub(crate) fn get_of(
+        &self,
+        topic: &str,
+        id: Option<Uuid>,
+        partition: i32,
+    ) -> Option<&CommittedOffset> {
+        let found = self.get(topic, partition)?;
+        (found.topic_id.is_zero() || Some(found.topic_id) == id).then_some(found)
+    }
+
     pub(crate) fn insert(&mut self, topic: ByteString, partition: i32, offset: CommittedOffset) {
         self.topics
             .entry(topic)
@@ -132,6 +145,23 @@ mod tests {
             ["a-0", "b-0"]
         );
         assert_eq!(names(offsets.expired(1500, Some(200), 1000)).len(), 3);
+    }
+
+    #[test]
+    fn an_offset_of_an_earlier_topic_of_the_name_is_none() {
+        let (old, new) = (Uuid([1; 16]), Uuid([2; 16]));
+        let mut offsets = Offsets::default();
+        let mut committed = at(100, None);
+        committed.topic_id = old;
+        offsets.insert("a".into(), 0, committed);
+        assert!(offsets.get_of("a", Some(old), 0).is_some());
+        assert!(offsets.get_of("a", Some(new), 0).is_none());
+        assert!(offsets.get_of("a", None, 0).is_none());
+        offsets.insert("a".into(), 0, at(100, None));
+        assert!(
+            offsets.get_of("a", Some(new), 0).is_some(),
+            "it names no topic"
+        );
     }
 
     #[test]

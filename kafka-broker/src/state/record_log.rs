@@ -6,7 +6,7 @@ use kafka_protocol::record::{
     Batch, BatchBuilder, BatchHeader, BatchOptions, ProducerStamp, RecordError,
 };
 
-use crate::log::AppendOrigin;
+use crate::log::{AppendOrigin, LogError};
 use crate::state::partition::{Partition, PartitionError, ReadRequest};
 
 /// A key and a value, each of which may be missing.
@@ -19,23 +19,30 @@ pub(crate) fn append(
     now_ms: i64,
 ) -> Result<(), PartitionError> {
     let mut batch = begin();
-    let mut empty = true;
     for (key, value) in records {
         let (key, value) = (key.as_deref(), value.as_deref());
-        if batch.append(now_ms, key, value, NO_HEADERS).is_err() {
+        if batch.append(now_ms, key, value, NO_HEADERS).is_ok() {
+            continue;
+        }
+        if batch.count() > 0 {
             let full = std::mem::replace(&mut batch, begin());
             write(partition, full, now_ms)?;
-            // A record that does not fit into an empty batch is one that the log refuses by size.
-            batch = BatchBuilder::new(Vec::new(), BatchOptions::new());
-            let _ = batch.append(now_ms, key, value, NO_HEADERS);
         }
-        empty = false;
+        if batch.append(now_ms, key, value, NO_HEADERS).is_err() {
+            // Larger than a batch should be, it goes alone; whether it is too large is the log's to say.
+            let mut alone = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            alone
+                .append(now_ms, key, value, NO_HEADERS)
+                .map_err(|error| LogError::InvalidRecord {
+                    reason: error.to_string(),
+                })?;
+            write(partition, alone, now_ms)?;
+        }
     }
-    if empty {
-        Ok(())
-    } else {
-        write(partition, batch, now_ms)
+    if batch.count() > 0 {
+        write(partition, batch, now_ms)?;
     }
+    Ok(())
 }
 
 /// Reads all records from the beginning on, batch by batch.

@@ -1,5 +1,6 @@
 //! The runtime behind the blocking faces: one thread, shared by all that belongs to a client.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -49,10 +50,16 @@ impl Runtime {
                 "a blocking call inside async code: use the async client there",
             ));
         }
-        match &self.0.0 {
-            Some(runtime) => Ok(runtime.block_on(future)),
-            None => Err(Error::new(ErrorKind::Closed, "the client is closed")),
+        let closed = || Error::new(ErrorKind::Closed, "the client is closed");
+        let runtime = self.0.0.as_ref().ok_or_else(closed)?;
+        let mut output = None;
+        {
+            let run = std::pin::pin!(async { output = Some(future.await) });
+            // Behind one type, or every call would compile the runtime's machinery anew.
+            let run: Pin<&mut dyn Future<Output = ()>> = run;
+            runtime.block_on(run);
         }
+        output.ok_or_else(closed)
     }
 }
 

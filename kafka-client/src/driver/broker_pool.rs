@@ -68,12 +68,13 @@ struct Slot {
 #[derive(Debug)]
 enum SlotState {
     /// Not connected; no attempt before the instant.
-    Idle {
-        not_before: Instant,
-    },
+    Idle { not_before: Instant },
     /// One attempt for all who wait.
     Connecting(watch::Receiver<Option<Result<Connection>>>),
-    Connected(Connection),
+    Connected {
+        connection: Connection,
+        since: Instant,
+    },
 }
 
 impl BrokerPool {
@@ -101,7 +102,7 @@ impl BrokerPool {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|peer, slot| {
             let stays = peer.lane() != Some(lane);
-            if !stays && let SlotState::Connected(connection) = &slot.state {
+            if !stays && let SlotState::Connected { connection, .. } = &slot.state {
                 connection.fail(&Error::new(ErrorKind::Closed, "the consumer was closed"));
             }
             stays
@@ -112,7 +113,9 @@ impl BrokerPool {
     pub(crate) fn connected(&self, peer: Peer) -> Option<Connection> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         match &slots.get(&peer)?.state {
-            SlotState::Connected(connection) if !connection.is_dead() => Some(connection.clone()),
+            SlotState::Connected { connection, .. } if !connection.is_dead() => {
+                Some(connection.clone())
+            }
             _ => None,
         }
     }
@@ -166,7 +169,7 @@ impl BrokerPool {
         let slot = slots.entry(peer).or_insert_with(|| self.slot(address));
         if slot.address != address {
             // The broker moved: what leads to its old address is of no use.
-            if let SlotState::Connected(connection) = &slot.state {
+            if let SlotState::Connected { connection, .. } = &slot.state {
                 connection.fail(&Error::new(
                     ErrorKind::Disconnected,
                     "the broker has a new address",
@@ -175,16 +178,22 @@ impl BrokerPool {
             *slot = self.slot(address);
         }
         let not_before = match &slot.state {
-            SlotState::Connected(connection) if !connection.is_dead() => {
+            SlotState::Connected { connection, .. } if !connection.is_dead() => {
                 return Ok(Attempt::Connected(connection.clone()));
             }
             SlotState::Connecting(attempt) => return Ok(Attempt::Under(attempt.clone())),
-            SlotState::Connected(_) => now + slot.backoff.next_wait(clock::random()),
+            SlotState::Connected { since, .. } => {
+                // One that accepts and hangs up again has not recovered.
+                if now.saturating_since(*since) >= self.config.reconnect_backoff_max {
+                    slot.backoff.reset();
+                }
+                now + slot.backoff.next_wait(clock::random())
+            }
             SlotState::Idle { not_before } => *not_before,
         };
         let (done, attempt) = watch::channel(None);
         let (pool, address) = (Arc::clone(self), address.to_owned());
-        self.tasks.spawn(async move {
+        self.tasks.spawn_until_closed(async move {
             clock::sleep_until(not_before).await;
             let outcome = pool.open(&address).await;
             pool.settle(peer, &address, &outcome);
@@ -227,10 +236,10 @@ impl BrokerPool {
         };
         slot.last_failure = outcome.as_ref().err().cloned();
         slot.state = match outcome {
-            Ok(connection) => {
-                slot.backoff.reset();
-                SlotState::Connected(connection.clone())
-            }
+            Ok(connection) => SlotState::Connected {
+                connection: connection.clone(),
+                since: clock::now(),
+            },
             Err(error) => {
                 tracing::debug!(%error, ?peer, "cannot connect");
                 let not_before = clock::now() + slot.backoff.next_wait(clock::random());

@@ -206,8 +206,8 @@ impl ClusterHandle {
     }
 
     /// Sends one request in the highest common version, made by `build` for that version, and waits for the
-    /// answer. Nothing is retried. The request's own time is `request.timeout.ms`, or what is left until
-    /// `deadline`. Dropping the future leaves a sent request in flight.
+    /// answer until `deadline`. Nothing is retried. The request's own time is `request.timeout.ms`: a caller that
+    /// gives up before leaves it in flight, as dropping the future does, since others use the connection too.
     ///
     /// # Errors
     ///
@@ -221,9 +221,13 @@ impl ClusterHandle {
     ) -> Result<(R::Response, i16)> {
         let connection = self.connection(target, deadline).await?;
         let version = connection.versions().choose(R::KEY, R::VERSIONS)?;
-        let limit = (clock::now() + self.shared.config.request_timeout).min(deadline);
+        let limit = clock::now() + self.shared.config.request_timeout;
         let request = build(version);
-        let answer = connection.call(&request, version, limit).await;
+        let answer = clock::before(deadline, connection.call(&request, version, limit)).await;
+        let answer = answer.unwrap_or_else(|| {
+            let error = Error::new(ErrorKind::Timeout, "no answer in time");
+            Err(error.with_broker(connection.address()))
+        });
         answer.map(|response| (response, version)).map_err(|error| {
             if error.is_retriable() {
                 self.request_refresh();
@@ -295,6 +299,16 @@ impl ClusterHandle {
     /// Ends everything: connections, tasks. Says how many tasks did not end until `deadline`.
     pub(crate) async fn close(&self, deadline: Instant) -> usize {
         self.tasks.close(deadline).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tasks_running(&self) -> usize {
+        self.tasks.running()
+    }
+
+    /// Whether everything ended because the runtime did on which it lived.
+    pub(crate) fn is_homeless(&self) -> bool {
+        self.tasks.is_homeless()
     }
 
     /// Why the last attempt to reach the cluster failed, if it did.
@@ -391,10 +405,7 @@ impl ClusterHandle {
             })?;
             *started = true;
         }
-        if self.tasks.is_closing() {
-            return Err(Error::new(ErrorKind::Closed, "the client is closed"));
-        }
-        Ok(())
+        self.tasks.check_open()
     }
 }
 
@@ -513,4 +524,26 @@ fn rotated(mut peers: Vec<Peer>) -> Vec<Peer> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::test_peer::{Habits, TestPeer};
+
+    #[tokio::test]
+    async fn closing_does_not_wait_for_a_connection_that_does_not_come() {
+        let habits = Habits {
+            silent_to: Some(kafka_protocol::ApiKey::ApiVersions),
+            ..Habits::default()
+        };
+        let peer = TestPeer::start(habits).await;
+        let cluster = peer.cluster();
+        cluster.start().unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let start = clock::now();
+        let aborted = cluster.close(start + Duration::from_secs(5)).await;
+        assert_eq!(aborted, 0);
+        assert!(clock::now().saturating_since(start) < Duration::from_secs(2));
+    }
 }

@@ -37,6 +37,9 @@ pub(crate) struct Reply {
 /// Runs on the connection's reader when the answer is there, or when it never will be.
 pub(crate) type Completion = Box<dyn FnOnce(Result<Reply>) + Send>;
 
+/// Runs when a request that has no answer is handed to the system, or when it never will be.
+pub(crate) type Written = Box<dyn FnOnce(Result<()>) + Send>;
+
 /// What a connection needs to know of the client.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSettings {
@@ -59,16 +62,42 @@ struct Shared {
     outbox_waits: Notify,
     /// The first request is in flight after a time without any, or the connection failed.
     reader_wanted: Notify,
+    /// The connection failed: there is nothing more to write.
+    writer_ends: Notify,
 }
 
 struct State {
     machine: machine::connection::Connection<Completion>,
     writer: Box<dyn AsyncWrite + Send + Unpin>,
     outbox: VecDeque<Bytes>,
+    /// How many bytes were ever put into the outbox, and how many of them are written.
+    put: u64,
+    written: u64,
+    /// Requests without an answer that are not written yet, in order.
+    unanswered: VecDeque<Unanswered>,
     /// Whether the reader's timer runs.
     timer_runs: bool,
     /// Why the connection is dead.
     failure: Option<Error>,
+}
+
+/// A request that the broker does not answer.
+struct Unanswered {
+    api: ApiKey,
+    /// It is written once that many bytes are.
+    ends_at: u64,
+    deadline: Instant,
+    completion: Written,
+}
+
+/// Held by the reader's task: whatever ends it, nobody waits for an answer that nobody reads.
+struct FailOnDrop(Arc<Shared>);
+
+impl Drop for FailOnDrop {
+    fn drop(&mut self) {
+        let ended = Error::new(ErrorKind::Closed, "the connection's task was ended");
+        self.0.fail(&ended);
+    }
 }
 
 impl Connection {
@@ -108,23 +137,30 @@ impl Connection {
                 machine: machine::connection::Connection::default(),
                 writer,
                 outbox: VecDeque::new(),
+                put: 0,
+                written: 0,
+                unanswered: VecDeque::new(),
                 timer_runs: false,
                 failure: None,
             }),
             outbox_waits: Notify::new(),
             reader_wanted: Notify::new(),
+            writer_ends: Notify::new(),
         });
         let mut closing = tasks.closing();
         let writing = Arc::clone(&shared);
         tasks.spawn(async move {
             tokio::select! {
                 error = writing.write_on() => writing.fail(&error),
+                () = writing.writer_ends.notified() => {}
                 () = closed(&mut closing) => {}
             }
         })?;
         let mut closing = tasks.closing();
         let reading = Arc::clone(&shared);
+        let guard = FailOnDrop(Arc::clone(&shared));
         tasks.spawn(async move {
+            let _guard = guard;
             let error = tokio::select! {
                 error = reading.read_on(reader, input) => error,
                 () = closed(&mut closing) => Error::new(ErrorKind::Closed, "the client was closed"),
@@ -167,17 +203,26 @@ impl Connection {
         deadline: Instant,
         completion: Completion,
     ) -> Result<()> {
-        self.shared
-            .submit(request, version, Some((deadline, completion)))
+        let then = Then::Answer(completion);
+        self.shared.submit(request, version, deadline, then)
     }
 
-    /// Sends a request that the broker does not answer: Produce with acks=0.
+    /// Sends a request that the broker does not answer: Produce with acks=0. `completion` runs once the
+    /// system has taken it, which may be before this returns. If `deadline` passes before, the connection is
+    /// given up: the peer has stopped reading.
     ///
     /// # Errors
     ///
     /// As [`submit`](Self::submit).
-    pub(crate) fn submit_unanswered<R: Request>(&self, request: &R, version: i16) -> Result<()> {
-        self.shared.submit(request, version, None)
+    pub(crate) fn submit_unanswered<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        deadline: Instant,
+        completion: Written,
+    ) -> Result<()> {
+        let then = Then::Written(completion);
+        self.shared.submit(request, version, deadline, then)
     }
 
     /// Sends a request and waits for its answer. Dropping the future leaves the request in flight and its
@@ -241,7 +286,8 @@ impl Shared {
         &self,
         request: &R,
         version: i16,
-        answer: Option<(Instant, Completion)>,
+        deadline: Instant,
+        then: Then,
     ) -> Result<()> {
         let mut state = self.state();
         if let Some(failure) = &state.failure {
@@ -256,17 +302,26 @@ impl Shared {
                     .with_source(error)
             },
         )?;
-        let starts_timer = match answer {
-            Some((deadline, completion)) => {
-                state
-                    .machine
-                    .register(R::KEY, version, deadline, completion);
-                !std::mem::replace(&mut state.timer_runs, true)
-            }
-            None => false,
-        };
         let was_empty = state.outbox.is_empty();
-        state.outbox.extend(chunks);
+        for chunk in chunks {
+            state.put += chunk.len() as u64;
+            state.outbox.push_back(chunk);
+        }
+        match then {
+            Then::Answer(completion) => {
+                let machine = &mut state.machine;
+                machine.register(R::KEY, version, deadline, completion);
+            }
+            Then::Written(completion) => {
+                let request = Unanswered {
+                    api: R::KEY,
+                    ends_at: state.put,
+                    deadline,
+                    completion,
+                };
+                state.unanswered.push_back(request);
+            }
+        }
         if was_empty {
             // Nobody else writes while the outbox is empty. A failed write shows again in the writer task.
             let mut nobody = Context::from_waker(Waker::noop());
@@ -274,18 +329,35 @@ impl Shared {
                 self.outbox_waits.notify_one();
             }
         }
+        let written = state.take_written();
+        let starts_timer = state.waits_for_something() && !state.timer_runs;
+        state.timer_runs |= starts_timer;
         drop(state);
         if starts_timer {
             self.reader_wanted.notify_one();
         }
+        for request in written {
+            (request.completion)(Ok(()));
+        }
         Ok(())
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (polled, written) = {
+            let mut state = self.state();
+            (state.poll_write(cx), state.take_written())
+        };
+        for request in written {
+            (request.completion)(Ok(()));
+        }
+        polled
     }
 
     /// The writer task: empties the outbox whenever it waits, until the socket fails.
     async fn write_on(&self) -> Error {
         loop {
             self.outbox_waits.notified().await;
-            let written = std::future::poll_fn(|cx| self.state().poll_write(cx)).await;
+            let written = std::future::poll_fn(|cx| self.poll_write(cx)).await;
             if let Err(error) = written {
                 return self
                     .lost("the connection broke while writing")
@@ -351,7 +423,13 @@ impl Shared {
             let error = Error::new(ErrorKind::Timeout, "no answer within the request timeout");
             return Err(error.with_api(api).with_broker(&*self.address));
         }
-        state.timer_runs = state.machine.in_flight() > 0;
+        if let Some(oldest) = state.unanswered.front()
+            && oldest.deadline <= now
+        {
+            let error = Error::new(ErrorKind::Timeout, "not written within the request timeout");
+            return Err(error.with_api(oldest.api).with_broker(&*self.address));
+        }
+        state.timer_runs = state.waits_for_something();
         Ok(state.timer_runs.then(|| now + TICK))
     }
 
@@ -361,7 +439,7 @@ impl Shared {
 
     /// The connection is dead: whoever waits hears why, outside the lock, since completions may send on.
     fn fail(&self, error: &Error) {
-        let waiting: Vec<_> = {
+        let (waiting, unwritten): (Vec<_>, _) = {
             let mut state = self.state();
             if state.failure.is_some() {
                 return;
@@ -369,10 +447,15 @@ impl Shared {
             state.failure = Some(error.clone());
             state.outbox.clear();
             state.writer = Box::new(tokio::io::sink());
-            state.machine.drain().collect()
+            let unwritten = std::mem::take(&mut state.unanswered);
+            (state.machine.drain().collect(), unwritten)
         };
         tracing::debug!(broker = %self.address, %error, "connection ended");
         self.reader_wanted.notify_one();
+        self.writer_ends.notify_one();
+        for request in unwritten {
+            (request.completion)(Err(error.clone().with_api(request.api)));
+        }
         for (api, completion) in waiting {
             completion(Err(error.clone().with_api(api)));
         }
@@ -394,6 +477,7 @@ impl State {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.written += written as u64;
             while let Some(chunk) = self.outbox.front_mut() {
                 if written < chunk.len() {
                     chunk.advance(written);
@@ -405,6 +489,24 @@ impl State {
         }
         Pin::new(&mut self.writer).poll_flush(cx)
     }
+
+    /// The requests without an answer that are written by now.
+    fn take_written(&mut self) -> Vec<Unanswered> {
+        let is_written = |request: &Unanswered| request.ends_at <= self.written;
+        let count = self.unanswered.iter().take_while(|r| is_written(r)).count();
+        self.unanswered.drain(..count).collect()
+    }
+
+    /// Whether there is something that must not take for ever.
+    fn waits_for_something(&self) -> bool {
+        self.machine.in_flight() > 0 || !self.unanswered.is_empty()
+    }
+}
+
+/// What becomes of a request once it is written.
+enum Then {
+    Answer(Completion),
+    Written(Written),
 }
 
 /// How often deadlines are looked at while requests are in flight.
@@ -530,4 +632,89 @@ async fn ask_versions(
         .with_api(ApiKey::ApiVersions)
         .with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use kafka_protocol::messages::MetadataRequest;
+
+    use super::*;
+    use crate::driver::cluster_task::Target;
+    use crate::driver::test_peer::{Habits, TestPeer};
+
+    #[tokio::test]
+    async fn a_dead_connection_leaves_no_task_behind() {
+        let peer = TestPeer::start(Habits::default()).await;
+        let cluster = peer.cluster();
+        let topic = "t".into();
+        cluster.topic(&topic, cluster.api_deadline()).await.unwrap();
+        let before = cluster.tasks_running();
+        for _ in 0..5 {
+            let connection = cluster.connection(Target::Node(0), cluster.api_deadline());
+            let connection = connection.await.unwrap();
+            connection.fail(&Error::new(ErrorKind::Disconnected, "for the test"));
+        }
+        assert!(peer.connections.load(Ordering::SeqCst) >= 5);
+        let ended = async {
+            while cluster.tasks_running() > before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+        assert!(ended.is_ok(), "{} tasks", cluster.tasks_running());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_gives_up_leaves_the_connection_to_others() {
+        let slow = (ApiKey::Metadata, Duration::from_millis(600));
+        let peer = TestPeer::start(Habits::default()).await;
+        let cluster = peer.cluster();
+        let topic = "t".into();
+        cluster.topic(&topic, cluster.api_deadline()).await.unwrap();
+        let connection = cluster.connection(Target::Node(0), cluster.api_deadline());
+        let connection = connection.await.unwrap();
+        peer.change(|habits| habits.slow_to = Some(slow));
+        let start = clock::now();
+        let soon = start + Duration::from_millis(100);
+        let call = cluster.call(Target::Node(0), soon, |_| MetadataRequest::default());
+        assert_eq!(call.await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(clock::now().saturating_since(start) < Duration::from_millis(500));
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        assert!(!connection.is_dead(), "others may be using it");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_flight_is_answered_though_the_reader_is_aborted() {
+        let peer = TestPeer::start(Habits::default()).await;
+        let cluster = peer.cluster();
+        let topic = "t".into();
+        let other = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let theirs = cluster.clone();
+        let connected = other.spawn(async move {
+            theirs.topic(&topic, theirs.api_deadline()).await.unwrap();
+            let connection = theirs.connection(Target::Node(0), theirs.api_deadline());
+            connection.await.unwrap()
+        });
+        let connection = connected.await.unwrap();
+        peer.change(|habits| habits.silent_to = Some(ApiKey::Metadata));
+        let (answered, answer) = oneshot::channel();
+        let completion = Box::new(move |reply: Result<Reply>| {
+            let _unread = answered.send(reply.map(drop));
+        });
+        let deadline = clock::now() + Duration::from_secs(60);
+        let request = MetadataRequest::default();
+        connection
+            .submit(&request, 4, deadline, completion)
+            .unwrap();
+        other.shutdown_background();
+        let heard = tokio::time::timeout(Duration::from_secs(5), answer).await;
+        let error = heard.expect("an answer").unwrap().unwrap_err();
+        assert!(connection.is_dead(), "{error}");
+    }
 }

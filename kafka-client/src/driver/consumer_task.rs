@@ -25,7 +25,7 @@ use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::consumed::{BatchCursor, ConsumerBatch, ConsumerRecord, damaged};
 use crate::driver::events::Events;
 use crate::driver::stint::{Signals, Stint};
-use crate::driver::tasks::{Tasks, closed};
+use crate::driver::tasks::{RUNTIME_GONE, Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::ClusterView;
 use crate::machine::consumer::{Action, Answer, Consumer, ConsumerEvent, Deliver, ProcessedNews};
@@ -54,14 +54,19 @@ pub(crate) struct Core {
     revision: AtomicU64,
     /// How many calls wait for records: as long as one does, the application is alive.
     readers: AtomicUsize,
+    /// Much was given out without a pause.
+    others_wait: AtomicBool,
     /// The member waits for the application to come back.
     resting: AtomicBool,
     commits: Mutex<BTreeMap<u64, oneshot::Sender<Result<()>>>>,
-    events: broadcast::Sender<ConsumerEvent>,
+    /// `None` once there will be no more.
+    events: Mutex<Option<broadcast::Sender<ConsumerEvent>>>,
     started: Mutex<bool>,
     /// When a close gives up; `None` before one.
     close_by: Mutex<Option<Instant>>,
     ended: watch::Sender<bool>,
+    /// Nothing more is delivered: closing or ended.
+    over: AtomicBool,
     /// Why the task ended, if it did so by a bug.
     broken: Mutex<Option<Error>>,
     tasks: Tasks,
@@ -72,6 +77,8 @@ pub(crate) struct Core {
 struct Reading {
     open: Option<Open>,
     revision: u64,
+    /// How much was given out since others were let run.
+    given: u32,
     decompressor: Decompressor,
     buffer: Vec<u8>,
 }
@@ -105,6 +112,7 @@ impl Core {
             reading: Mutex::new(Reading {
                 open: None,
                 revision: 0,
+                given: 0,
                 decompressor: Decompressor::new(),
                 buffer: Vec::new(),
             }),
@@ -112,12 +120,14 @@ impl Core {
             signals: Arc::default(),
             ready: Notify::new(),
             readers: AtomicUsize::new(0),
+            others_wait: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             commits: Mutex::default(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
+            events: Mutex::new(Some(broadcast::Sender::new(EVENTS_KEPT))),
             started: Mutex::new(false),
             close_by: Mutex::new(None),
             ended: watch::Sender::new(false),
+            over: AtomicBool::new(false),
             broken: Mutex::new(None),
             tasks: Tasks::new(),
         })
@@ -132,8 +142,14 @@ impl Core {
         let mut started = lock(&self.started);
         if !*started {
             self.cluster.start()?;
-            let end = EndOnDrop(Arc::clone(self));
-            self.tasks.spawn(async move { end.0.run().await })?;
+            let end = EndOnDrop {
+                core: Arc::clone(self),
+                has_returned: false,
+            };
+            self.tasks.spawn(async move {
+                end.core.run().await;
+                end.has_come();
+            })?;
             *started = true;
         }
         Ok(())
@@ -144,7 +160,10 @@ impl Core {
         let mut views = self.cluster.watch();
         let mut closing = self.cluster.closing();
         let mut wanted = BTreeSet::new();
-        let mut unreachable_at = Some(clock::now() + self.cluster.config().api_timeout);
+        // A cluster that is known already is waited for no more.
+        let is_known = views.borrow().generation > 0;
+        let patience = self.cluster.config().api_timeout;
+        let mut unreachable_at = (!is_known).then(|| clock::now() + patience);
         self.take_view(&views.borrow_and_update(), &wanted);
         loop {
             let deadline = self.turn(&mut calls, &mut wanted);
@@ -172,7 +191,7 @@ impl Core {
                 () = closed(&mut closing) => return,
             }
             if unreachable_at.is_some_and(|at| at <= clock::now()) {
-                unreachable_at = Some(clock::now() + self.cluster.config().api_timeout);
+                unreachable_at = Some(clock::now() + patience);
                 let error = self.cluster.timeout("the cluster did not answer in time");
                 let mut machine = self.machine();
                 // Once is enough for who does not listen.
@@ -217,9 +236,11 @@ impl Core {
                 let _gone = waiter.send(outcome);
             }
         }
+        let events = lock(&self.events);
         while let Some(event) = machine.poll_event() {
-            let _nobody_listens = self.events.send(event);
+            let _nobody_listens = events.as_ref().map(|events| events.send(event));
         }
+        drop(events);
         self.resting.store(machine.is_resting(), Ordering::Relaxed);
         if machine.has_ready() {
             self.ready.notify_waiters();
@@ -382,6 +403,7 @@ impl Core {
                     if self.config.commit_mode == CommitMode::OnDelivery {
                         record.ack();
                     }
+                    self.count_given(&mut reading);
                     return Ok(Some(record));
                 }
                 Some(Err(error)) => {
@@ -426,8 +448,17 @@ impl Core {
                 batch.ack();
             }
             if !is_empty {
+                self.count_given(&mut reading);
                 return Ok(Some(batch));
             }
+        }
+    }
+
+    fn count_given(&self, reading: &mut Reading) {
+        reading.given += 1;
+        if reading.given == GIVEN_AT_ONCE {
+            reading.given = 0;
+            self.others_wait.store(true, Ordering::Relaxed);
         }
     }
 
@@ -601,16 +632,20 @@ impl Core {
     ///
     /// If the task broke: that is no end to be taken for a close.
     pub(crate) fn is_over(&self) -> Result<bool> {
-        if let Some(error) = &*lock(&self.broken) {
+        let is_over = self.over.load(Ordering::Acquire);
+        if is_over && let Some(error) = &*lock(&self.broken) {
             return Err(error.clone());
         }
-        Ok(*self.ended.borrow() || self.machine().is_closing())
+        Ok(is_over)
     }
 
     /// Gives way now and then to what else runs on this thread: while records lie ready nothing waits, and a
     /// loop over them would keep the heartbeats of a runtime with one thread from being sent.
     pub(crate) async fn let_others_run(&self) {
-        tokio::task::coop::consume_budget().await;
+        if self.others_wait.load(Ordering::Relaxed) {
+            self.others_wait.store(false, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Commits these offsets, or all that is processed.
@@ -643,7 +678,11 @@ impl Core {
     }
 
     pub(crate) fn events(&self) -> Events {
-        Events(self.events.subscribe())
+        let events = lock(&self.events);
+        Events(match &*events {
+            Some(events) => events.subscribe(),
+            None => broadcast::Sender::new(1).subscribe(),
+        })
     }
 
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {
@@ -701,10 +740,12 @@ impl Core {
             machine.close(clock::now(), grace);
         }
         self.publish(&machine);
+        self.over.store(true, Ordering::Release);
         drop(machine);
         let mut started = lock(&self.started);
         if !*started {
             *started = true;
+            lock(&self.events).take();
             self.ended.send_replace(true);
         }
         drop(started);
@@ -747,15 +788,32 @@ impl Drop for Reader<'_> {
 }
 
 /// However the task ends, nobody waits for it any longer.
-struct EndOnDrop(Arc<Core>);
+struct EndOnDrop {
+    core: Arc<Core>,
+    has_returned: bool,
+}
+
+impl EndOnDrop {
+    fn has_come(mut self) {
+        self.has_returned = true;
+    }
+}
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        let core = &self.0;
-        if std::thread::panicking() {
+        let core = &self.core;
+        let broken = if std::thread::panicking() {
             let text = "the consumer's task panicked; this is a bug of the client";
-            *lock(&core.broken) = Some(Error::new(ErrorKind::Internal, text));
-        }
+            Some(Error::new(ErrorKind::Internal, text))
+        } else if core.cluster.is_homeless() || !self.has_returned {
+            // Dropped by its runtime, or left without the connections that lived there.
+            Some(Error::new(ErrorKind::Closed, RUNTIME_GONE))
+        } else {
+            None
+        };
+        *lock(&core.broken) = broken;
+        core.over.store(true, Ordering::Release);
+        lock(&core.events).take();
         core.ended.send_replace(true);
         lock(&core.commits).clear();
         core.ready.notify_waiters();
@@ -831,6 +889,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// After how many records or batches others are let run: the pause costs a look at the sockets.
+const GIVEN_AT_ONCE: u32 = 512;
 /// How many events wait for a listener that is slow.
 const EVENTS_KEPT: usize = 256;
 /// How long a consumer whose handles are all gone may take to commit and to leave.

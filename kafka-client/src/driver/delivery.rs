@@ -1,10 +1,11 @@
 //! One completion for a whole batch, and the tickets that wait for it.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::RecordMetadata;
 
 /// What became of a batch.
@@ -19,8 +20,65 @@ pub(crate) struct Delivered {
 #[derive(Debug)]
 pub(crate) struct BatchCompletion {
     partition: i32,
-    fate: OnceLock<Result<Delivered>>,
+    fate: OnceLock<Fate>,
     waiting: Mutex<Vec<Waker>>,
+    /// The batch that it is a piece of, and its first record's place there.
+    part_of: Option<(Arc<SplitCompletion>, u32)>,
+}
+
+/// What became of a batch: of the whole, or of each of its pieces.
+#[derive(Clone, Debug)]
+enum Fate {
+    Whole(Result<Delivered>),
+    /// By the place of each piece's first record.
+    Pieces(BTreeMap<u32, Result<Delivered>>),
+}
+
+/// Waits for the pieces of a batch that was split: with the last of them the fate of the batch is known.
+#[derive(Debug)]
+pub(crate) struct SplitCompletion {
+    whole: Arc<BatchCompletion>,
+    missing: Mutex<(usize, BTreeMap<u32, Result<Delivered>>)>,
+}
+
+impl SplitCompletion {
+    /// For a batch in this many pieces.
+    pub(crate) fn of(whole: &Arc<BatchCompletion>, pieces: usize) -> Arc<Self> {
+        Arc::new(Self {
+            whole: Arc::clone(whole),
+            missing: Mutex::new((pieces, BTreeMap::new())),
+        })
+    }
+
+    /// The completion of the piece that begins with this record of the batch.
+    pub(crate) fn piece(self: &Arc<Self>, first: u32) -> Arc<BatchCompletion> {
+        Arc::new(BatchCompletion {
+            part_of: Some((Arc::clone(self), first)),
+            ..BatchCompletion::new(self.whole.partition)
+        })
+    }
+
+    fn complete_piece(&self, first: u32, fate: Fate) {
+        let fates = {
+            let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+            let (count, fates) = &mut *missing;
+            match fate {
+                Fate::Whole(fate) => {
+                    fates.insert(first, fate);
+                }
+                Fate::Pieces(pieces) => {
+                    let pieces = pieces.into_iter();
+                    fates.extend(pieces.map(|(place, fate)| (first + place, fate)));
+                }
+            }
+            *count -= 1;
+            if *count > 0 {
+                return;
+            }
+            std::mem::take(fates)
+        };
+        self.whole.settle(Fate::Pieces(fates));
+    }
 }
 
 impl BatchCompletion {
@@ -29,13 +87,23 @@ impl BatchCompletion {
             partition,
             fate: OnceLock::new(),
             waiting: Mutex::default(),
+            part_of: None,
         }
     }
 
     /// Sets the fate and wakes whoever waits. Only the first call counts.
     pub(crate) fn complete(&self, fate: Result<Delivered>) {
+        self.settle(Fate::Whole(fate));
+    }
+
+    fn settle(&self, fate: Fate) {
+        let told = self.part_of.as_ref().map(|_| fate.clone());
         if self.fate.set(fate).is_err() {
             return;
+        }
+        // Before anybody wakes: who waits for the piece may look at the whole.
+        if let (Some((whole, first)), Some(fate)) = (&self.part_of, told) {
+            whole.complete_piece(*first, fate);
         }
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,7 +114,7 @@ impl BatchCompletion {
         }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<&Result<Delivered>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<&Fate> {
         if let Some(fate) = self.fate.get() {
             return Poll::Ready(fate);
         }
@@ -65,6 +133,30 @@ impl BatchCompletion {
     /// Waits until the fate is known, whatever it is.
     pub(crate) async fn settled(&self) {
         std::future::poll_fn(|cx| self.poll(cx).map(|_| ())).await;
+    }
+}
+
+impl Fate {
+    /// What became of the record of this index, and its index in what was written.
+    fn of_record(&self, index: u32) -> (&Result<Delivered>, u32) {
+        match self {
+            Self::Whole(fate) => (fate, index),
+            Self::Pieces(pieces) => {
+                let piece = pieces.range(..=index).next_back();
+                let (first, fate) = piece.expect("the first piece begins with record 0");
+                (fate, index - first)
+            }
+        }
+    }
+
+    fn first_error(&self) -> Result<(), &Error> {
+        match self {
+            Self::Whole(fate) => fate.as_ref().map(|_| ()),
+            Self::Pieces(pieces) => {
+                let error = pieces.values().find_map(|fate| fate.as_ref().err());
+                error.map_or(Ok(()), Err)
+            }
+        }
     }
 }
 
@@ -96,13 +188,14 @@ impl Ticket {
         self.completion.fate.get().map(|fate| self.metadata(fate))
     }
 
-    fn metadata(&self, fate: &Result<Delivered>) -> Result<RecordMetadata> {
+    fn metadata(&self, fate: &Fate) -> Result<RecordMetadata> {
+        let (fate, index) = fate.of_record(self.index);
         match fate {
             Ok(delivered) => Ok(RecordMetadata {
                 partition: self.completion.partition,
                 offset: match delivered.base_offset {
                     -1 => -1,
-                    base => base + i64::from(self.index),
+                    base => base + i64::from(index),
                 },
                 append_time_ms: delivered.append_time_ms,
             }),
@@ -152,8 +245,8 @@ impl Future for BulkTicket {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         while let Some((completion, _)) = self.parts.last() {
-            match std::task::ready!(completion.poll(cx)) {
-                Ok(_) => self.parts.pop(),
+            match std::task::ready!(completion.poll(cx)).first_error() {
+                Ok(()) => self.parts.pop(),
                 Err(error) => return Poll::Ready(Err(error.clone())),
             };
         }
@@ -167,7 +260,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::ErrorKind;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
@@ -206,6 +299,44 @@ mod tests {
                 (3, 100 + index as i64)
             );
         }
+    }
+
+    #[test]
+    fn a_split_batch_is_known_with_its_last_piece() {
+        let whole = Arc::new(BatchCompletion::new(2));
+        let split = SplitCompletion::of(&whole, 2);
+        let (one, two) = (split.piece(0), split.piece(4));
+        let nested = SplitCompletion::of(&two, 2);
+        let ticket = |index| Ticket::new(Arc::clone(&whole), index);
+        let at = |base_offset| {
+            Ok(Delivered {
+                base_offset,
+                append_time_ms: -1,
+            })
+        };
+        nested.piece(3).complete(at(57));
+        one.complete(at(50));
+        assert!(
+            ticket(0).outcome().is_none(),
+            "a piece of a piece is missing"
+        );
+        let error = Error::new(ErrorKind::RecordTooLarge, "it alone");
+        nested.piece(0).complete(Err(error));
+        let offset = |index| {
+            ticket(index)
+                .outcome()
+                .unwrap()
+                .map(|written| written.offset)
+        };
+        assert_eq!(offset(0).unwrap(), 50);
+        assert_eq!(offset(3).unwrap(), 53);
+        assert!(offset(4).is_err() && offset(6).is_err());
+        assert_eq!(offset(7).unwrap(), 57);
+        assert_eq!(offset(9).unwrap(), 59);
+        let mut bulk = BulkTicket::new();
+        bulk.add(&whole);
+        let polled = Pin::new(&mut bulk).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Err(_))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::machine::consumer::ConsumerEvent;
 pub struct Events(pub(crate) broadcast::Receiver<ConsumerEvent>);
 
 impl Events {
-    /// The next event; `None` once the consumer is gone. Who is hundreds of events behind misses the
+    /// The next event; `None` once the consumer has ended. Who is hundreds of events behind misses the
     /// oldest.
     ///
     /// # Cancel safety

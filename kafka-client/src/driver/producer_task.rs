@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -23,13 +23,14 @@ use crate::driver::budget::Budget;
 use crate::driver::clock;
 use crate::driver::cluster_task::{ClusterHandle, Target};
 use crate::driver::connection_task::{Connection, Reply, decode};
-use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered};
+use crate::driver::delivery::{BatchCompletion, BulkTicket, Delivered, SplitCompletion};
 use crate::driver::producer_task::outgoing::{Outcome, Outgoing, Part, UNKNOWN_PLACE};
 use crate::driver::producer_task::topic_state::{PartitionState, Queue, QueuedBatch, TopicState};
 use crate::driver::tasks::{Tasks, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::cluster::{ClusterView, Topic};
 use crate::machine::producer::partition_queue::{Appended, Begun, Content, Limits, PartitionQueue};
+use crate::machine::producer::split::split;
 use crate::machine::time::{Duration, Instant};
 use crate::record::Record;
 
@@ -50,14 +51,16 @@ pub(crate) struct Core {
     buffers: Mutex<Vec<Vec<u8>>>,
     turn: Mutex<Turn>,
     turn_again: AtomicBool,
-    /// Somebody waits for room: batches leave without lingering.
-    hurry: AtomicBool,
+    /// How many wait for room: while there are any, batches leave without lingering.
+    waiting_for_room: AtomicUsize,
     /// Sequences have a hole: the producer needs a new identity.
     identity_is_stale: AtomicBool,
     wake: Notify,
     /// When the task will look again by itself, in microseconds since the start.
     task_wakes_at: AtomicU64,
     started: Mutex<bool>,
+    /// Takes no more records.
+    closed: Mutex<bool>,
 }
 
 /// What only the one who runs a turn may touch.
@@ -126,11 +129,12 @@ impl Core {
                 compressor,
             }),
             turn_again: AtomicBool::new(false),
-            hurry: AtomicBool::new(false),
+            waiting_for_room: AtomicUsize::new(0),
             identity_is_stale: AtomicBool::new(false),
             wake: Notify::new(),
             task_wakes_at: AtomicU64::new(u64::MAX),
             started: Mutex::new(false),
+            closed: Mutex::new(false),
             cluster,
             config,
         }))
@@ -176,6 +180,7 @@ impl Core {
         let mut started = lock(&self.started);
         if !*started {
             let core = Arc::clone(self);
+            let end = UnexpectedEnd(Some(Arc::clone(self)));
             let (mut closing, mut client_closing) = (self.tasks.closing(), self.cluster.closing());
             self.tasks.spawn(async move {
                 tokio::select! {
@@ -185,13 +190,17 @@ impl Core {
                         core.close(&Error::new(ErrorKind::Closed, "the client was closed"));
                     }
                 }
+                end.was_expected();
             })?;
             *started = true;
+        }
+        if self.tasks.is_homeless() {
+            return self.tasks.check_open();
         }
         if self.tasks.is_closing() {
             return Err(closed_before());
         }
-        Ok(())
+        self.cluster.start()
     }
 
     /// Encodes a record into its partition's open batch and sees to it that the batch leaves in time.
@@ -241,9 +250,6 @@ impl Core {
         }
         drop(queue);
         self.noticed(partition, any_opened, any_worth_sending);
-        if matches!(stopped, Some(Appended::Full)) {
-            self.make_room();
-        }
         (done, stopped)
     }
 
@@ -276,8 +282,7 @@ impl Core {
             } => {
                 self.noticed(partition, *opened, *worth_sending);
             }
-            Appended::Full => self.make_room(),
-            Appended::TooLarge(_) | Appended::Closed => {}
+            Appended::Full | Appended::TooLarge(_) | Appended::Closed => {}
         }
     }
 
@@ -308,9 +313,13 @@ impl Core {
         }
     }
 
-    fn make_room(&self) {
-        self.hurry.store(true, Ordering::Release);
+    /// Waits until something was given back to the budget, at most until `deadline`. Meanwhile nothing lingers.
+    /// Says whether it came to that.
+    pub(crate) async fn room(&self, freed: impl Future<Output = ()>, deadline: Instant) -> bool {
+        self.waiting_for_room.fetch_add(1, Ordering::AcqRel);
+        let _waiting = WaitingForRoom(&self.waiting_for_room);
         self.wake.notify_one();
+        clock::before(deadline, freed).await.is_some()
     }
 
     fn task_sleeps_past(&self, linger: Duration) -> bool {
@@ -332,6 +341,7 @@ impl Core {
 
     /// Fails everything that is not in flight, and takes nothing more. Says how many records failed.
     pub(crate) fn close(&self, error: &Error) -> usize {
+        *lock(&self.closed) = true;
         let mut abandoned = 0;
         for partition in self.partitions() {
             let batches = partition.queue().close();
@@ -369,8 +379,12 @@ impl Core {
     async fn run(self: Arc<Self>) {
         let mut views = self.cluster.watch();
         loop {
+            // Whoever opens a batch from here on, and may not be seen below, wakes the task.
+            self.task_wakes_at.store(u64::MAX, Ordering::Release);
+            // What becomes due between turn and deadline must not be missed.
+            let now = clock::now();
             self.turn();
-            let deadline = self.next_deadline();
+            let deadline = self.next_deadline(now);
             let wakes_at = deadline.map_or(u64::MAX, |at| {
                 u64::try_from(at.since_start().as_micros()).unwrap_or(u64::MAX)
             });
@@ -388,11 +402,11 @@ impl Core {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let active = lock(&self.active);
         active
             .iter()
-            .filter_map(|partition| partition.queue().poll_deadline())
+            .filter_map(|partition| partition.queue().poll_deadline(now))
             .min()
     }
 
@@ -414,15 +428,27 @@ impl Core {
             .enumerate()
             .take_while(|(at, partition)| usize::try_from(partition.index) == Ok(*at))
             .count();
+        // Held while the topic grows: a close sees the new partitions, or they are closed here.
+        let closed = lock(&self.closed);
         topic.grow(count, || {
-            (PartitionQueue::new(self.limits), self.cluster.backoff())
+            let mut queue = PartitionQueue::new(self.limits);
+            if *closed {
+                queue.close();
+            }
+            (queue, self.cluster.backoff())
         });
     }
 
     /// Does all there is to do now. Never waits.
     pub(crate) fn turn(self: &Arc<Self>) {
         self.turn_again.store(true, Ordering::Release);
-        while self.turn_again.load(Ordering::Acquire) {
+        loop {
+            // Between the note and a look at the lock here, between the end of the lock and a look at the note
+            // there: one of the two sees what the other did.
+            fence(Ordering::SeqCst);
+            if !self.turn_again.load(Ordering::Acquire) {
+                return;
+            }
             // Who holds the lock looks at the note again after letting go of it.
             let Ok(mut turn) = self.turn.try_lock() else {
                 return;
@@ -450,7 +476,7 @@ impl Core {
             turn.identity = Identity::Wanted;
         }
         if self.has_identity(turn) {
-            let hurry = self.hurry.swap(false, Ordering::AcqRel);
+            let hurry = self.waiting_for_room.load(Ordering::Acquire) > 0;
             let view = self.cluster.view();
             while self.send_round(turn, &view, &active, now, hurry) {}
         }
@@ -590,9 +616,10 @@ impl Core {
                 {
                     turn.identity = Identity::Coming;
                     let core = Arc::clone(self);
-                    let asked = self.tasks.spawn(async move { core.ask_identity().await });
-                    if asked.is_err() {
+                    let asked = async move { core.ask_identity().await };
+                    if self.tasks.spawn_until_closed(asked).is_err() {
                         turn.identity = Identity::Wanted;
+                        self.leave_to_the_task();
                     }
                 }
                 false
@@ -628,9 +655,17 @@ impl Core {
                 Err(error) => {
                     lock(&self.turn).identity = Identity::Wanted;
                     self.abandon(&error);
-                    return;
+                    // Whoever wanted a turn while the identity was written down has left it to this.
+                    return self.turn();
                 }
             }
+        }
+    }
+
+    /// This thread has no runtime to start a task on: the producer's task has one.
+    fn leave_to_the_task(&self) {
+        if !self.tasks.is_closing() {
+            self.wake.notify_one();
         }
     }
 
@@ -648,6 +683,8 @@ impl Core {
             }
         }
         turn.identity = Identity::Known { producer_id, epoch };
+        // Whatever went wrong did so under the old one.
+        self.identity_is_stale.store(false, Ordering::Release);
         tracing::debug!(producer_id, epoch, "producer id assigned");
     }
 
@@ -656,7 +693,7 @@ impl Core {
             return;
         }
         let (core, flag) = (Arc::clone(self), Arc::clone(connecting));
-        let spawned = self.tasks.spawn(async move {
+        let spawned = self.tasks.spawn_until_closed(async move {
             let deadline = core.cluster.api_deadline();
             if let Err(error) = core.cluster.connection(Target::Node(node), deadline).await {
                 tracing::debug!(%error, node, "no connection to a leader");
@@ -668,6 +705,7 @@ impl Core {
         });
         if spawned.is_err() {
             connecting.store(false, Ordering::Release);
+            self.leave_to_the_task();
         }
     }
 
@@ -692,17 +730,6 @@ impl Core {
             }
         };
         let request = outgoing.request(&self.config, self.cluster.config().request_timeout);
-        if self.config.acks == Acks::None {
-            let sent = connection.submit_unanswered(&request, version);
-            for part in outgoing.parts {
-                let outcome = match &sent {
-                    Ok(()) => Outcome::Delivered(UNKNOWN_PLACE),
-                    Err(error) => Outcome::Failed(error.clone()),
-                };
-                self.settle(&part.partition, part.batch, outcome);
-            }
-            return;
-        }
         let node = turn.nodes.entry(leader).or_default();
         let in_flight = Arc::clone(&node.in_flight);
         in_flight.fetch_add(1, Ordering::AcqRel);
@@ -710,14 +737,26 @@ impl Core {
         let (core, answered, counted) =
             (Arc::clone(self), Arc::clone(&parts), Arc::clone(&in_flight));
         let deadline = clock::now() + self.cluster.config().request_timeout;
-        let completion = Box::new(move |reply: Result<Reply>| {
+        let settle = move |tell: &dyn Fn(&Self, Vec<Part>)| {
             let parts = lock(&answered).take();
-            core.answer(parts.unwrap_or_default(), reply);
+            tell(&core, parts.unwrap_or_default());
             // Last, since a new identity is taken only when nothing is in flight.
             counted.fetch_sub(1, Ordering::AcqRel);
             core.turn();
-        });
-        if let Err(error) = connection.submit(&request, version, deadline, completion) {
+        };
+        let sent = if self.config.acks == Acks::None {
+            let completion = Box::new(move |written: Result<()>| {
+                settle(&|core, parts| core.written(parts, &written));
+            });
+            connection.submit_unanswered(&request, version, deadline, completion)
+        } else {
+            let completion = Box::new(move |reply: Result<Reply>| {
+                let response = reply.and_then(decode::<ProduceResponse>);
+                settle(&|core, parts| core.answer(parts, &response));
+            });
+            connection.submit(&request, version, deadline, completion)
+        };
+        if let Err(error) = sent {
             for part in lock(&parts).take().into_iter().flatten() {
                 self.settle(&part.partition, part.batch, Outcome::Failed(error.clone()));
             }
@@ -725,10 +764,20 @@ impl Core {
         }
     }
 
-    fn answer(&self, parts: Vec<Part>, reply: Result<Reply>) {
-        let response = reply.and_then(decode::<ProduceResponse>);
+    /// Batches for which no answer is wanted were handed to the system, or never will be.
+    fn written(&self, parts: Vec<Part>, written: &Result<()>) {
         for part in parts {
-            let outcome = match &response {
+            let outcome = match written {
+                Ok(()) => Outcome::Delivered(UNKNOWN_PLACE),
+                Err(error) => Outcome::Failed(error.clone()),
+            };
+            self.settle(&part.partition, part.batch, outcome);
+        }
+    }
+
+    fn answer(&self, parts: Vec<Part>, response: &Result<ProduceResponse>) {
+        for part in parts {
+            let outcome = match response {
                 Ok(response) => part.outcome(response),
                 Err(error) => Outcome::Failed(error.clone()),
             };
@@ -740,7 +789,7 @@ impl Core {
     fn settle(&self, partition: &Arc<PartitionState>, batch: QueuedBatch, outcome: Outcome) {
         let error = match outcome {
             Outcome::Delivered(delivered) => {
-                partition.queue().handle_done(&batch);
+                partition.queue().handle_delivered(&batch);
                 lock(&partition.backoff).reset();
                 lock(&partition.last_failure).take();
                 return self.finish(batch, Ok(delivered));
@@ -748,23 +797,19 @@ impl Core {
             Outcome::Failed(error) => error,
         };
         let out_of_order = error.broker_code() == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-        // Behind a hole everything is out of order; elsewhere what comes before an earlier one that returned.
         let given_back = if out_of_order {
             partition.queue().handle_out_of_order(batch)
-        } else {
-            Some(batch)
-        };
-        let given_back = given_back.and_then(|batch| {
-            let too_early = out_of_order && partition.queue().waits_for_an_earlier_one(&batch);
-            if !too_early && !error.is_retriable() {
-                return Some(batch);
-            }
+        } else if is_too_large(&error) {
+            split_up(partition, batch)
+        } else if error.is_retriable() {
             tracing::debug!(%error, topic = &*partition.topic.name, partition = partition.index, "sending again");
             self.cluster.request_refresh();
             let pause = lock(&partition.backoff).next_wait(clock::random());
             *lock(&partition.last_failure) = Some(error.clone());
             partition.queue().handle_retry(clock::now(), batch, pause)
-        });
+        } else {
+            Some(batch)
+        };
         let Some(batch) = given_back else {
             self.activate(partition);
             // A turn may be under way that has looked at this partition already; the task looks again.
@@ -838,6 +883,36 @@ impl Turn {
     }
 }
 
+/// Held by the producer's task: if it is dropped half-way, as with its runtime, nothing is sent any more, and
+/// what waits is told so.
+struct UnexpectedEnd(Option<Arc<Core>>);
+
+impl UnexpectedEnd {
+    fn was_expected(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for UnexpectedEnd {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.take() {
+            core.close(&Error::new(
+                ErrorKind::Closed,
+                "the producer's task was ended",
+            ));
+        }
+    }
+}
+
+/// Somebody waits for room as long as this lives.
+struct WaitingForRoom<'a>(&'a AtomicUsize);
+
+impl Drop for WaitingForRoom<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Held by the handles that users hold: with the last of them the producer ends, and what it has not sent is told
 /// so.
 #[derive(Debug)]
@@ -849,6 +924,41 @@ impl Drop for CloseOnDrop {
         self.0
             .close(&Error::new(ErrorKind::Closed, "the producer was dropped"));
     }
+}
+
+fn is_too_large(error: &Error) -> bool {
+    matches!(
+        error.broker_code(),
+        Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
+    )
+}
+
+/// Sends the records of a batch that was too large in smaller ones. Gives it back if it has but one record.
+fn split_up(partition: &PartitionState, batch: QueuedBatch) -> Option<QueuedBatch> {
+    let Content::Sealed(bytes) = &batch.content else {
+        return Some(batch);
+    };
+    let Some(piece_bytes) = partition.queue().shrink(&batch, bytes.len()) else {
+        return Some(batch);
+    };
+    let pieces = match split(bytes.clone(), piece_bytes) {
+        Ok(pieces) => pieces,
+        Err(error) => {
+            tracing::error!(%error, "a sealed batch cannot be read");
+            return Some(batch);
+        }
+    };
+    tracing::debug!(
+        topic = &*partition.topic.name,
+        partition = partition.index,
+        bytes = bytes.len(),
+        pieces = pieces.len(),
+        "a batch was too large"
+    );
+    let whole = SplitCompletion::of(&batch.completion, pieces.len());
+    partition
+        .queue()
+        .handle_split(batch, pieces, |first| whole.piece(first))
 }
 
 fn closed_before() -> Error {
@@ -879,3 +989,6 @@ const BUFFERS_KEPT: usize = 32;
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

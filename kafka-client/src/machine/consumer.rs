@@ -547,6 +547,7 @@ impl Consumer {
         error: Error,
     ) {
         self.subscription.stop(now, tp, stint, error);
+        self.fetch.drop_ready(stint);
         self.revision += 1;
     }
 

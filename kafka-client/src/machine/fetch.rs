@@ -466,6 +466,18 @@ impl Fetch {
         self.buffered = self.buffered.saturating_sub(size);
     }
 
+    /// Drops what lies ready of a stint: what comes before it cannot be read.
+    pub(crate) fn drop_ready(&mut self, stint: u64) {
+        let buffered = &mut self.buffered;
+        self.ready.retain(|run| {
+            let other = run.stint != stint;
+            if !other {
+                *buffered = buffered.saturating_sub(run.size);
+            }
+            other
+        });
+    }
+
     /// Drops what belongs to earlier stints.
     pub(crate) fn purge(&mut self, subscription: &Subscription) {
         let buffered = &mut self.buffered;

@@ -2,3 +2,4 @@
 
 pub mod partition_queue;
 pub mod partitioner;
+pub mod split;

@@ -19,10 +19,10 @@ use crate::config::consumer::{IsolationLevel, OnOutOfRange, Start};
 use crate::error::{Error, ErrorKind};
 use crate::machine::backoff::Backoff;
 use crate::machine::subscription::position::{
-    Leader, NEWEST, OLDEST, Partition, Phase, Position, ResetReason, phase_of,
+    Leader, NEWEST, OLDEST, OutOfRange, Partition, Phase, Position, ResetReason, phase_of,
 };
 use crate::machine::subscription::reset::{
-    Begun, LookupPlan, handle_lookup, is_final, poll_lookup,
+    Begun, LookupPlan, handle_lookup, is_final, out_of_range_text, poll_lookup,
 };
 use crate::machine::subscription::topics::Topics;
 use crate::machine::time::{Duration, Instant, earlier};
@@ -458,15 +458,19 @@ impl Subscription {
         log_start: i64,
         high_watermark: i64,
     ) {
-        let text = |offset| {
-            if log_start < 0 && high_watermark < 0 {
-                return format!("the partition does not hold offset {offset}");
+        let is_told = log_start >= 0 && high_watermark >= 0;
+        if self.policy.out_of_range == OnOutOfRange::Error && !is_told {
+            // Brokers of today do not say what they hold, so they are asked before the error is given.
+            if let Some(partition) = self.partitions.get_mut(tp)
+                && let Some(Position { offset, .. }) = partition.position()
+            {
+                let oldest = None;
+                partition.out_of_range = Some(OutOfRange { offset, oldest });
+                partition.enter(now, lookup(OLDEST));
             }
-            format!(
-                "offset {offset} lies outside of what the partition holds, {log_start} to \
-                 {high_watermark}"
-            )
-        };
+            return;
+        }
+        let text = |offset| out_of_range_text(offset, log_start, high_watermark);
         self.leave_position(now, tp, ResetReason::OutOfRange, text);
     }
 
@@ -773,6 +777,35 @@ mod tests {
         let begun = subscription.poll_begun().unwrap();
         assert_eq!(begun.reset, Some((7, ResetReason::OutOfRange)));
         assert_eq!(begun.position.offset, 100);
+        assert!(!begun.sought, "the seek before is over");
+    }
+
+    #[test]
+    fn a_range_that_the_leader_did_not_tell_is_asked_for() {
+        let isolation = IsolationLevel::ReadUncommitted;
+        let mut subscription = by_name();
+        subscription.handle_topics(at(0), leaders(1, &[1]));
+        subscription.assign_ungrouped(at(0));
+        subscription.seek(at(0), &tp(0), Start::Offset(7)).unwrap();
+        subscription.handle_out_of_range(at(0), &tp(0), -1, -1);
+        for offset in [100, 200] {
+            assert!(subscription.poll_error().is_none());
+            let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+            let told = answer(0, offset, ErrorCode::NONE);
+            subscription.handle_lookup(at(0), 0, &plan, Ok(told));
+        }
+        let error = subscription.poll_error().unwrap();
+        assert_eq!(error.kind(), ErrorKind::OffsetOutOfRange);
+        assert!(error.to_string().contains("7 lies outside"), "{error}");
+        assert!(error.to_string().contains("100 to 200"), "{error}");
+        assert!(subscription.poll_begun().is_none());
+        let partition = subscription.partition(&tp(0)).unwrap();
+        assert_eq!(partition.phase, Phase::Stopped);
+
+        subscription.seek(at(0), &tp(0), Start::Oldest).unwrap();
+        let plan = subscription.poll_lookup(at(0), isolation).unwrap();
+        subscription.handle_lookup(at(0), 0, &plan, Ok(answer(0, 100, ErrorCode::NONE)));
+        assert_eq!(subscription.poll_begun().unwrap().position.offset, 100);
     }
 
     #[test]

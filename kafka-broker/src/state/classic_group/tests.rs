@@ -448,6 +448,9 @@ fn a_group_that_was_not_saved_hands_out_no_assignment() {
         story.synced(ticket).error,
         ErrorCode::COORDINATOR_NOT_AVAILABLE
     );
+    let again = story.sync("one", &[]);
+    assert!(story.group.take_unsaved(), "it is still not saved");
+    assert_eq!(story.synced(again).assignment, "a");
 }
 
 #[test]

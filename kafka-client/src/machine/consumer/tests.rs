@@ -607,6 +607,48 @@ fn a_partition_that_may_not_be_read_says_so_and_the_others_go_on() {
 }
 
 #[test]
+fn nothing_behind_damage_is_delivered_until_it_is_sought() {
+    let mut world = World::reading(|_| {});
+    let run = world.take(40);
+    let mut next = PartitionData::default();
+    next.high_watermark = 100;
+    next.records = Some(bytes_of(&[batch(50, 9)]));
+    world.fetched(next);
+    assert!(world.consumer.has_ready());
+    let error = Error::new(ErrorKind::CorruptBatch, "torn");
+    world
+        .consumer
+        .handle_damage(world.now, &tp(0), run.stint, error);
+    world.consumer.handle_consumed(run.size);
+    assert!(world.consumer.poll_error().is_some());
+    assert!(world.consumer.take().is_none());
+    assert_eq!(world.states()[0], PartitionState::Stopped);
+    let past = Start::Offset(50);
+    world.consumer.seek(world.now, &tp(0), past).unwrap();
+    world.settle();
+    // The answer of before is not for this stint.
+    let mut late = PartitionData::default();
+    late.records = Some(bytes_of(&[batch(60, 9)]));
+    world.fetched(late);
+    assert!(world.consumer.take().is_none());
+    assert_eq!(world.consumer.position(&tp(0)), Some(50));
+}
+
+#[test]
+fn a_short_limit_of_progress_leaves_no_long_grace() {
+    let limit = Some(Duration::from_secs(6));
+    let mut world = World::reading(|config| config.poll_interval_max = limit);
+    let run = world.take(40);
+    world.processed(run.stint, None, 50);
+    world.beat = ErrorCode::REBALANCE_IN_PROGRESS;
+    world.mute = &["join"];
+    world.wait(3);
+    assert_eq!(world.events(), "revoking 2");
+    world.wait(3);
+    assert_eq!(world.events(), "revoked 2");
+}
+
+#[test]
 fn every_partition_says_what_it_waits_for() {
     use PartitionState::{CommittedOffset, Fetching, OffsetLookup, Paused, Revoking};
     let mut world = World::member(|_| {});

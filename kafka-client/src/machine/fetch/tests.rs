@@ -543,3 +543,37 @@ fn a_resumed_partition_goes_on_without_loss_and_all_paused_asks_nothing() {
         [(0, 10)]
     );
 }
+
+#[test]
+fn a_node_that_answers_again_begins_with_short_waits() {
+    let mut subscription = reading(&[1]);
+    let mut fetch = Fetch::new(Limits {
+        backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        ..limits()
+    });
+    for round in 0..4 {
+        let now = at(round * 10);
+        let plan = fetch.poll(now, &mut subscription).unwrap();
+        let broken = Error::new(ErrorKind::Disconnected, "gone");
+        fetch.handle_answer(now, 200, &plan, Err(broken), &mut subscription);
+        let now = at(round * 10 + 1);
+        let plan = fetch.poll(now, &mut subscription).unwrap();
+        let offset = plan.partitions[0].offset;
+        let response = answer(vec![data(0, bytes_of(&[batch(offset, 0)]))]);
+        fetch.handle_answer(now, 200, &plan, Ok(response), &mut subscription);
+        assert_eq!(fetch.poll_deadline(now), None);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_whole_fetch_is_no_answer() {
+    let mut subscription = reading(&[1]);
+    let mut fetch = Fetch::new(limits());
+    let plan = fetch.poll(at(0), &mut subscription).unwrap();
+    let mut response = answer(vec![data(0, bytes_of(&[batch(0, 9)]))]);
+    response.error_code = ErrorCode::FETCH_SESSION_ID_NOT_FOUND.code();
+    fetch.handle_answer(at(0), 200, &plan, Ok(response), &mut subscription);
+    assert!(!fetch.has_ready(&subscription));
+    assert_eq!(fetch.poll(at(0), &mut subscription), None);
+    assert!(fetch.poll(at(1), &mut subscription).is_some());
+}

@@ -1038,3 +1038,62 @@ fn only_who_reads_can_rest() {
     assert!(Stage::stable().group.may_rest());
     assert!(!Stage::new(None, None).group.may_rest());
 }
+
+#[test]
+fn a_coordinator_too_old_for_what_is_asked_is_no_silent_end() {
+    let unsupported = || Error::new(ErrorKind::UnsupportedVersion, "no common version");
+    let mut stage = Stage::stable();
+    stage.note(0, 3);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    let Some(GroupAction::Commit { plan, .. }) = stage.action.clone() else {
+        panic!("{:?}", stage.action);
+    };
+    let now = stage.now;
+    stage
+        .group
+        .handle_commit(now, 200, &plan, Err(unsupported()));
+    assert_eq!(stage.events(), "not committed {orders-0: 3}");
+    stage.awaited = BTreeSet::from([tp(0)]);
+    assert_eq!(stage.next(), "ask 1 for [0]");
+    let Some(GroupAction::FetchCommitted { plan, .. }) = stage.action.clone() else {
+        panic!("{:?}", stage.action);
+    };
+    stage
+        .group
+        .handle_committed(now, 200, &plan, Err(unsupported()));
+    assert!(stage.events().starts_with("failed"));
+}
+
+#[test]
+fn a_coordinator_that_answers_is_looked_for_quickly_when_it_moves() {
+    let mut stage = Stage::stable();
+    stage.group.backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    for _ in 0..5 {
+        assert!(stage.wait(3).next().starts_with("beat"));
+        stage.beaten(ErrorCode::NOT_COORDINATOR);
+        assert_eq!(stage.wait(1).next(), "find");
+        assert!(stage.found(1).next().starts_with("beat"));
+        stage.beaten(ErrorCode::NONE);
+    }
+}
+
+#[test]
+fn what_was_given_up_does_not_come_back_with_the_next_generation() {
+    let mut stage = Stage::stable();
+    stage.note(1, 500);
+    assert_eq!(stage.next(), "commit 1 in 1 orders-1@500");
+    stage.group.give_up(&tp(1));
+    assert_eq!(stage.events(), "not committed {orders-1: 500}");
+    // The answer of the old coordinator never comes; after the grace nobody waits for it.
+    stage.rebalanced();
+    assert_eq!(stage.wait(4).next(), "beat 1 in 1");
+    stage.beaten(ErrorCode::REBALANCE_IN_PROGRESS);
+    stage.wait(3).next();
+    stage.beaten(ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(stage.wait(3).next(), "join 1 as \"me\"");
+    stage.joined(2, &[]);
+    assert_eq!(stage.next(), "sync 1 in 2 with 0 shares");
+    stage.synced(ErrorCode::NONE, &[1]);
+    assert_eq!(stage.events(), "revoked, assigned {orders-1}");
+    assert_eq!(stage.next(), "ask 1 for [1]");
+}

@@ -32,13 +32,19 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct PartitionQueue<C> {
     limits: Limits,
+    /// How large the open batch may grow: at first as the limits say, less once a broker refused one as too
+    /// large.
+    growth_max: usize,
     open: Option<Open<C>>,
     /// Waiting to be sent, in order. Those that came back for another attempt stand in front.
     waiting: VecDeque<Batch<C>>,
-    /// What is in flight, in order: ordinal and completion.
-    in_flight: VecDeque<(u64, C)>,
+    /// What is in flight, in order: place and completion.
+    in_flight: VecDeque<(Place, C)>,
     next_ordinal: u64,
     next_sequence: i32,
+    /// Whether the broker has sequences of this identity. Before that it takes any, and so a later batch though an
+    /// earlier one failed: the first goes alone.
+    is_known: bool,
     /// No batch leaves before: the pause after a failure.
     not_before: Instant,
     /// A sequence was given out and is not written for certain: what follows it is refused until the producer
@@ -84,8 +90,12 @@ pub struct Batch<C> {
     /// Bytes of the producer's budget that are held for it.
     pub reserved: usize,
     created: Instant,
-    ordinal: u64,
+    place: Place,
 }
+
+/// Where a batch stands among all of its queue: its number, and the index of its first record in the batch that it
+/// is a piece of.
+type Place = (u64, u32);
 
 /// The records of a batch.
 #[derive(Debug)]
@@ -126,11 +136,13 @@ impl<C: Clone> PartitionQueue<C> {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            growth_max: limits.batch_bytes_max,
             open: None,
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
             next_ordinal: 0,
             next_sequence: 0,
+            is_known: false,
             not_before: Instant::ZERO,
             has_hole: false,
             is_closed: false,
@@ -162,7 +174,7 @@ impl<C: Clone> PartitionQueue<C> {
             return Appended::TooLarge(self.limits.batch_bytes_max);
         }
         if let Some(open) = &self.open
-            && open.builder.len() + len > self.limits.batch_bytes_max
+            && open.builder.len() + len > self.growth_max
         {
             self.close_open();
         }
@@ -219,13 +231,13 @@ impl<C: Clone> PartitionQueue<C> {
 
     /// The next batch to send, if one may leave now: a closed one, or the open one if it is large enough, has
     /// lingered long enough, or `hurry` is set. Batches that return from a failure go one by one, so that none
-    /// overtakes another.
+    /// overtakes another, and so do the pieces of a batch that was too large.
     pub fn poll_batch(&mut self, now: Instant, hurry: bool) -> Option<Batch<C>> {
-        if self.in_flight.len() >= self.limits.in_flight_max || now < self.not_before {
+        if self.is_full() || now < self.not_before {
             return None;
         }
         match self.waiting.front() {
-            Some(front) if front.attempts > 0 && !self.in_flight.is_empty() => return None,
+            Some(front) if front.goes_alone() && !self.in_flight.is_empty() => return None,
             Some(_) => {}
             None => {
                 let open = self.open.as_ref()?;
@@ -245,14 +257,19 @@ impl<C: Clone> PartitionQueue<C> {
             self.next_sequence = sequence_after(self.next_sequence, batch.record_count);
         }
         self.in_flight
-            .push_back((batch.ordinal, batch.completion.clone()));
+            .push_back((batch.place, batch.completion.clone()));
         Some(batch)
+    }
+
+    /// The batch is written: it left the queue for good.
+    pub fn handle_delivered(&mut self, batch: &Batch<C>) {
+        self.is_known = true;
+        self.handle_done(batch);
     }
 
     /// The batch's fate is known: it left the queue for good.
     pub fn handle_done(&mut self, batch: &Batch<C>) {
-        self.in_flight
-            .retain(|(ordinal, _)| *ordinal != batch.ordinal);
+        self.in_flight.retain(|(place, _)| *place != batch.place);
     }
 
     /// The batch has to be sent again, not before the pause is over. Gives it back if the queue was closed.
@@ -267,35 +284,76 @@ impl<C: Clone> PartitionQueue<C> {
         self.put_back(batch)
     }
 
+    /// How large the pieces of a batch should be that was refused as too large; `None` if it has but one record.
+    /// From now on no batch grows larger than that.
+    pub fn shrink(&mut self, batch: &Batch<C>, bytes: usize) -> Option<usize> {
+        if batch.record_count < 2 {
+            return None;
+        }
+        let piece_bytes = (bytes / 2).min(self.limits.batch_bytes);
+        self.growth_max = self.growth_max.min(piece_bytes.max(BatchHeader::LEN));
+        Some(piece_bytes)
+    }
+
+    /// Puts the pieces of a batch in its place, with its sequences: for the broker they are what it would have
+    /// been. `piece` makes the completion of each, from the number of its first record in the batch. Gives the batch back if the queue was closed.
+    pub fn handle_split(
+        &mut self,
+        batch: Batch<C>,
+        pieces: Vec<BatchBuilder>,
+        mut piece: impl FnMut(u32) -> C,
+    ) -> Option<Batch<C>> {
+        if self.is_closed {
+            return Some(batch);
+        }
+        self.handle_done(&batch);
+        let at = self
+            .waiting
+            .partition_point(|other| other.place < batch.place);
+        let (mut first, mut reserved) = (0, batch.reserved);
+        for (number, builder) in pieces.into_iter().enumerate() {
+            let record_count = builder.count();
+            let base = batch.base_sequence;
+            let piece = Batch {
+                content: Content::Unsealed(builder),
+                completion: piece(first),
+                record_count,
+                base_sequence: base.map(|base| sequence_after(base, first)),
+                attempts: 0,
+                // The first holds what was held for all: it is given back a little early.
+                reserved: std::mem::take(&mut reserved),
+                created: batch.created,
+                place: (batch.place.0, batch.place.1 + first),
+            };
+            self.waiting.insert(at + number, piece);
+            first += record_count;
+        }
+        None
+    }
+
     /// A batch failed for good after a sequence was given out for it: those behind it are refused from now on.
     pub fn handle_hole(&mut self) {
         self.has_hole = self.limits.idempotent;
     }
 
-    /// A batch was refused because its sequence does not follow what the broker has. Behind a hole that says
-    /// nothing against the batch, and for certain that it is not written: then it waits for the new identity,
-    /// as if it had never been sent. Gives it back otherwise.
+    /// A batch was refused because its sequence does not follow what the broker has. Behind a hole, or behind an
+    /// earlier batch that returned, that says nothing against the batch, and for certain that it is not written:
+    /// then it waits as if it had never been sent. Gives it back otherwise, or if the queue was closed.
     pub fn handle_out_of_order(&mut self, mut batch: Batch<C>) -> Option<Batch<C>> {
-        if !self.has_hole {
+        if !self.has_hole && !self.waits_for_an_earlier_one(&batch) {
             return Some(batch);
         }
         self.handle_done(&batch);
-        batch.base_sequence = None;
         batch.attempts = 0;
-        batch.content = match batch.content {
-            Content::Sealed(bytes) => Content::Restamped(bytes),
-            other => other,
-        };
         self.put_back(batch)
     }
 
     /// Whether an earlier batch than this one is still on its way: then this one may have failed only for
     /// coming too soon.
-    #[must_use]
-    pub fn waits_for_an_earlier_one(&self, batch: &Batch<C>) -> bool {
-        let earlier = |ordinal: u64| ordinal < batch.ordinal;
-        self.waiting.iter().any(|other| earlier(other.ordinal))
-            || self.in_flight.iter().any(|(ordinal, _)| earlier(*ordinal))
+    fn waits_for_an_earlier_one(&self, batch: &Batch<C>) -> bool {
+        let earlier = |place: Place| place < batch.place;
+        self.waiting.iter().any(|other| earlier(other.place))
+            || self.in_flight.iter().any(|(place, _)| earlier(*place))
     }
 
     /// The batches whose time is over; in flight ones are left to their request's own time.
@@ -321,8 +379,16 @@ impl<C: Clone> PartitionQueue<C> {
             "a new identity while batches are in flight"
         );
         self.next_sequence = 0;
+        self.is_known = false;
         self.has_hole = false;
-        self.take_waiting(|batch| batch.attempts > 0)
+        let given_up = self.take_waiting(|batch| batch.attempts > 0);
+        for batch in &mut self.waiting {
+            batch.base_sequence = None;
+            if let Content::Sealed(bytes) = &mut batch.content {
+                batch.content = Content::Restamped(std::mem::take(bytes));
+            }
+        }
+        given_up
     }
 
     /// Everything that waits, as the producer gives up.
@@ -345,24 +411,19 @@ impl<C: Clone> PartitionQueue<C> {
         in_flight.chain(waiting).cloned().collect()
     }
 
-    /// When to look again: the end of a linger, of a pause or of a batch's time. `None` if there is nothing
-    /// to send.
+    /// When to look again, behind `now`: the end of a linger, of a pause or of a batch's time. `None` if there is
+    /// nothing to send. What could leave by `now` and did not, since something was in its way, waits for the end of
+    /// that.
     #[must_use]
-    pub fn poll_deadline(&self) -> Option<Instant> {
+    pub fn poll_deadline(&self, now: Instant) -> Option<Instant> {
         let oldest = self.waiting.front().map(|batch| batch.created);
         let oldest = oldest.or_else(|| self.open.as_ref().map(|open| open.created))?;
         let expiry = oldest + self.limits.delivery_timeout;
-        let blocked = self.in_flight.len() >= self.limits.in_flight_max
-            || self
-                .waiting
-                .front()
-                .is_some_and(|b| b.attempts > 0 && !self.in_flight.is_empty());
-        let sending = match (&self.open, self.waiting.is_empty()) {
-            // An answer will come and wake whoever waits.
-            _ if blocked => None,
-            (Some(open), true) => Some((open.created + self.limits.linger).max(self.not_before)),
-            _ => Some(self.not_before),
-        };
+        let behind_now = |at: Instant| (at > now).then_some(at);
+        // Those that wait may be gone when the linger ends: an answer sends them, on another thread.
+        let open = self.open.as_ref();
+        let lingered = open.and_then(|open| behind_now(open.created + self.limits.linger));
+        let sending = earlier(behind_now(self.not_before), lingered);
         earlier(Some(expiry), sending)
     }
 
@@ -370,6 +431,15 @@ impl<C: Clone> PartitionQueue<C> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.open.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether as much is in flight as may be.
+    fn is_full(&self) -> bool {
+        let max = match self.limits.idempotent && !self.is_known {
+            true => 1,
+            false => self.limits.in_flight_max,
+        };
+        self.in_flight.len() >= max
     }
 
     fn close_open(&mut self) {
@@ -385,7 +455,7 @@ impl<C: Clone> PartitionQueue<C> {
             attempts: 0,
             reserved: open.reserved,
             created: open.created,
-            ordinal: self.next_ordinal,
+            place: (self.next_ordinal, 0),
         });
         self.next_ordinal += 1;
     }
@@ -397,7 +467,7 @@ impl<C: Clone> PartitionQueue<C> {
         }
         let at = self
             .waiting
-            .partition_point(|other| other.ordinal < batch.ordinal);
+            .partition_point(|other| other.place < batch.place);
         self.waiting.insert(at, batch);
         None
     }
@@ -409,6 +479,13 @@ impl<C: Clone> PartitionQueue<C> {
             .partition::<VecDeque<_>, _>(|batch| take(batch));
         self.waiting = kept;
         taken.into()
+    }
+}
+
+impl<C> Batch<C> {
+    /// Whether it came back, and so may not leave beside others.
+    fn goes_alone(&self) -> bool {
+        self.attempts > 0 || self.base_sequence.is_some()
     }
 }
 
@@ -442,6 +519,13 @@ mod tests {
         }
     }
 
+    /// A queue whose broker has heard of it.
+    fn known() -> Queue {
+        let mut queue = Queue::new(limits());
+        queue.is_known = true;
+        queue
+    }
+
     fn append(queue: &mut Queue, ms: u64, value: &[u8]) -> Appended<u32> {
         let open = queue.open.as_ref().map_or(0, |open| open.builder.len());
         // A batch is known by the ordinal it will have.
@@ -471,7 +555,7 @@ mod tests {
 
     #[test]
     fn a_batch_leaves_when_it_is_large_or_has_lingered() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         let appended = append(&mut queue, 0, b"a");
         assert!(matches!(
             appended,
@@ -483,7 +567,8 @@ mod tests {
             }
         ));
         assert!(queue.poll_batch(at(4), false).is_none());
-        assert_eq!(queue.poll_deadline(), Some(at(5)));
+        assert_eq!(queue.poll_deadline(at(4)), Some(at(5)));
+        assert_eq!(queue.poll_deadline(at(5)), Some(at(2000)), "it could leave");
         let batch = queue.poll_batch(at(5), false).unwrap();
         assert_eq!((batch.record_count, batch.base_sequence), (1, Some(0)));
         append(&mut queue, 6, &[0; 50]);
@@ -499,14 +584,14 @@ mod tests {
         ));
         let batch = queue.poll_batch(at(6), false).unwrap();
         assert_eq!((batch.record_count, batch.base_sequence), (2, Some(1)));
-        assert_eq!(queue.poll_deadline(), None);
+        assert_eq!(queue.poll_deadline(at(6)), None);
     }
 
     #[test]
     fn a_batch_that_cannot_leave_grows_up_to_the_limit_and_then_the_next_begins() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 5);
-        let in_flight = sent(&mut queue, 5);
+        let mut in_flight = sent(&mut queue, 5);
         append(&mut queue, 0, &[0; 250]);
         let appended = append(&mut queue, 0, &[0; 10]);
         assert!(matches!(
@@ -521,6 +606,19 @@ mod tests {
             queue.poll_batch(at(100), true).is_none(),
             "five are in flight"
         );
+        // An answer may come before the linger ends, and find nothing to send.
+        assert_eq!(queue.poll_deadline(at(3)), Some(at(5)));
+        assert!(
+            queue
+                .handle_retry(at(3), in_flight.pop().unwrap(), Duration::ZERO)
+                .is_none()
+        );
+        assert_eq!(
+            queue.poll_deadline(at(3)),
+            Some(at(5)),
+            "whatever waits before it"
+        );
+        in_flight.push(queue.waiting.pop_front().unwrap());
         let appended = append(&mut queue, 0, &[0; 200]);
         assert!(matches!(
             appended,
@@ -536,7 +634,7 @@ mod tests {
 
     #[test]
     fn batches_that_return_keep_order_and_sequence() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 4);
         let mut batches = sent(&mut queue, 3);
         let third = batches.pop().unwrap();
@@ -567,7 +665,7 @@ mod tests {
 
     #[test]
     fn a_batch_expires_with_its_time_even_while_it_is_open() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         append(&mut queue, 0, b"a");
         assert!(queue.poll_expired(at(1999)).is_empty());
         let expired = queue.poll_expired(at(2000));
@@ -578,7 +676,7 @@ mod tests {
 
     #[test]
     fn a_new_identity_gives_up_what_may_be_written_and_renumbers_the_rest() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 3);
         for batch in sent(&mut queue, 2) {
             assert!(queue.handle_retry(at(10), batch, Duration::ZERO).is_none());
@@ -599,13 +697,14 @@ mod tests {
 
     #[test]
     fn what_is_refused_behind_a_hole_waits_for_the_new_identity() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 4);
         let mut batches = sent(&mut queue, 3);
         let third = batches.pop().unwrap();
         let second = batches.pop().unwrap();
-        let third = queue.handle_out_of_order(third).expect("there is no hole");
-        queue.handle_done(&batches[0]);
+        let first = batches.remove(0);
+        let first = queue.handle_out_of_order(first).expect("no hole");
+        queue.handle_done(&first);
         queue.handle_hole();
         assert!(queue.handle_out_of_order(third).is_none());
         assert!(queue.handle_out_of_order(second).is_none());
@@ -613,16 +712,79 @@ mod tests {
             queue.handle_new_identity().is_empty(),
             "none of them is given up"
         );
-        let again = sent(&mut queue, 3);
-        let sequences: Vec<_> = again.iter().map(|batch| batch.base_sequence).collect();
-        assert_eq!(sequences, [Some(0), Some(1), Some(2)]);
-        let ordinals: Vec<_> = again.iter().map(|batch| batch.ordinal).collect();
-        assert_eq!(ordinals, [1, 2, 3]);
+        let mut again = Vec::new();
+        while let Some(batch) = queue.poll_batch(at(10), true) {
+            queue.handle_delivered(&batch);
+            again.push((batch.place.0, batch.base_sequence));
+        }
+        assert_eq!(again, [(1, Some(0)), (2, Some(1)), (3, Some(2))]);
+    }
+
+    #[test]
+    fn the_pieces_of_a_batch_take_its_place_and_its_sequences() {
+        let mut queue = known();
+        for _ in 0..3 {
+            append(&mut queue, 0, &[0; 40]);
+        }
+        let batch = queue.poll_batch(at(10), true).unwrap();
+        fill(&mut queue, 2);
+        let behind = queue.poll_batch(at(10), true).unwrap();
+        assert_eq!(queue.shrink(&batch, 200), Some(100));
+        let piece = |records| {
+            let mut piece = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            for _ in 0..records {
+                piece.append(0, None, None, []).unwrap();
+            }
+            piece
+        };
+        let pieces = vec![piece(1), piece(2)];
+        let given_back = queue.handle_split(batch, pieces, |first| 10 * first);
+        assert!(given_back.is_none());
+        assert!(queue.waits_for_an_earlier_one(&behind));
+        assert!(queue.handle_retry(at(10), behind, Duration::ZERO).is_none());
+        let mut sent = Vec::new();
+        for _ in 0..4 {
+            let batch = queue.poll_batch(at(10), true).unwrap();
+            if sent.len() < 2 {
+                assert!(queue.poll_batch(at(10), true).is_none(), "one by one");
+            }
+            sent.push((batch.base_sequence.unwrap(), batch.record_count));
+            queue.handle_done(&batch);
+        }
+        assert_eq!(sent, [(0, 1), (1, 2), (3, 1), (4, 1)]);
+        // Pieces that go side by side still know who comes first.
+        for _ in 0..3 {
+            append(&mut queue, 0, &[0; 1]);
+        }
+        let batch = queue.poll_batch(at(10), true).unwrap();
+        let given_back = queue.handle_split(batch, vec![piece(2), piece(1)], |first| first);
+        assert!(given_back.is_none());
+        queue.handle_new_identity();
+        queue.is_known = true;
+        let (one, two) = (
+            queue.poll_batch(at(10), true),
+            queue.poll_batch(at(10), true),
+        );
+        let given_back = queue.handle_split(one.unwrap(), vec![piece(1), piece(1)], |first| first);
+        assert!(given_back.is_none());
+        assert!(queue.handle_out_of_order(two.unwrap()).is_none());
+        let mut counts = Vec::new();
+        while let Some(batch) = queue.poll_batch(at(10), true) {
+            counts.push((batch.base_sequence, batch.record_count));
+            queue.handle_done(&batch);
+        }
+        assert_eq!(counts, [(Some(0), 1), (Some(1), 1), (Some(2), 1)]);
+        // No batch grows as large again: two records of this size do not fit.
+        append(&mut queue, 0, &[0; 40]);
+        append(&mut queue, 0, &[0; 40]);
+        assert_eq!(queue.poll_batch(at(10), true).unwrap().record_count, 1);
+        let single = queue.poll_batch(at(10), true).unwrap();
+        assert_eq!(queue.shrink(&single, 200), None);
     }
 
     #[test]
     fn a_closed_queue_takes_nothing_and_nothing_back() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 2);
         let in_flight = sent(&mut queue, 1).remove(0);
         assert_eq!(queue.close().len(), 1);
@@ -637,7 +799,7 @@ mod tests {
 
     #[test]
     fn too_large_and_full_change_nothing() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         assert!(matches!(
             append(&mut queue, 0, &[0; 400]),
             Appended::TooLarge(400)
@@ -650,7 +812,7 @@ mod tests {
 
     #[test]
     fn flush_closes_and_names_all_that_is_on_its_way() {
-        let mut queue = Queue::new(limits());
+        let mut queue = known();
         fill(&mut queue, 3);
         let _in_flight = sent(&mut queue, 1);
         assert_eq!(queue.flush(), [0, 1, 2]);
@@ -658,6 +820,25 @@ mod tests {
             queue.poll_batch(at(0), false).is_some(),
             "no lingering behind a flush"
         );
+    }
+
+    #[test]
+    fn the_first_batch_of_an_identity_goes_alone() {
+        let mut queue = Queue::new(limits());
+        fill(&mut queue, 4);
+        let first = sent(&mut queue, 1).remove(0);
+        assert!(queue.poll_batch(at(10), true).is_none());
+        assert!(queue.handle_retry(at(10), first, Duration::ZERO).is_none());
+        let first = sent(&mut queue, 1).remove(0);
+        assert!(queue.poll_batch(at(10), true).is_none());
+        queue.handle_delivered(&first);
+        for batch in sent(&mut queue, 3) {
+            queue.handle_done(&batch);
+        }
+        queue.handle_new_identity();
+        fill(&mut queue, 2);
+        sent(&mut queue, 1);
+        assert!(queue.poll_batch(at(10), true).is_none());
     }
 
     #[test]

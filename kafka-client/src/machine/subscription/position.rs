@@ -49,6 +49,14 @@ pub(crate) enum Phase {
     Stopped,
 }
 
+/// What is known so far of a position that the leader does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfRange {
+    pub(crate) offset: i64,
+    /// The first offset that the leader holds, once it said so.
+    pub(crate) oldest: Option<i64>,
+}
+
 /// Where one partition stands.
 ///
 /// A *stint* is one stretch of reading it: from assignment, seek or reset to the next of these or the
@@ -72,6 +80,8 @@ pub(crate) struct Partition {
     pub(crate) reset_from: Option<(i64, ResetReason)>,
     /// The application chose where this stint begins.
     pub(crate) sought: bool,
+    /// The position lies outside of what the leader holds, which is being asked for the error to tell.
+    pub(crate) out_of_range: Option<OutOfRange>,
     retry_at: Option<Instant>,
     backoff: Backoff,
 }
@@ -89,6 +99,7 @@ impl Partition {
             last_error: None,
             reset_from: None,
             sought: false,
+            out_of_range: None,
             retry_at: None,
             backoff,
         }
@@ -100,6 +111,7 @@ impl Partition {
         self.retry_at = None;
         self.reset_from = None;
         self.sought = false;
+        self.out_of_range = None;
         self.backoff.reset();
         self.enter(now, phase);
     }

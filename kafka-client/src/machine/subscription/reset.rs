@@ -162,6 +162,11 @@ pub(crate) fn handle_lookup(
                 let timestamp = NEWEST;
                 partition.enter(now, Phase::Lookup { timestamp, asked });
             }
+            ErrorCode::NONE if found.offset >= 0 && partition.out_of_range.is_some() => {
+                if let Some(error) = learn_range(now, tp, partition, found.offset) {
+                    outcome.errors.push(error);
+                }
+            }
             ErrorCode::NONE if found.offset >= 0 => {
                 let position = Position {
                     offset: found.offset,
@@ -193,6 +198,32 @@ pub(crate) fn handle_lookup(
         }
     }
     outcome
+}
+
+/// One end of what the leader holds became known. With the second the partition stops, and there is an error to
+/// tell.
+fn learn_range(
+    now: Instant,
+    tp: &TopicPartition,
+    partition: &mut Partition,
+    offset: i64,
+) -> Option<Error> {
+    let known = partition.out_of_range.as_mut()?;
+    let Some(oldest) = known.oldest else {
+        known.oldest = Some(offset);
+        let (timestamp, asked) = (NEWEST, false);
+        partition.enter(now, Phase::Lookup { timestamp, asked });
+        return None;
+    };
+    let text = out_of_range_text(known.offset, oldest, offset);
+    let error = Error::new(ErrorKind::OffsetOutOfRange, text);
+    let error = error.with_partition(tp.topic(), tp.partition());
+    partition.stop(now, error.clone());
+    Some(error)
+}
+
+pub(crate) fn out_of_range_text(offset: i64, oldest: i64, newest: i64) -> String {
+    format!("offset {offset} lies outside of what the partition holds, {oldest} to {newest}")
 }
 
 /// Codes that no waiting will cure.
