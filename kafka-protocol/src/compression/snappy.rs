@@ -77,11 +77,15 @@ pub(super) fn decompress(
     Ok(())
 }
 
-/// The bytes behind the two version fields, of which there has only ever been one and Java reads
-/// any.
+/// The bytes behind the two version fields. There has only ever been one version; Java reads later
+/// ones, and does not look at the second field, which says from which version on a reader will do.
 fn skip_versions(rest: &[u8]) -> Result<&[u8], CompressionError> {
-    rest.get(2 * VERSION_LEN..)
-        .ok_or(corrupt("the stream header is cut short"))
+    let cut_short = corrupt("the stream header is cut short");
+    let (version, rest) = rest.split_first_chunk().ok_or(cut_short)?;
+    if i32::from_be_bytes(*version) < VERSION {
+        return Err(corrupt("unknown version of the stream"));
+    }
+    rest.get(VERSION_LEN..).ok_or(cut_short)
 }
 
 fn decompress_block(

@@ -336,6 +336,10 @@ mod snappy {
         .concat();
         assert_eq!(read(&packed).unwrap(), b"one two three");
         assert_eq!(read(MAGIC).unwrap(), b"");
+        for (version, is_read) in [([0; 4], false), ([0xff; 4], false), ([0, 0, 0, 9], true)] {
+            let packed = [&MAGIC[..8], &version, &[0; 4], &block(b"text")].concat();
+            assert_eq!(read(&packed).is_ok(), is_read, "{version:?}");
+        }
     }
 
     #[test]

@@ -314,8 +314,8 @@ fn invalid_tag(tag: u32) -> EncodeError {
     EncodeError::new(EncodeErrorKind::InvalidTag { tag }, TAGGED_FIELDS)
 }
 
-/// The largest tag: Kafka reads them into a signed integer.
-const MAX_TAG: u32 = i32::MAX as u32;
+/// The largest tag: Kafka reads them into a signed integer, and takes the largest of these for the end.
+const MAX_TAG: u32 = i32::MAX as u32 - 1;
 
 /// What errors call the tail of a struct.
 const TAGGED_FIELDS: &str = "tagged fields";

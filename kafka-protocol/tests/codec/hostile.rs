@@ -200,6 +200,11 @@ fn tags_rise() {
         let error = heartbeat(tags).unwrap_err();
         assert_eq!(error.kind(), DecodeErrorKind::InvalidTag { tag });
     }
+    // The last one there is, and the first that is none.
+    assert!(heartbeat(&[1, 0xfe, 0xff, 0xff, 0xff, 0x07, 0]).is_ok());
+    let error = heartbeat(&[1, 0xff, 0xff, 0xff, 0xff, 0x07, 0]).unwrap_err();
+    let tag = i32::MAX as u32;
+    assert_eq!(error.kind(), DecodeErrorKind::InvalidTag { tag });
     // More of them than are allowed, or than there are bytes for.
     for count in [MAX_TAGGED_FIELDS + 1, 200] {
         let varint = [count as u8 | 0x80, (count >> 7) as u8];
