@@ -55,15 +55,9 @@ async fn consume(bootstrap: &str, topic: &str, start: Start, count: u64) -> Resu
     let client = Client::builder().bootstrap_servers(bootstrap).build()?;
     client.ready(Duration::from_secs(10)).await?;
 
-    let mut partitions = Vec::new();
-    for (_, description) in client.admin().describe_topics([topic]).await? {
-        partitions.extend(
-            description?
-                .partitions
-                .iter()
-                .map(|partition| partition.index),
-        );
-    }
+    let description = client.admin().describe_topic(topic).await?;
+    let partitions = description.partitions.iter();
+    let partitions: Vec<_> = partitions.map(|partition| partition.index).collect();
     eprintln!("partitions of {topic}: {partitions:?}");
 
     let assignment = partitions.into_iter().map(|number| (topic, number, start));

@@ -94,6 +94,36 @@ impl Client {
         self.runtime.block_on(self.client.ready(timeout))?
     }
 
+    /// As [`Admin::create_topic`](crate::admin::Admin::create_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn create_topic(&self, topic: NewTopic) -> Result<kafka_protocol::Uuid> {
+        self.runtime
+            .block_on(self.client.admin().create_topic(topic))?
+    }
+
+    /// As [`Admin::delete_topic`](crate::admin::Admin::delete_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn delete_topic(&self, name: impl Into<String>) -> Result<()> {
+        self.runtime
+            .block_on(self.client.admin().delete_topic(name))?
+    }
+
+    /// As [`Admin::describe_topic`](crate::admin::Admin::describe_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn describe_topic(&self, name: impl Into<String>) -> Result<TopicDescription> {
+        self.runtime
+            .block_on(self.client.admin().describe_topic(name))?
+    }
+
     /// As [`Admin::create_topics`](crate::admin::Admin::create_topics).
     ///
     /// # Errors

@@ -94,6 +94,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(groups::a_spare_member_takes_over),
     story!(groups::groups_do_not_know_each_other),
     story!(topics::a_topic_is_made_listed_described_and_deleted),
+    story!(topics::a_refusal_of_one_topic_is_the_error_of_the_call),
     story!(topics::a_deleted_topic_stays_deleted),
     story!(topics::a_topic_that_is_made_anew_is_empty),
     story!(topics::what_cannot_be_made_is_refused_by_name),

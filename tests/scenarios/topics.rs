@@ -57,6 +57,39 @@ pub(crate) async fn a_topic_is_made_listed_described_and_deleted(stage: Stage) {
     assert!(listed.iter().all(|topic| topic.name != name));
 }
 
+/// The calls for one topic give its error as their own: nothing is refused inside an `Ok`.
+pub(crate) async fn a_refusal_of_one_topic_is_the_error_of_the_call(stage: Stage) {
+    let client = stage.client();
+    let admin = client.admin();
+    let name = stage.name("t");
+    let new_topic = || NewTopic::new(&name).partitions(2);
+    let id = soon("making", admin.create_topic(new_topic()))
+        .await
+        .unwrap();
+    known(&admin, &name).await;
+    let described = soon("describing", admin.describe_topic(&name)).await;
+    let described = described.unwrap();
+    assert_eq!((described.id, described.partitions.len()), (id, 2));
+
+    let again = soon("making", admin.create_topic(new_topic())).await;
+    let again = again.unwrap_err();
+    assert_eq!(code(&again), ErrorCode::TOPIC_ALREADY_EXISTS);
+    assert_eq!(again.context().topic.as_deref(), Some(&*name), "{again}");
+
+    soon("deleting", admin.delete_topic(&name)).await.unwrap();
+    gone(&admin, &name).await;
+    let none = soon("describing", admin.describe_topic(&name)).await;
+    assert_eq!(
+        code(&none.unwrap_err()),
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
+    let none = soon("deleting", admin.delete_topic(&name)).await;
+    assert_eq!(
+        code(&none.unwrap_err()),
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
+}
+
 /// It is not made by asking for it, though its producer and its reader still live.
 pub(crate) async fn a_deleted_topic_stays_deleted(stage: Stage) {
     let client = stage.client();

@@ -147,6 +147,45 @@ pub struct PartitionDescription {
 }
 
 impl Admin {
+    /// Makes a topic; returns its id, which is zero from brokers that have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_topics`](Self::create_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the topic may have been made.
+    pub async fn create_topic(&self, topic: NewTopic) -> Result<Uuid> {
+        only(self.create_topics([topic]).await?)
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete_topics`](Self::delete_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the topic may have been deleted.
+    pub async fn delete_topic(&self, name: impl Into<String>) -> Result<()> {
+        only(self.delete_topics([name]).await?)
+    }
+
+    /// Describes a topic. Makes none if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`describe_topics`](Self::describe_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is changed by it.
+    pub async fn describe_topic(&self, name: impl Into<String>) -> Result<TopicDescription> {
+        only(self.describe_topics([name]).await?)
+    }
+
     /// Makes topics. Answers for each in the order asked: its id, or why it was not made.
     ///
     /// # Errors
@@ -334,6 +373,12 @@ impl Admin {
             }
         }
     }
+}
+
+/// The outcome of a call for one topic.
+fn only<T>(outcomes: Vec<(String, Result<T>)>) -> Result<T> {
+    let first = outcomes.into_iter().next();
+    first.map_or_else(|| Err(left_out()), |(_, outcome)| outcome)
 }
 
 /// What requests say where the broker's own setting counts.
