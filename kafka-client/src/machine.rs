@@ -14,4 +14,5 @@ pub mod group;
 pub mod producer;
 pub mod subscription;
 pub mod time;
+pub(crate) mod topic_name;
 pub mod versions;

@@ -20,6 +20,7 @@ use crate::driver::clock;
 use crate::driver::cluster_task::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::time::Instant;
+use crate::machine::topic_name::check_topic_name;
 
 /// A topic to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,8 +191,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// If the cluster cannot be reached. Per topic the broker's code: it exists already, the name or the
-    /// number of partitions is illegal, a property is unknown.
+    /// If the cluster cannot be reached. Per topic [`ErrorKind::InvalidArgument`] if its name is illegal, or
+    /// the broker's code: it exists already, the number of partitions is illegal, a property is unknown.
     ///
     /// # Cancel safety
     ///
@@ -222,6 +223,7 @@ impl Admin {
                 Ok(made.topic_id)
             });
             let outcome = outcome.map_err(|error| error.with_topic(topic.name.as_str()));
+            let outcome = check_topic_name(&topic.name).and(outcome);
             (topic.name, outcome)
         };
         let outcomes = topics.into_iter().map(outcome).collect();
@@ -271,6 +273,7 @@ impl Admin {
             let outcome = outcome
                 .and_then(|gone| Error::check(gone.error_code, gone.error_message.as_deref()))
                 .map_err(|error| error.with_topic(name.as_str()));
+            let outcome = check_topic_name(&name).and(outcome);
             (name, outcome)
         };
         let outcomes = names.into_iter().map(outcome).collect();
@@ -309,8 +312,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// If the cluster cannot be reached. Per topic the broker's code: there is no such topic, the name is
-    /// illegal.
+    /// If the cluster cannot be reached. Per topic [`ErrorKind::InvalidArgument`] if its name is illegal, or
+    /// the broker's code: there is no such topic.
     ///
     /// # Cancel safety
     ///
@@ -331,6 +334,7 @@ impl Admin {
             let outcome = response.topics.iter().find(of_this).ok_or_else(left_out);
             let outcome = outcome.and_then(|topic| describe(&name, topic));
             let outcome = outcome.map_err(|error| error.with_topic(name.as_str()));
+            let outcome = check_topic_name(&name).and(outcome);
             (name, outcome)
         };
         Ok(names.into_iter().map(outcome).collect())
