@@ -22,8 +22,8 @@ mod runtime;
 
 use std::time::Duration;
 
-pub use consumer::Consumer;
-pub use producer::{Producer, Ticket};
+pub use consumer::{Consumer, Events};
+pub use producer::{BulkTicket, Producer, Ticket, TopicProducer};
 
 use crate::admin::{NewTopic, TopicDescription, TopicListing};
 use crate::blocking::runtime::Runtime;
