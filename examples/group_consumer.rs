@@ -21,7 +21,7 @@ const USAGE: &str = "usage: group_consumer --bootstrap HOST:PORT[,HOST:PORT...] 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &["group", "from", "count"]) {
+    let arguments = match Arguments::parse(USAGE, &["group", "from", "count"], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -31,6 +31,9 @@ async fn main() -> ExitCode {
     let Some(group) = arguments.options.get("group") else {
         return wrong(USAGE, "--group is missing");
     };
+    if arguments.words.is_empty() {
+        return wrong(USAGE, "name at least one topic");
+    }
     let start = match arguments.options.get("from").map(String::as_str) {
         None | Some("newest") => Start::Newest,
         Some("oldest") => Start::Oldest,

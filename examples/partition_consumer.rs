@@ -22,7 +22,7 @@ const USAGE: &str = "usage: partition_consumer --bootstrap HOST:PORT[,HOST:PORT.
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &["from", "count"]) {
+    let arguments = match Arguments::parse(USAGE, &["from", "count"], 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };

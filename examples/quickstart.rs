@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let arguments = match Arguments::parse(USAGE, &[]) {
+    let arguments = match Arguments::parse(USAGE, &[], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };

@@ -23,7 +23,7 @@ const USAGE: &str =
     "usage: sync_producer --bootstrap HOST:PORT[,HOST:PORT...]  (lines 'VALUE TOPIC' on stdin)";
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &[]) {
+    let arguments = match Arguments::parse(USAGE, &[], 0) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };

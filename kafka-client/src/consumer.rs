@@ -198,7 +198,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// The partition is not assigned, or the offset is negative.
+    /// The partition is not assigned, the offset is negative, or the consumer is closed.
     pub fn seek(&self, partition: impl Into<TopicPartition>, to: Start) -> Result<()> {
         self.core.seek(&partition.into(), to)
     }
@@ -208,7 +208,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// The partition is not assigned.
+    /// The partition is not assigned, or the consumer is closed.
     pub fn pause(&self, partition: impl Into<TopicPartition>) -> Result<()> {
         self.core.set_paused(&partition.into(), true)
     }
@@ -217,7 +217,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// The partition is not assigned.
+    /// The partition is not assigned, or the consumer is closed.
     pub fn resume(&self, partition: impl Into<TopicPartition>) -> Result<()> {
         self.core.set_paused(&partition.into(), false)
     }

@@ -702,11 +702,21 @@ impl Core {
     }
 
     pub(crate) fn seek(&self, tp: &TopicPartition, to: Start) -> Result<()> {
+        self.refuse_if_closed(tp)?;
         self.change(|machine, now| machine.seek(now, tp, to))
     }
 
     pub(crate) fn set_paused(&self, tp: &TopicPartition, paused: bool) -> Result<()> {
+        self.refuse_if_closed(tp)?;
         self.change(|machine, now| machine.set_paused(now, tp, paused))
+    }
+
+    fn refuse_if_closed(&self, tp: &TopicPartition) -> Result<()> {
+        if self.is_over()? {
+            let error = Error::new(ErrorKind::Closed, "the consumer is closed");
+            return Err(error.with_partition(tp.topic(), tp.partition()));
+        }
+        Ok(())
     }
 
     /// A change takes effect before it returns.
