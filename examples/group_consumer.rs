@@ -1,6 +1,6 @@
 //! Reads topics as a member of a group, commits what was processed, and prints rebalances.
 //!
-//! Start it several times to see the partitions shared out. Ends with Ctrl-C, or after `--count` records.
+//! Start it several times to see the partitions shared out. Ends with Ctrl-C or SIGTERM, or after `--count` records.
 //!
 //! ```sh
 //! cargo run --example group_consumer -- --bootstrap localhost:9092 --group billing orders payments
@@ -8,6 +8,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/stopping.rs"]
+mod stopping;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use arguments::{Arguments, wrong};
 use kafka_client::consumer::{ConsumerEvent, Events, Start};
 use kafka_client::{Client, Result};
+use stopping::asked_to_stop;
 
 const USAGE: &str = "usage: group_consumer --bootstrap HOST:PORT[,HOST:PORT...] --group GROUP \
                      TOPIC... [--from oldest|newest] [--count RECORDS]";
@@ -69,11 +72,12 @@ async fn consume(
         .start(start)
         .build()?;
     let rebalances = tokio::spawn(print_rebalances(consumer.events()));
+    let mut stopped = std::pin::pin!(asked_to_stop());
     let mut read = 0;
     while read < count {
         let record = tokio::select! {
             record = consumer.next() => record?,
-            _ = tokio::signal::ctrl_c() => break,
+            () = &mut stopped => break,
         };
         let Some(record) = record else { break };
         let value = String::from_utf8_lossy(record.value().unwrap_or(b"null"));
