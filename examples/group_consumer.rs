@@ -8,6 +8,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 #[path = "support/stopping.rs"]
 mod stopping;
 
@@ -24,6 +26,7 @@ const USAGE: &str = "usage: group_consumer --bootstrap HOST:PORT[,HOST:PORT...] 
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    logging::show();
     let arguments = match Arguments::parse(USAGE, &["group", "from", "count"], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,

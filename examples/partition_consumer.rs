@@ -9,6 +9,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 #[path = "support/stopping.rs"]
 mod stopping;
 
@@ -25,6 +27,7 @@ const USAGE: &str = "usage: partition_consumer --bootstrap HOST:PORT[,HOST:PORT.
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    logging::show();
     let arguments = match Arguments::parse(USAGE, &["from", "count"], 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,

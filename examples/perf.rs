@@ -15,6 +15,8 @@
 mod arguments;
 #[path = "support/floor.rs"]
 mod floor;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -41,6 +43,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
+    logging::show();
     let arguments = match Arguments::parse(USAGE, OPTIONS, 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,

@@ -12,6 +12,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,12 +38,7 @@ const USAGE: &str = "usage: quickstart [--bootstrap HOST:PORT[,HOST:PORT...]] [F
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // RUST_LOG=debug shows what client and broker do.
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    logging::show();
     let arguments = match Arguments::parse(USAGE, &[], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,

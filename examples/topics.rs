@@ -9,6 +9,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +28,7 @@ usage: topics --bootstrap HOST:PORT[,HOST:PORT...] COMMAND
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    logging::show();
     let options = ["partitions", "replication-factor", "config"];
     let arguments = match Arguments::parse(USAGE, &options, usize::MAX) {
         Ok(arguments) => arguments,

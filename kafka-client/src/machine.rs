@@ -11,6 +11,7 @@ pub mod connection;
 pub mod consumer;
 pub mod fetch;
 pub mod group;
+pub(crate) mod outages;
 pub mod producer;
 pub mod subscription;
 pub mod time;
