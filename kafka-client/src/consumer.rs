@@ -326,7 +326,7 @@ impl ConsumerBuilder {
     }
 
     /// Reads exactly these partitions, each from there; with a group from its committed offset, if it has
-    /// one.
+    /// one. They may be paused and sought before the first record is asked for.
     pub fn assign<T: Into<String>>(
         mut self,
         partitions: impl IntoIterator<Item = (T, i32, Start)>,

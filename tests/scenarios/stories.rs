@@ -73,6 +73,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(batches::a_task_sends_in_bulk),
     story!(partition_consumer::order_is_kept_in_each_partition),
     story!(partition_consumer::reading_starts_where_it_is_told),
+    story!(partition_consumer::named_partitions_are_sought_and_paused_at_once),
     story!(partition_consumer::seek_goes_on_elsewhere),
     story!(partition_consumer::a_paused_partition_waits_for_its_resume),
     story!(partition_consumer::a_position_out_of_range_is_an_error),

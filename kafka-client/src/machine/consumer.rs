@@ -192,10 +192,12 @@ impl Consumer {
             calls: 0,
             closing: false,
         };
-        if consumer.group.is_some() {
-            let assigned = consumer.subscription.assign_manual(now);
-            consumer.tell_assigned(assigned);
-        }
+        // Partitions that were named one by one need not be known to be paused or sought.
+        let assigned = match consumer.group {
+            Some(_) => consumer.subscription.assign_manual(now),
+            None => consumer.subscription.assign_ungrouped(now),
+        };
+        consumer.tell_assigned(assigned);
         consumer
     }
 
