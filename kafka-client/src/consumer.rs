@@ -95,7 +95,8 @@ impl Consumer {
         }
     }
 
-    /// Commits all that was acknowledged so far, and waits until the coordinator has it.
+    /// Commits all that was acknowledged so far, and waits until the coordinator has it: of each partition the part
+    /// before the first record that was delivered and not acknowledged, which may be nothing.
     ///
     /// # Errors
     ///
@@ -235,6 +236,10 @@ impl Consumer {
     /// up to [`revocation_grace`](ConsumerBuilder::revocation_grace), or half of `timeout`, to be
     /// acknowledged; what was acknowledged is committed; the group is left. May be called from anywhere
     /// and more than once.
+    ///
+    /// A record that was delivered and is never acknowledged makes the close wait for that long, and is no error:
+    /// the group goes on with it, and with all behind it in its partition. A warning in the log tells how many
+    /// there are.
     ///
     /// # Errors
     ///

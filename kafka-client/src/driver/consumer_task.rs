@@ -44,6 +44,8 @@ pub(crate) struct Core {
     cluster: ClusterHandle,
     lane: Lane,
     config: ConsumerConfig,
+    /// A record that is not acknowledged keeps those behind it from being committed.
+    commits_on_ack: bool,
     machine: Mutex<Consumer>,
     reading: Mutex<Reading>,
     stints: Mutex<BTreeMap<u64, Arc<Stint>>>,
@@ -102,11 +104,13 @@ impl Core {
         group: Option<ByteString>,
     ) -> Arc<Self> {
         let backoff = cluster.backoff();
+        let commits_on_ack = group.is_some() && config.commit_mode == CommitMode::OnAck;
         let machine = Consumer::new(clock::now(), config.clone(), topics, group, backoff);
         Arc::new(Self {
             lane: cluster.open_lane(),
             cluster,
             config,
+            commits_on_ack,
             revision: AtomicU64::new(machine.revision()),
             machine: Mutex::new(machine),
             reading: Mutex::new(Reading {
@@ -260,10 +264,26 @@ impl Core {
             lock(&self.stints).retain(|number, stint| {
                 let current = machine.is_current(&stint.partition, *number);
                 if !current {
-                    stint.retire();
+                    self.retire(stint);
                 }
                 current
             });
+        }
+    }
+
+    /// Acknowledgements of this stint count no longer. In a close those that are missing are told: nothing fails,
+    /// and yet the records come again.
+    fn retire(&self, stint: &Stint) {
+        stint.retire();
+        let is_closing = lock(&self.close_by).is_some();
+        if is_closing
+            && self.commits_on_ack
+            && let Some((count, first)) = stint.forgotten()
+        {
+            let partition = &stint.partition;
+            tracing::warn!(
+                "{partition}: {count} records delivered and not acknowledged; the group goes on at offset {first}"
+            );
         }
     }
 
@@ -805,7 +825,7 @@ impl Drop for EndOnDrop {
         core.ready.notify_waiters();
         core.cluster.close_lane(core.lane);
         for stint in lock(&core.stints).values() {
-            stint.retire();
+            core.retire(stint);
         }
     }
 }
