@@ -1,6 +1,6 @@
 //! Reads topics as a member of a group, commits what was processed, and prints rebalances.
 //!
-//! Start it several times to see the partitions shared out. Ends with Ctrl-C, or after `--count` records.
+//! Start it several times to see the partitions shared out. Ends with Ctrl-C or SIGTERM, or after `--count` records.
 //!
 //! ```sh
 //! cargo run --example group_consumer -- --bootstrap localhost:9092 --group billing orders payments
@@ -8,6 +8,10 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
+#[path = "support/stopping.rs"]
+mod stopping;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,13 +19,15 @@ use std::time::Duration;
 use arguments::{Arguments, wrong};
 use kafka_client::consumer::{ConsumerEvent, Events, Start};
 use kafka_client::{Client, Result};
+use stopping::asked_to_stop;
 
 const USAGE: &str = "usage: group_consumer --bootstrap HOST:PORT[,HOST:PORT...] --group GROUP \
                      TOPIC... [--from oldest|newest] [--count RECORDS]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &["group", "from", "count"]) {
+    logging::show();
+    let arguments = match Arguments::parse(USAGE, &["group", "from", "count"], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -31,6 +37,9 @@ async fn main() -> ExitCode {
     let Some(group) = arguments.options.get("group") else {
         return wrong(USAGE, "--group is missing");
     };
+    if arguments.words.is_empty() {
+        return wrong(USAGE, "name at least one topic");
+    }
     let start = match arguments.options.get("from").map(String::as_str) {
         None | Some("newest") => Start::Newest,
         Some("oldest") => Start::Oldest,
@@ -66,11 +75,12 @@ async fn consume(
         .start(start)
         .build()?;
     let rebalances = tokio::spawn(print_rebalances(consumer.events()));
+    let mut stopped = std::pin::pin!(asked_to_stop());
     let mut read = 0;
     while read < count {
         let record = tokio::select! {
             record = consumer.next() => record?,
-            _ = tokio::signal::ctrl_c() => break,
+            () = &mut stopped => break,
         };
         let Some(record) = record else { break };
         let value = String::from_utf8_lossy(record.value().unwrap_or(b"null"));

@@ -1,7 +1,7 @@
 //! Reads all partitions of a topic side by side, without a group, and prints each record.
 //!
-//! Begins behind the newest record, or with `--from oldest` at the oldest. Ends with Ctrl-C, or after
-//! `--count` records.
+//! Begins behind the newest record, or with `--from oldest` at the oldest. Ends with Ctrl-C or
+//! SIGTERM, or after `--count` records.
 //!
 //! ```sh
 //! cargo run --example partition_consumer -- --bootstrap localhost:9092 orders --from oldest
@@ -9,6 +9,10 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
+#[path = "support/stopping.rs"]
+mod stopping;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,13 +20,15 @@ use std::time::Duration;
 use arguments::{Arguments, wrong};
 use kafka_client::consumer::{ConsumerRecord, Start};
 use kafka_client::{Client, Result};
+use stopping::asked_to_stop;
 
 const USAGE: &str = "usage: partition_consumer --bootstrap HOST:PORT[,HOST:PORT...] TOPIC \
                      [--from oldest|newest] [--count RECORDS]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &["from", "count"]) {
+    logging::show();
+    let arguments = match Arguments::parse(USAGE, &["from", "count"], 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -55,19 +61,14 @@ async fn consume(bootstrap: &str, topic: &str, start: Start, count: u64) -> Resu
     let client = Client::builder().bootstrap_servers(bootstrap).build()?;
     client.ready(Duration::from_secs(10)).await?;
 
-    let mut partitions = Vec::new();
-    for (_, description) in client.admin().describe_topics([topic]).await? {
-        partitions.extend(
-            description?
-                .partitions
-                .iter()
-                .map(|partition| partition.index),
-        );
-    }
+    let description = client.admin().describe_topic(topic).await?;
+    let partitions = description.partitions.iter();
+    let partitions: Vec<_> = partitions.map(|partition| partition.index).collect();
     eprintln!("partitions of {topic}: {partitions:?}");
 
     let assignment = partitions.into_iter().map(|number| (topic, number, start));
     let consumer = client.consumer().assign(assignment).build()?;
+    let mut stopped = std::pin::pin!(asked_to_stop());
     let mut read = 0;
     while read < count {
         tokio::select! {
@@ -75,7 +76,7 @@ async fn consume(bootstrap: &str, topic: &str, start: Start, count: u64) -> Resu
                 Some(record) => print(&record),
                 None => break,
             },
-            _ = tokio::signal::ctrl_c() => break,
+            () = &mut stopped => break,
         }
         read += 1;
     }

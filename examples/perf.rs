@@ -15,6 +15,8 @@
 mod arguments;
 #[path = "support/floor.rs"]
 mod floor;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -41,7 +43,8 @@ const OPTIONS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, OPTIONS) {
+    logging::show();
+    let arguments = match Arguments::parse(USAGE, OPTIONS, 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -77,9 +80,11 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let command = command(arguments);
     let number = |name: &str, default: usize| -> Result<usize> {
         match arguments.options.get(name) {
-            Some(value) => value
-                .parse()
-                .map_err(|_| format!("--{name} {value:?} is no number").into()),
+            Some(value) => match value.parse() {
+                Ok(0) => Err(format!("--{name} must be more than zero").into()),
+                Ok(number) => Ok(number),
+                Err(_) => Err(format!("--{name} {value:?} is no number").into()),
+            },
             None => Ok(default),
         }
     };

@@ -12,6 +12,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,13 +38,8 @@ const USAGE: &str = "usage: quickstart [--bootstrap HOST:PORT[,HOST:PORT...]] [F
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // RUST_LOG=debug shows what client and broker do.
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let arguments = match Arguments::parse(USAGE, &[]) {
+    logging::show();
+    let arguments = match Arguments::parse(USAGE, &[], usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -91,13 +88,8 @@ async fn tell(bootstrap: &str, lines: Vec<String>) -> Result<()> {
     let client = Client::builder().bootstrap_servers(bootstrap).build()?;
     client.ready(Duration::from_secs(10)).await?;
     let topic = format!("quickstart-{}", std::process::id());
-    for (_, created) in client
-        .admin()
-        .create_topics([NewTopic::new(&topic).partitions(3)])
-        .await?
-    {
-        created?;
-    }
+    let new_topic = NewTopic::new(&topic).partitions(3);
+    client.admin().create_topic(new_topic).await?;
 
     let (left, ready) = (AtomicUsize::new(lines.len()), Barrier::new(3));
     let ((), one, two) = tokio::try_join!(
@@ -118,9 +110,7 @@ async fn tell(bootstrap: &str, lines: Vec<String>) -> Result<()> {
             seen[number] += 1;
         }
     }
-    for (_, deleted) in client.admin().delete_topics([topic]).await? {
-        deleted?;
-    }
+    client.admin().delete_topic(topic).await?;
     client.close_within(Duration::from_secs(5)).await;
     if let Some(number) = seen.iter().position(|count| *count != 1) {
         return Err(format!("line {number} was read {} times", seen[number]).into());

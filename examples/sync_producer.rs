@@ -9,6 +9,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -23,7 +25,8 @@ const USAGE: &str =
     "usage: sync_producer --bootstrap HOST:PORT[,HOST:PORT...]  (lines 'VALUE TOPIC' on stdin)";
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &[]) {
+    logging::show();
+    let arguments = match Arguments::parse(USAGE, &[], 0) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };

@@ -9,6 +9,8 @@
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/logging.rs"]
+mod logging;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,8 +28,9 @@ usage: topics --bootstrap HOST:PORT[,HOST:PORT...] COMMAND
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    logging::show();
     let options = ["partitions", "replication-factor", "config"];
-    let arguments = match Arguments::parse(USAGE, &options) {
+    let arguments = match Arguments::parse(USAGE, &options, usize::MAX) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };
@@ -37,6 +40,12 @@ async fn main() -> ExitCode {
     let Some((command, names)) = arguments.words.split_first() else {
         return wrong(USAGE, "no command");
     };
+    match (command.as_str(), names) {
+        ("create" | "delete", []) => return wrong(USAGE, "name at least one topic"),
+        ("list", [extra, ..]) => return wrong(USAGE, &format!("{extra:?} means nothing here")),
+        ("create" | "delete" | "list" | "describe", _) => {}
+        _ => return wrong(USAGE, &format!("unknown command {command:?}")),
+    }
     let new_topics: Vec<_> = match names
         .iter()
         .map(|name| new_topic(name, &arguments))
@@ -45,7 +54,7 @@ async fn main() -> ExitCode {
         Ok(topics) => topics,
         Err(what) => return wrong(USAGE, &what),
     };
-    let run: Result<Option<bool>> = async {
+    let run: Result<bool> = async {
         let client = Client::builder().bootstrap_servers(bootstrap).build()?;
         client.ready(Duration::from_secs(10)).await?;
         let admin = client.admin();
@@ -53,17 +62,15 @@ async fn main() -> ExitCode {
             "create" => report("Created", admin.create_topics(new_topics).await?),
             "delete" => report("Deleted", admin.delete_topics(names).await?),
             "list" => list(&admin).await?,
-            "describe" => describe(&admin, names).await?,
-            _ => return Ok(None),
+            _ => describe(&admin, names).await?,
         };
         client.close_within(Duration::from_secs(5)).await;
-        Ok(Some(failed))
+        Ok(failed)
     }
     .await;
     match run {
-        Ok(Some(false)) => ExitCode::SUCCESS,
-        Ok(Some(true)) => ExitCode::FAILURE,
-        Ok(None) => wrong(USAGE, &format!("unknown command {command:?}")),
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

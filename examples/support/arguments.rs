@@ -15,12 +15,13 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line. `options` names those that take a value, without dashes.
+    /// Reads the command line. `options` names those that take a value, without dashes; of words there are at
+    /// most `words_max`.
     ///
     /// # Errors
     ///
     /// The status to end with, after the usage was printed: 0 for `--help`, 2 for anything wrong.
-    pub(crate) fn parse(usage: &str, options: &[&str]) -> Result<Self, ExitCode> {
+    pub(crate) fn parse(usage: &str, options: &[&str], words_max: usize) -> Result<Self, ExitCode> {
         let mut arguments = Self::default();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -29,6 +30,9 @@ impl Arguments {
                 return Err(ExitCode::SUCCESS);
             }
             let Some(name) = word.strip_prefix("--") else {
+                if arguments.words.len() == words_max {
+                    return Err(wrong(usage, &format!("{word:?} means nothing here")));
+                }
                 arguments.words.push(word);
                 continue;
             };

@@ -22,8 +22,8 @@ mod runtime;
 
 use std::time::Duration;
 
-pub use consumer::Consumer;
-pub use producer::{Producer, Ticket};
+pub use consumer::{Consumer, Events};
+pub use producer::{BulkTicket, Producer, Ticket, TopicProducer};
 
 use crate::admin::{NewTopic, TopicDescription, TopicListing};
 use crate::blocking::runtime::Runtime;
@@ -92,6 +92,36 @@ impl Client {
     /// As there, and from inside async code.
     pub fn ready(&self, timeout: Duration) -> Result<()> {
         self.runtime.block_on(self.client.ready(timeout))?
+    }
+
+    /// As [`Admin::create_topic`](crate::admin::Admin::create_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn create_topic(&self, topic: NewTopic) -> Result<kafka_protocol::Uuid> {
+        self.runtime
+            .block_on(self.client.admin().create_topic(topic))?
+    }
+
+    /// As [`Admin::delete_topic`](crate::admin::Admin::delete_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn delete_topic(&self, name: impl Into<String>) -> Result<()> {
+        self.runtime
+            .block_on(self.client.admin().delete_topic(name))?
+    }
+
+    /// As [`Admin::describe_topic`](crate::admin::Admin::describe_topic).
+    ///
+    /// # Errors
+    ///
+    /// As there, and from inside async code.
+    pub fn describe_topic(&self, name: impl Into<String>) -> Result<TopicDescription> {
+        self.runtime
+            .block_on(self.client.admin().describe_topic(name))?
     }
 
     /// As [`Admin::create_topics`](crate::admin::Admin::create_topics).

@@ -62,7 +62,8 @@ pub enum ErrorKind {
     Broker(ErrorCode),
     /// The broker does not serve the API in a version that is needed.
     UnsupportedVersion,
-    /// A record is larger than a request or the topic may carry.
+    /// A record is larger than a request or the topic may carry; if a broker said so, its code is in the
+    /// [source](std::error::Error::source).
     RecordTooLarge,
     /// The bytes of a batch are damaged: checksum, length or compression.
     CorruptBatch,

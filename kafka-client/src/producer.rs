@@ -17,6 +17,7 @@ use crate::driver::producer_task::{CloseOnDrop, Core};
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::producer::partition_queue::Appended;
 use crate::machine::producer::partitioner::{Sticky, position_of_key};
+use crate::machine::topic_name::check_topic_name;
 pub use crate::record::{Record, RecordMetadata};
 
 /// Sends records to any topic. Cheap to clone.
@@ -121,7 +122,8 @@ impl TopicProducer {
     ///
     /// # Errors
     ///
-    /// The topic is unknown or its name illegal, or the cluster cannot be reached within `max.block.ms`.
+    /// The topic is unknown or its name illegal, the cluster cannot be reached within `max.block.ms`, or something
+    /// else answers where it should be.
     ///
     /// # Cancel safety
     ///
@@ -159,7 +161,7 @@ impl TopicProducer {
                 Appended::In {
                     completion, index, ..
                 } => return Ok(Ticket::new(completion, index)),
-                Appended::TooLarge(max) => return Err(self.too_large(max)),
+                Appended::TooLarge { bytes, max } => return Err(self.too_large(bytes, max)),
                 Appended::Closed => return Err(self.closed()),
                 Appended::Full => {}
             }
@@ -188,7 +190,7 @@ impl TopicProducer {
             let (done, stopped) = self.core.append_all(partition, records, stays, &mut ticket);
             records = records.get(done..).unwrap_or_default();
             match stopped {
-                Some(Appended::TooLarge(max)) => return Err(self.too_large(max)),
+                Some(Appended::TooLarge { bytes, max }) => return Err(self.too_large(bytes, max)),
                 Some(Appended::Closed) => return Err(self.closed()),
                 Some(Appended::Full) => self.room(freed, deadline).await?,
                 _ => {}
@@ -218,7 +220,7 @@ impl TopicProducer {
                 Appended::In {
                     completion, index, ..
                 } => return Ok(Ticket::new(completion, index)),
-                Appended::TooLarge(max) => return Err(self.too_large(max)),
+                Appended::TooLarge { bytes, max } => return Err(self.too_large(bytes, max)),
                 Appended::Closed => return Err(self.closed()),
                 Appended::Full => self.room(freed, deadline).await?,
             }
@@ -242,6 +244,11 @@ impl TopicProducer {
         if let Some(partitions) = self.topic.partitions() {
             return Ok(partitions);
         }
+        if self.name().is_empty() {
+            let text = "the record names no topic: begin it with Record::to, or send it with producer.topic(..)";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        check_topic_name(self.name())?;
         let deadline = clock::now() + self.core.config.max_block;
         self.core.load(&self.topic, deadline).await?;
         self.topic.partitions().ok_or_else(|| {
@@ -284,10 +291,13 @@ impl TopicProducer {
         Error::new(ErrorKind::Closed, "the producer is closed").with_topic(self.name())
     }
 
-    fn too_large(&self, max: usize) -> Error {
+    fn too_large(&self, bytes: usize, max: usize) -> Error {
         Error::new(
             ErrorKind::RecordTooLarge,
-            format!("a record larger than a batch may be: {max} bytes (max.request.size)"),
+            format!(
+                "the record takes a batch of {bytes} bytes, and no batch may be larger than {max} bytes \
+                 (max.request.size)"
+            ),
         )
         .with_topic(self.name())
     }

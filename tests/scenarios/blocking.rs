@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_client::admin::NewTopic;
-use kafka_client::consumer::Start;
+use kafka_client::consumer::{ConsumerEvent, Start};
 use kafka_client::{ErrorKind, Record};
 
 use crate::stories::reading::{PATIENCE, produce_numbers, soon, take, within};
@@ -33,6 +33,17 @@ pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
             assert_eq!(ticket.wait().unwrap().offset, offset);
         }
 
+        let handle = producer.topic(&topic);
+        assert_eq!((handle.name(), handle.ready().unwrap()), (&*topic, 1));
+        let values: Vec<String> = (100..200).map(|number| number.to_string()).collect();
+        let records: Vec<_> = values.iter().map(|value| Record::of(value)).collect();
+        assert_eq!(handle.send_batch(&records).unwrap().wait().unwrap(), 100);
+        let ticket = handle.enqueue(Record::of("200")).unwrap();
+        assert_eq!(ticket.partition(), 0);
+        assert_eq!(ticket.clone().wait().unwrap().offset, 200);
+        assert_eq!(ticket.outcome().unwrap().unwrap().offset, 200);
+        assert_eq!(handle.send(Record::of("201")).unwrap().offset, 201);
+
         let group = stage.name("g");
         let member = || {
             client
@@ -40,7 +51,8 @@ pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
                 .unwrap()
         };
         let consumer = member();
-        for number in 0..100 {
+        let mut events = consumer.events();
+        for number in 0..202 {
             let record = consumer
                 .next_within(PATIENCE)
                 .unwrap()
@@ -52,6 +64,10 @@ pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
             }
         }
         assert!(
+            matches!(events.next().unwrap(), Some(ConsumerEvent::Assigned(all)) if all.len() == 1)
+        );
+        assert!(events.try_next().is_none());
+        assert!(
             consumer
                 .next_within(Duration::from_millis(200))
                 .unwrap()
@@ -59,6 +75,13 @@ pub(crate) async fn a_thread_produces_and_consumes(stage: Stage) {
         );
         consumer.close_within(PATIENCE).unwrap();
         assert!(consumer.next().unwrap().is_none(), "it is closed");
+        while let Some(event) = events.next().unwrap() {
+            let of_close = matches!(
+                event,
+                ConsumerEvent::Revoking(_) | ConsumerEvent::Revoked(_)
+            );
+            assert!(of_close, "{event:?}");
+        }
         let consumer = member();
         let record = consumer
             .next_within(PATIENCE)

@@ -132,6 +132,14 @@ pub(crate) async fn closing_a_consumer_ends_those_who_wait(stage: Stage) {
         consumer.close_within(Duration::from_secs(1)).await.unwrap();
         let next = within(Duration::from_secs(1), "a late call", consumer.next()).await;
         assert!(next.unwrap().is_none());
+        let tp = || (topic.as_str(), 0);
+        for late in [
+            consumer.seek(tp(), Start::Oldest),
+            consumer.pause(tp()),
+            consumer.resume(tp()),
+        ] {
+            assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+        }
     }
 }
 

@@ -105,6 +105,36 @@ pub(crate) async fn reading_starts_where_it_is_told(stage: Stage) {
     }
 }
 
+/// Before the first record is asked for, and so before the cluster is.
+pub(crate) async fn named_partitions_are_sought_and_paused_at_once(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 2).await;
+    produce_numbers(&client, &topic, 0, 0..10).await;
+    produce_numbers(&client, &topic, 1, 0..10).await;
+    for group in [None, Some(stage.name("g"))] {
+        let consumer = client
+            .consumer()
+            .assign([(&topic, 0, Start::Oldest), (&topic, 1, Start::Oldest)]);
+        let consumer = match group {
+            Some(group) => consumer.group(group),
+            None => consumer,
+        };
+        let consumer = consumer.build().unwrap();
+        let tp = |number| (topic.as_str(), number);
+        assert_eq!(consumer.assignment(), [tp(0).into(), tp(1).into()]);
+        consumer.seek(tp(0), Start::Offset(7)).unwrap();
+        consumer.pause(tp(1)).unwrap();
+        consumer.seek(tp(2), Start::Oldest).unwrap_err();
+        assert_eq!(numbers(&take(&consumer, 3).await), [7, 8, 9]);
+        nothing_comes(&consumer).await;
+        consumer.resume(tp(1)).unwrap();
+        assert_eq!(
+            numbers(&take(&consumer, 10).await),
+            (0..10).collect::<Vec<_>>()
+        );
+    }
+}
+
 /// Back, ahead and to the end, also over what was fetched already.
 pub(crate) async fn seek_goes_on_elsewhere(stage: Stage) {
     let client = stage.client();

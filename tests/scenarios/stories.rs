@@ -73,6 +73,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(batches::a_task_sends_in_bulk),
     story!(partition_consumer::order_is_kept_in_each_partition),
     story!(partition_consumer::reading_starts_where_it_is_told),
+    story!(partition_consumer::named_partitions_are_sought_and_paused_at_once),
     story!(partition_consumer::seek_goes_on_elsewhere),
     story!(partition_consumer::a_paused_partition_waits_for_its_resume),
     story!(partition_consumer::a_position_out_of_range_is_an_error),
@@ -95,6 +96,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(groups::a_spare_member_takes_over),
     story!(groups::groups_do_not_know_each_other),
     story!(topics::a_topic_is_made_listed_described_and_deleted),
+    story!(topics::a_refusal_of_one_topic_is_the_error_of_the_call),
     story!(topics::a_deleted_topic_stays_deleted),
     story!(topics::a_topic_that_is_made_anew_is_empty),
     story!(topics::what_cannot_be_made_is_refused_by_name),
@@ -138,4 +140,8 @@ pub(crate) const STORIES: &[Story] = &[
     story!(restarts::offsets_survive_stop_and_kill, needs_power),
     story!(restarts::topics_survive_stop_and_kill, needs_power),
     story!(restarts::a_cluster_that_is_away_is_named, needs_power),
+    story!(
+        restarts::a_member_closes_soon_while_the_cluster_is_away,
+        needs_power
+    ),
 ];

@@ -20,6 +20,7 @@ use crate::driver::clock;
 use crate::driver::cluster_task::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::time::Instant;
+use crate::machine::topic_name::check_topic_name;
 
 /// A topic to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,12 +148,51 @@ pub struct PartitionDescription {
 }
 
 impl Admin {
+    /// Makes a topic; returns its id, which is zero from brokers that have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_topics`](Self::create_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the topic may have been made.
+    pub async fn create_topic(&self, topic: NewTopic) -> Result<Uuid> {
+        only(self.create_topics([topic]).await?)
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete_topics`](Self::delete_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the topic may have been deleted.
+    pub async fn delete_topic(&self, name: impl Into<String>) -> Result<()> {
+        only(self.delete_topics([name]).await?)
+    }
+
+    /// Describes a topic. Makes none if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`describe_topics`](Self::describe_topics), the broker's refusal included.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is changed by it.
+    pub async fn describe_topic(&self, name: impl Into<String>) -> Result<TopicDescription> {
+        only(self.describe_topics([name]).await?)
+    }
+
     /// Makes topics. Answers for each in the order asked: its id, or why it was not made.
     ///
     /// # Errors
     ///
-    /// If the cluster cannot be reached. Per topic the broker's code: it exists already, the name or the
-    /// number of partitions is illegal, a property is unknown.
+    /// If the cluster cannot be reached. Per topic [`ErrorKind::InvalidArgument`] if its name is illegal, or
+    /// the broker's code: it exists already, the number of partitions is illegal, a property is unknown.
     ///
     /// # Cancel safety
     ///
@@ -183,6 +223,7 @@ impl Admin {
                 Ok(made.topic_id)
             });
             let outcome = outcome.map_err(|error| error.with_topic(topic.name.as_str()));
+            let outcome = check_topic_name(&topic.name).and(outcome);
             (topic.name, outcome)
         };
         let outcomes = topics.into_iter().map(outcome).collect();
@@ -232,6 +273,7 @@ impl Admin {
             let outcome = outcome
                 .and_then(|gone| Error::check(gone.error_code, gone.error_message.as_deref()))
                 .map_err(|error| error.with_topic(name.as_str()));
+            let outcome = check_topic_name(&name).and(outcome);
             (name, outcome)
         };
         let outcomes = names.into_iter().map(outcome).collect();
@@ -270,8 +312,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// If the cluster cannot be reached. Per topic the broker's code: there is no such topic, the name is
-    /// illegal.
+    /// If the cluster cannot be reached. Per topic [`ErrorKind::InvalidArgument`] if its name is illegal, or
+    /// the broker's code: there is no such topic.
     ///
     /// # Cancel safety
     ///
@@ -292,6 +334,7 @@ impl Admin {
             let outcome = response.topics.iter().find(of_this).ok_or_else(left_out);
             let outcome = outcome.and_then(|topic| describe(&name, topic));
             let outcome = outcome.map_err(|error| error.with_topic(name.as_str()));
+            let outcome = check_topic_name(&name).and(outcome);
             (name, outcome)
         };
         Ok(names.into_iter().map(outcome).collect())
@@ -334,6 +377,12 @@ impl Admin {
             }
         }
     }
+}
+
+/// The outcome of a call for one topic.
+fn only<T>(outcomes: Vec<(String, Result<T>)>) -> Result<T> {
+    let first = outcomes.into_iter().next();
+    first.map_or_else(|| Err(left_out()), |(_, outcome)| outcome)
 }
 
 /// What requests say where the broker's own setting counts.

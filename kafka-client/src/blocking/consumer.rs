@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocking::runtime::Runtime;
-use crate::consumer::{ConsumerBatch, ConsumerRecord, PartitionStatus, Start};
+use crate::consumer::{ConsumerBatch, ConsumerEvent, ConsumerRecord, PartitionStatus, Start};
 use crate::driver::clock;
 use crate::error::Result;
 use crate::record::topic_partition::TopicPartition;
@@ -119,6 +119,15 @@ impl Consumer {
         self.runtime.block_on(commit)?
     }
 
+    /// What happens to the partitions from now on: assigned, revoked, lost, reset.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events {
+            runtime: self.runtime.clone(),
+            events: self.consumer.events(),
+        }
+    }
+
     /// The partitions that are read at the moment.
     #[must_use]
     pub fn assignment(&self) -> Vec<TopicPartition> {
@@ -171,5 +180,28 @@ impl Consumer {
     /// As [`Consumer::close_within`](crate::Consumer::close_within), and from inside async code.
     pub fn close_within(&self, timeout: Duration) -> Result<()> {
         self.runtime.block_on(self.consumer.close_within(timeout))?
+    }
+}
+
+/// What happens to a consumer's partitions, in order. See [`Consumer::events`].
+#[derive(Debug)]
+pub struct Events {
+    runtime: Runtime,
+    events: crate::consumer::Events,
+}
+
+impl Events {
+    /// The next event; `None` once the consumer has ended. Who is hundreds of events behind misses the oldest.
+    ///
+    /// # Errors
+    ///
+    /// From inside async code.
+    pub fn next(&mut self) -> Result<Option<ConsumerEvent>> {
+        self.runtime.block_on(self.events.next())
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_next(&mut self) -> Option<ConsumerEvent> {
+        self.events.try_next()
     }
 }

@@ -5,9 +5,9 @@
 //! group traffic and for fetches: what one waits for must delay neither produce requests nor another
 //! consumer, which may be the very member that the join waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -18,7 +18,8 @@ use crate::driver::tasks::Tasks;
 use crate::driver::transport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::machine::backoff::Backoff;
-use crate::machine::time::Instant;
+use crate::machine::outages::Outages;
+use crate::machine::time::{Duration, Instant};
 
 /// Whom a connection leads to, and for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +54,7 @@ pub(crate) struct BrokerPool {
     settings: ConnectionSettings,
     tasks: Arc<Tasks>,
     slots: Mutex<BTreeMap<Peer, Slot>>,
+    outages: Mutex<Outages>,
     lanes: AtomicU64,
 }
 
@@ -88,6 +90,7 @@ impl BrokerPool {
             settings,
             tasks,
             slots: Mutex::default(),
+            outages: Mutex::default(),
             lanes: AtomicU64::new(0),
         }
     }
@@ -156,6 +159,21 @@ impl BrokerPool {
         }
     }
 
+    /// The addresses to which attempts are under way, with why those before failed.
+    pub(crate) fn attempts(&self) -> Vec<String> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = slots
+            .values()
+            .filter(|slot| matches!(slot.state, SlotState::Connecting(_)));
+        let attempts: BTreeSet<_> = under_way
+            .map(|slot| match &slot.last_failure {
+                Some(failure) => failure.to_string(),
+                None => slot.address.clone(),
+            })
+            .collect();
+        attempts.into_iter().collect()
+    }
+
     /// Why the attempt before this one failed.
     fn last_failure(&self, peer: Peer) -> Option<Error> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +193,7 @@ impl BrokerPool {
                     "the broker has a new address",
                 ));
             }
+            self.outages().forget(&slot.address);
             *slot = self.slot(address);
         }
         let not_before = match &slot.state {
@@ -196,6 +215,7 @@ impl BrokerPool {
         self.tasks.spawn_until_closed(async move {
             clock::sleep_until(not_before).await;
             let outcome = pool.open(&address).await;
+            pool.tell_of_outage(&address, &outcome);
             pool.settle(peer, &address, &outcome);
             done.send_replace(Some(outcome));
         })?;
@@ -223,6 +243,30 @@ impl BrokerPool {
         let transport = transport::connect(host, port, deadline).await?;
         let (address, settings) = (address.to_owned(), self.settings.clone());
         Connection::start(transport, address, settings, &self.tasks, deadline).await
+    }
+
+    /// Warns once while a broker stays out of reach, and once it is back.
+    fn tell_of_outage(&self, address: &str, outcome: &Result<Connection>) {
+        let now = clock::now();
+        let seconds = |lasts: Duration| lasts.as_secs();
+        match outcome {
+            Ok(_) => {
+                let lasted = self.outages().handle_success(now, address).map(seconds);
+                if let Some(lasted) = lasted {
+                    tracing::warn!(address, "reached again after {lasted} s");
+                }
+            }
+            Err(error) => {
+                let lasts = self.outages().handle_failure(now, address).map(seconds);
+                if let Some(lasts) = lasts {
+                    tracing::warn!(address, %error, "not reached for {lasts} s; trying on");
+                }
+            }
+        }
+    }
+
+    fn outages(&self) -> MutexGuard<'_, Outages> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settle(&self, peer: Peer, address: &str, outcome: &Result<Connection>) {

@@ -44,6 +44,8 @@ pub(crate) struct Core {
     cluster: ClusterHandle,
     lane: Lane,
     config: ConsumerConfig,
+    /// A record that is not acknowledged keeps those behind it from being committed.
+    commits_on_ack: bool,
     machine: Mutex<Consumer>,
     reading: Mutex<Reading>,
     stints: Mutex<BTreeMap<u64, Arc<Stint>>>,
@@ -102,11 +104,13 @@ impl Core {
         group: Option<ByteString>,
     ) -> Arc<Self> {
         let backoff = cluster.backoff();
+        let commits_on_ack = group.is_some() && config.commit_mode == CommitMode::OnAck;
         let machine = Consumer::new(clock::now(), config.clone(), topics, group, backoff);
         Arc::new(Self {
             lane: cluster.open_lane(),
             cluster,
             config,
+            commits_on_ack,
             revision: AtomicU64::new(machine.revision()),
             machine: Mutex::new(machine),
             reading: Mutex::new(Reading {
@@ -245,6 +249,11 @@ impl Core {
         if machine.has_ready() {
             self.ready.notify_waiters();
         }
+        if machine.is_leaving() {
+            let mut close_by = lock(&self.close_by);
+            let limit = now + LEAVE_PATIENCE;
+            *close_by = Some(close_by.map_or(limit, |before| before.min(limit)));
+        }
         machine.poll_deadline(now)
     }
 
@@ -269,10 +278,26 @@ impl Core {
             lock(&self.stints).retain(|number, stint| {
                 let current = machine.is_current(&stint.partition, *number);
                 if !current {
-                    stint.retire();
+                    self.retire(stint);
                 }
                 current
             });
+        }
+    }
+
+    /// Acknowledgements of this stint count no longer. In a close those that are missing are told: nothing fails,
+    /// and yet the records come again.
+    fn retire(&self, stint: &Stint) {
+        stint.retire();
+        let is_closing = lock(&self.close_by).is_some();
+        if is_closing
+            && self.commits_on_ack
+            && let Some((count, first)) = stint.forgotten()
+        {
+            let partition = &stint.partition;
+            tracing::warn!(
+                "{partition}: {count} records delivered and not acknowledged; the group goes on at offset {first}"
+            );
         }
     }
 
@@ -711,11 +736,21 @@ impl Core {
     }
 
     pub(crate) fn seek(&self, tp: &TopicPartition, to: Start) -> Result<()> {
+        self.refuse_if_closed(tp)?;
         self.change(|machine, now| machine.seek(now, tp, to))
     }
 
     pub(crate) fn set_paused(&self, tp: &TopicPartition, paused: bool) -> Result<()> {
+        self.refuse_if_closed(tp)?;
         self.change(|machine, now| machine.set_paused(now, tp, paused))
+    }
+
+    fn refuse_if_closed(&self, tp: &TopicPartition) -> Result<()> {
+        if self.is_over()? {
+            let error = Error::new(ErrorKind::Closed, "the consumer is closed");
+            return Err(error.with_partition(tp.topic(), tp.partition()));
+        }
+        Ok(())
     }
 
     /// A change takes effect before it returns.
@@ -757,18 +792,29 @@ impl Core {
         &self.config
     }
 
-    /// What a close that ran out of time leaves undone.
-    pub(crate) fn undone(&self) -> Option<String> {
+    /// What a close that ran out of time leaves undone, with what kept us from it.
+    pub(crate) fn undone(&self) -> Option<Error> {
         let machine = self.machine();
         let open = machine.uncommitted();
         let mut undone = Vec::new();
         if !machine.is_closed() {
-            undone.push("the group was not left".to_owned());
+            undone.push("the group was not left, and goes on after session.timeout.ms".to_owned());
         }
         if !open.is_empty() {
-            undone.push(format!("these offsets were not committed: {open:?}"));
+            let open = open.iter().map(|(tp, offset)| format!("{tp} at {offset}"));
+            let open = open.collect::<Vec<_>>().join(", ");
+            undone.push(format!("these offsets were not committed: {open}"));
         }
-        (!undone.is_empty()).then(|| undone.join(", and "))
+        if undone.is_empty() {
+            return None;
+        }
+        let undone = undone.join(", and ");
+        let text = format!("the consumer is closed, but not all was done: {undone}");
+        let error = self.cluster.timeout(text);
+        Some(match machine.group_name() {
+            Some(group) => error.with_group(&**group),
+            None => error,
+        })
     }
 
     fn machine(&self) -> MutexGuard<'_, Consumer> {
@@ -819,7 +865,7 @@ impl Drop for EndOnDrop {
         core.ready.notify_waiters();
         core.cluster.close_lane(core.lane);
         for stint in lock(&core.stints).values() {
-            stint.retire();
+            core.retire(stint);
         }
     }
 }
@@ -895,5 +941,8 @@ const GIVEN_AT_ONCE: u32 = 512;
 const EVENTS_KEPT: usize = 256;
 /// How long a consumer whose handles are all gone may take to commit and to leave.
 const DROP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a close goes on when all is committed and only the leave is to be said: without it the group goes on
+/// after the session timeout.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
 /// More than any control record has.
 const CONTROL_BYTES_MAX: usize = 1 << 16;

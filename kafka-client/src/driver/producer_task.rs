@@ -282,7 +282,7 @@ impl Core {
             } => {
                 self.noticed(partition, *opened, *worth_sending);
             }
-            Appended::Full | Appended::TooLarge(_) | Appended::Closed => {}
+            Appended::Full | Appended::TooLarge { .. } | Appended::Closed => {}
         }
     }
 
@@ -819,6 +819,12 @@ impl Core {
         if batch.base_sequence.is_some() {
             self.want_new_identity(partition);
         }
+        let error = if is_too_large(&error) {
+            let text = "the record is larger than the topic takes (max.message.bytes)";
+            Error::new(ErrorKind::RecordTooLarge, text).with_source(error)
+        } else {
+            error
+        };
         self.fail(partition, batch, error);
     }
 

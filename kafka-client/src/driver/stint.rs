@@ -116,6 +116,14 @@ impl Stint {
         }
     }
 
+    /// How many records were delivered and not acknowledged, where offsets have no holes, and the offset of the
+    /// first; `None` if there are none.
+    pub(crate) fn forgotten(&self) -> Option<(i64, i64)> {
+        let processed = self.lock();
+        let open = processed.open_below(self.delivered.load(Ordering::Relaxed));
+        (open > 0).then(|| (open, processed.done_to()))
+    }
+
     /// Acknowledgements do not count from now on.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
@@ -145,8 +153,10 @@ mod tests {
         stint.deliver(12);
         assert_eq!(stint.acknowledge(11, 12, 5), AckOutcome::Accepted);
         assert_eq!(seen(&stint), (None, 12, true), "nothing to commit yet");
+        assert_eq!(stint.forgotten(), Some((1, 10)));
         stint.acknowledge(10, 11, 5);
         assert_eq!(seen(&stint), (Some((12, 5)), 12, false));
+        assert_eq!(stint.forgotten(), None);
         assert!(signals.take_progress());
         assert!(!signals.take_progress());
         stint.retire();

@@ -192,10 +192,12 @@ impl Consumer {
             calls: 0,
             closing: false,
         };
-        if consumer.group.is_some() {
-            let assigned = consumer.subscription.assign_manual(now);
-            consumer.tell_assigned(assigned);
-        }
+        // Partitions that were named one by one need not be known to be paused or sought.
+        let assigned = match consumer.group {
+            Some(_) => consumer.subscription.assign_manual(now),
+            None => consumer.subscription.assign_ungrouped(now),
+        };
+        consumer.tell_assigned(assigned);
         consumer
     }
 
@@ -694,6 +696,11 @@ impl Consumer {
     /// Whether nothing is left to do after [`Self::close`].
     pub(crate) fn is_closed(&self) -> bool {
         self.closing && self.group.as_ref().is_none_or(Group::is_closed)
+    }
+
+    /// Whether of a close nothing is left but to tell the coordinator.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.closing && self.group.as_ref().is_some_and(Group::is_leaving)
     }
 
     /// What a close that ran out of time leaves uncommitted.

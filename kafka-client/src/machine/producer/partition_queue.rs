@@ -124,8 +124,13 @@ pub enum Appended<C> {
     },
     /// The budget is used up: try again when something was sent.
     Full,
-    /// It is larger than a batch may be: this many bytes at most.
-    TooLarge(usize),
+    /// It is larger than a batch may be.
+    TooLarge {
+        /// What a batch of it alone takes, at most.
+        bytes: usize,
+        /// What a batch may have.
+        max: usize,
+    },
     /// The queue was closed before.
     Closed,
 }
@@ -170,8 +175,10 @@ impl<C: Clone> PartitionQueue<C> {
             record.value,
             headers.clone(),
         );
-        if BatchHeader::LEN.saturating_add(len) > self.limits.batch_bytes_max {
-            return Appended::TooLarge(self.limits.batch_bytes_max);
+        let bytes = BatchHeader::LEN.saturating_add(len);
+        let max = self.limits.batch_bytes_max;
+        if bytes > max {
+            return Appended::TooLarge { bytes, max };
         }
         if let Some(open) = &self.open
             && open.builder.len() + len > self.growth_max
@@ -218,7 +225,7 @@ impl<C: Clone> PartitionQueue<C> {
             .append(timestamp_ms, record.key, record.value, headers);
         if appended.is_err() {
             // The length was checked above against the same bound.
-            return Appended::TooLarge(self.limits.batch_bytes_max);
+            return Appended::TooLarge { bytes, max };
         }
         let worth = |len| len >= self.limits.batch_bytes;
         Appended::In {
@@ -802,7 +809,10 @@ mod tests {
         let mut queue = known();
         assert!(matches!(
             append(&mut queue, 0, &[0; 400]),
-            Appended::TooLarge(400)
+            Appended::TooLarge {
+                bytes: 461..,
+                max: 400
+            }
         ));
         let begin = || unreachable!("no batch is begun without room");
         let full = queue.append(0, &Record::of(b"a"), |_| false, begin);

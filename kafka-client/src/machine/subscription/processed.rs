@@ -35,6 +35,15 @@ impl Processed {
         self.epoch
     }
 
+    /// How many offsets below `to` are not done.
+    pub(crate) fn open_below(&self, to: i64) -> i64 {
+        let ahead = self.ahead.iter();
+        let done: i64 = ahead
+            .map(|(start, (end, _))| (*end).min(to).saturating_sub(*start).max(0))
+            .sum();
+        (to.saturating_sub(self.done_to) - done).max(0)
+    }
+
     /// The offsets from `from` up to `to`, not included, are done. Saying so twice changes nothing.
     pub(crate) fn mark(&mut self, from: i64, to: i64, epoch: i32) {
         if to <= self.done_to {
@@ -80,6 +89,20 @@ impl Processed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_open_is_counted() {
+        let mut processed = Processed::new(10);
+        assert_eq!(processed.open_below(10), 0);
+        assert_eq!(processed.open_below(15), 5);
+        processed.mark(12, 14, 1);
+        assert_eq!(processed.open_below(15), 3);
+        assert_eq!(processed.open_below(13), 2);
+        processed.mark(10, 12, 1);
+        assert_eq!(processed.open_below(15), 1);
+        processed.mark(14, 15, 1);
+        assert_eq!(processed.open_below(15), 0);
+    }
 
     #[test]
     fn only_the_part_before_the_first_open_record_counts() {

@@ -6,6 +6,7 @@ use bytestring::ByteString;
 
 use crate::config::consumer::Start;
 use crate::error::{Error, ErrorKind};
+use crate::machine::topic_name::check_topic_name;
 use crate::record::topic_partition::TopicPartition;
 
 /// The wish of the application.
@@ -38,9 +39,9 @@ impl Topics {
     /// Refuses names that no cluster accepts, and negative partitions and offsets.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match self {
-            Self::Names(names) => names.iter().try_for_each(|name| check_name(name)),
+            Self::Names(names) => names.iter().try_for_each(|name| check_topic_name(name)),
             Self::Manual(partitions) => partitions.iter().try_for_each(|(tp, start)| {
-                check_name(tp.topic())?;
+                check_topic_name(tp.topic())?;
                 if tp.partition() < 0 {
                     return Err(Error::new(
                         ErrorKind::InvalidArgument,
@@ -60,28 +61,6 @@ impl Topics {
         }
     }
 }
-
-fn check_name(name: &str) -> Result<(), Error> {
-    let legal = !name.is_empty()
-        && name.len() <= MAX_NAME
-        && name != "."
-        && name != ".."
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    if legal {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        format!(
-            "{name:?} is no legal topic name: 1 to {MAX_NAME} of letters, digits, '.', '_', '-'"
-        ),
-    ))
-}
-
-/// Kafka's limit: a topic's name is part of a folder's name.
-const MAX_NAME: usize = 249;
 
 #[cfg(test)]
 mod tests {
