@@ -22,7 +22,7 @@ const USAGE: &str = "usage: codecs --bootstrap HOST:PORT[,HOST:PORT...] [--recor
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(USAGE, &["records"]) {
+    let arguments = match Arguments::parse(USAGE, &["records"], 1) {
         Ok(arguments) => arguments,
         Err(status) => return status,
     };

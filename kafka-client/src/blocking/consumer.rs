@@ -190,16 +190,17 @@ pub struct Events {
     events: crate::consumer::Events,
 }
 
-impl Events {
-    /// The next event; `None` once the consumer has ended. Who is hundreds of events behind misses the oldest.
-    ///
-    /// # Errors
-    ///
-    /// From inside async code.
-    pub fn next(&mut self) -> Result<Option<ConsumerEvent>> {
-        self.runtime.block_on(self.events.next())
-    }
+/// Waits for the next event; `None` once the consumer has ended. Who is hundreds of events behind misses the
+/// oldest. An error from inside async code.
+impl Iterator for Events {
+    type Item = Result<ConsumerEvent>;
 
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.block_on(self.events.next()).transpose()
+    }
+}
+
+impl Events {
     /// The next event, if there is one already.
     pub fn try_next(&mut self) -> Option<ConsumerEvent> {
         self.events.try_next()
