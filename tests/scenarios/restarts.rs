@@ -300,6 +300,41 @@ pub(crate) async fn a_cluster_that_is_away_is_named(stage: Stage) {
     assert_eq!(numbers(&seen), [0, 2]);
 }
 
+/// There is nobody to be told of the leave: that takes no long time, and says which group and broker.
+pub(crate) async fn a_member_closes_soon_while_the_cluster_is_away(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    produce_numbers(&client, &topic, 0, 0..3).await;
+    let group = stage.name("g");
+    let consumer = client.consumer().group(&group).subscribe([&topic]);
+    let consumer = consumer.start(Start::Oldest);
+    // Nothing is acknowledged, and nothing to be waited for.
+    let consumer = consumer
+        .revocation_grace(Duration::ZERO)
+        .heartbeat_interval(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    take(&consumer, 3).await;
+    soon("a commit", consumer.commit()).await.unwrap();
+    stage.power().stop().await;
+    let address = stage.cluster().bootstrap_servers();
+    // The member has noticed, and looks for its coordinator.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    let start = Instant::now();
+    let closed = soon("the close", consumer.close_within(Duration::from_secs(20))).await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(6), "it took {took:?}");
+    let error = closed.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    for part in [&group, "not left", &address, "cannot connect"] {
+        assert!(
+            error.to_string().contains(part),
+            "{part} is not in: {error}"
+        );
+    }
+}
+
 fn numbers(seen: &[Seen]) -> Vec<i64> {
     seen.iter().map(Seen::number).collect()
 }

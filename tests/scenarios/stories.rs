@@ -138,4 +138,8 @@ pub(crate) const STORIES: &[Story] = &[
     story!(restarts::offsets_survive_stop_and_kill, needs_power),
     story!(restarts::topics_survive_stop_and_kill, needs_power),
     story!(restarts::a_cluster_that_is_away_is_named, needs_power),
+    story!(
+        restarts::a_member_closes_soon_while_the_cluster_is_away,
+        needs_power
+    ),
 ];

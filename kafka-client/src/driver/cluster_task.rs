@@ -1,5 +1,6 @@
 //! Keeps the picture of the cluster fresh and sends requests to whom they belong.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -312,7 +313,7 @@ impl ClusterHandle {
     }
 
     /// A timeout that tells what kept us from the cluster, if something did.
-    pub(crate) fn timeout(&self, detail: &'static str) -> Error {
+    pub(crate) fn timeout(&self, detail: impl Into<Cow<'static, str>>) -> Error {
         let error = Error::new(ErrorKind::Timeout, detail);
         match self.last_failure() {
             Some(failure) => error.with_source(failure),

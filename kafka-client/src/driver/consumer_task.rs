@@ -240,6 +240,11 @@ impl Core {
         if machine.has_ready() {
             self.ready.notify_waiters();
         }
+        if machine.is_leaving() {
+            let mut close_by = lock(&self.close_by);
+            let limit = now + LEAVE_PATIENCE;
+            *close_by = Some(close_by.map_or(limit, |before| before.min(limit)));
+        }
         machine.poll_deadline(now)
     }
 
@@ -778,18 +783,29 @@ impl Core {
         &self.config
     }
 
-    /// What a close that ran out of time leaves undone.
-    pub(crate) fn undone(&self) -> Option<String> {
+    /// What a close that ran out of time leaves undone, with what kept us from it.
+    pub(crate) fn undone(&self) -> Option<Error> {
         let machine = self.machine();
         let open = machine.uncommitted();
         let mut undone = Vec::new();
         if !machine.is_closed() {
-            undone.push("the group was not left".to_owned());
+            undone.push("the group was not left, and goes on after session.timeout.ms".to_owned());
         }
         if !open.is_empty() {
-            undone.push(format!("these offsets were not committed: {open:?}"));
+            let open = open.iter().map(|(tp, offset)| format!("{tp} at {offset}"));
+            let open = open.collect::<Vec<_>>().join(", ");
+            undone.push(format!("these offsets were not committed: {open}"));
         }
-        (!undone.is_empty()).then(|| undone.join(", and "))
+        if undone.is_empty() {
+            return None;
+        }
+        let undone = undone.join(", and ");
+        let text = format!("the consumer is closed, but not all was done: {undone}");
+        let error = self.cluster.timeout(text);
+        Some(match machine.group_name() {
+            Some(group) => error.with_group(&**group),
+            None => error,
+        })
     }
 
     fn machine(&self) -> MutexGuard<'_, Consumer> {
@@ -901,5 +917,8 @@ const GIVEN_AT_ONCE: u32 = 512;
 const EVENTS_KEPT: usize = 256;
 /// How long a consumer whose handles are all gone may take to commit and to leave.
 const DROP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a close goes on when all is committed and only the leave is to be said: without it the group goes on
+/// after the session timeout.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
 /// More than any control record has.
 const CONTROL_BYTES_MAX: usize = 1 << 16;

@@ -698,6 +698,11 @@ impl Consumer {
         self.closing && self.group.as_ref().is_none_or(Group::is_closed)
     }
 
+    /// Whether of a close nothing is left but to tell the coordinator.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.closing && self.group.as_ref().is_some_and(Group::is_leaving)
+    }
+
     /// What a close that ran out of time leaves uncommitted.
     pub(crate) fn uncommitted(&self) -> BTreeMap<TopicPartition, i64> {
         self.group

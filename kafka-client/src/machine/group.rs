@@ -500,6 +500,12 @@ impl Group {
         self.closing && left && (self.failed || self.commits.is_clean())
     }
 
+    /// Whether of a close nothing is left but to tell the coordinator.
+    pub(crate) fn is_leaving(&self) -> bool {
+        let leaving = self.member.as_ref().is_some_and(ClassicMember::is_leaving);
+        self.closing && leaving
+    }
+
     /// What is not committed yet, and what never will be since the close began.
     pub(crate) fn uncommitted(&self) -> BTreeMap<TopicPartition, i64> {
         let mut open = self.left_behind.clone();

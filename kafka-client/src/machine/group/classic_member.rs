@@ -717,6 +717,11 @@ impl ClassicMember {
         matches!(self.state, State::Stable | State::Revoking { .. })
     }
 
+    /// Whether the coordinator is to be told of the leave, and nothing else is to be done.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Leaving { .. })
+    }
+
     pub(crate) fn is_left(&self) -> bool {
         matches!(self.state, State::Left | State::Failed)
     }
