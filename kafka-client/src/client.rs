@@ -8,7 +8,7 @@ use crate::config::client::ClientConfig;
 use crate::consumer::ConsumerBuilder;
 use crate::driver::clock;
 use crate::driver::cluster_task::ClusterHandle;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::producer::ProducerBuilder;
 
 /// A client of one cluster. Cheap to clone; producers, consumers and admin handles made from it share its
@@ -48,21 +48,17 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Timeout`] with what kept us from it, after `timeout`.
+    /// At once what will not pass by itself, if each address met with it, such as [`Protocol`](crate::ErrorKind::Protocol) where
+    /// something else than a broker answers; otherwise [`Timeout`](crate::ErrorKind::Timeout) with what kept us from the cluster,
+    /// after `timeout`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future stops the waiting and nothing else.
     pub async fn ready(&self, timeout: Duration) -> Result<()> {
         let deadline = clock::now() + timeout;
-        let mut views = self.cluster.watch();
-        self.cluster.start()?;
-        let known = views.wait_for(|view| view.generation > 0);
-        match clock::before(deadline, known).await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(_)) => Err(Error::new(ErrorKind::Closed, "the client is closed")),
-            None => Err(self.cluster.timeout("the cluster did not answer in time")),
-        }
+        let detail = "the cluster did not answer in time";
+        self.cluster.known(deadline, detail).await
     }
 
     /// Ends all connections and tasks, and with them whatever producers and consumers of this client do. Returns
@@ -139,7 +135,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming the property.
+    /// [`Config`](crate::ErrorKind::Config), naming the property.
     pub fn build(self) -> Result<Client> {
         self.config.validate()?;
         Ok(Client {

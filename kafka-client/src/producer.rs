@@ -122,7 +122,8 @@ impl TopicProducer {
     ///
     /// # Errors
     ///
-    /// The topic is unknown or its name illegal, or the cluster cannot be reached within `max.block.ms`.
+    /// The topic is unknown or its name illegal, the cluster cannot be reached within `max.block.ms`, or something
+    /// else answers where it should be.
     ///
     /// # Cancel safety
     ///

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use kafka_client::admin::NewTopic;
 use kafka_client::{Client, Error, ErrorKind, Record};
 
-use crate::stories::reading::{soon, within};
+use crate::stories::reading::{PATIENCE, soon, within};
 use crate::stories::silent_peer::SilentPeer;
 use crate::stories::stage::Stage;
 
@@ -22,13 +23,60 @@ pub(crate) async fn a_name_does_not_resolve(_: Stage) {
 pub(crate) async fn a_port_speaks_something_else(_: Stage) {
     let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
     let peer = SilentPeer::that_says(answer).await;
-    check(&peer.address().to_string(), &["HTTP"]).await;
+    let address = peer.address().to_string();
+    check(&address, &["HTTP"]).await;
+    // That does not pass by itself, and so nobody waits for it to pass.
+    let client = Client::builder()
+        .bootstrap_servers(&address)
+        .build()
+        .unwrap();
+    let producer = client.producer().build().unwrap();
+    let limit = Duration::from_secs(5);
+    let errors = [
+        within(limit, "ready", client.ready(PATIENCE)).await.err(),
+        within(limit, "a send", producer.send(Record::to("t").value("v")))
+            .await
+            .err(),
+        within(
+            limit,
+            "admin",
+            client.admin().create_topic(NewTopic::new("t")),
+        )
+        .await
+        .err(),
+        within(limit, "ready again", client.ready(PATIENCE))
+            .await
+            .err(),
+    ];
+    for error in errors.map(Option::unwrap) {
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(!error.is_retriable());
+        assert!(error.to_string().contains(&address), "{error}");
+    }
+    // As long as one of them may be a broker it is waited for.
+    let mixed = Client::builder()
+        .bootstrap_servers(format!("127.0.0.1:1,{address}"))
+        .build()
+        .unwrap();
+    for _ in 0..5 {
+        let waited = within(limit, "ready", mixed.ready(Duration::from_millis(200)));
+        assert_eq!(waited.await.unwrap_err().kind(), ErrorKind::Timeout);
+    }
 }
 
 /// The port accepts and says nothing.
 pub(crate) async fn a_port_stays_silent(_: Stage) {
     let peer = SilentPeer::new().await;
-    check(&peer.address().to_string(), &[]).await;
+    let address = peer.address().to_string();
+    check(&address, &[]).await;
+    // Also while the first attempt is still under way.
+    let client = Client::builder()
+        .bootstrap_servers(&address)
+        .build()
+        .unwrap();
+    let error = client.ready(Duration::from_millis(300)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&format!("connecting to {address}")), "{text}");
 }
 
 /// The peer closes every connection.

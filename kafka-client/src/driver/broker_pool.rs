@@ -5,7 +5,7 @@
 //! group traffic and for fetches: what one waits for must delay neither produce requests nor another
 //! consumer, which may be the very member that the join waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -157,6 +157,21 @@ impl BrokerPool {
                 })
             }
         }
+    }
+
+    /// The addresses to which attempts are under way, with why those before failed.
+    pub(crate) fn attempts(&self) -> Vec<String> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = slots
+            .values()
+            .filter(|slot| matches!(slot.state, SlotState::Connecting(_)));
+        let attempts: BTreeSet<_> = under_way
+            .map(|slot| match &slot.last_failure {
+                Some(failure) => failure.to_string(),
+                None => slot.address.clone(),
+            })
+            .collect();
+        attempts.into_iter().collect()
     }
 
     /// Why the attempt before this one failed.

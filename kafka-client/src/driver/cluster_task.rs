@@ -51,7 +51,7 @@ struct Shared {
     machine: Mutex<Cluster>,
     view: watch::Sender<Arc<ClusterView>>,
     /// Why the last attempt to get metadata failed; `None` once one succeeded.
-    last_failure: Mutex<Option<Error>>,
+    last_failure: watch::Sender<Option<Error>>,
     wake: Notify,
     started: Mutex<bool>,
     coordinators: Mutex<BTreeMap<String, i32>>,
@@ -73,7 +73,7 @@ impl ClusterHandle {
             config,
             view: watch::Sender::new(Arc::clone(machine.view())),
             machine: Mutex::new(machine),
-            last_failure: Mutex::new(None),
+            last_failure: watch::Sender::new(None),
             wake: Notify::new(),
             started: Mutex::new(false),
             coordinators: Mutex::default(),
@@ -128,10 +128,13 @@ impl ClusterHandle {
     ///
     /// The broker's code if the topic cannot be had; what kept us from the cluster if `deadline` passes.
     pub(crate) async fn topic(&self, name: &ByteString, deadline: Instant) -> Result<Arc<Topic>> {
-        self.start()?;
+        // First, so that the first answer tells of the topic too.
+        self.keep_topics([name]);
+        self.known(deadline, "no metadata in time")
+            .await
+            .map_err(|error| error.with_topic(&**name))?;
         let patience = (clock::now() + UNKNOWN_TOPIC_PATIENCE).min(deadline);
         let mut views = self.watch();
-        self.keep_topics([name]);
         loop {
             let known = views.borrow_and_update().topic(name).cloned();
             let mut look_again = deadline;
@@ -309,16 +312,54 @@ impl ClusterHandle {
 
     /// Why the last attempt to reach the cluster failed, if it did.
     pub(crate) fn last_failure(&self) -> Option<Error> {
-        lock(&self.shared.last_failure).clone()
+        self.shared.last_failure.borrow().clone()
     }
 
-    /// A timeout that tells what kept us from the cluster, if something did.
+    /// A timeout that tells what kept us from the cluster, if something did, or else what is still tried.
     pub(crate) fn timeout(&self, detail: impl Into<Cow<'static, str>>) -> Error {
-        let error = Error::new(ErrorKind::Timeout, detail);
-        match self.last_failure() {
-            Some(failure) => error.with_source(failure),
-            None => error,
+        let detail = detail.into();
+        if let Some(failure) = self.last_failure() {
+            return Error::new(ErrorKind::Timeout, detail).with_source(failure);
         }
+        let attempts = self.shared.pool.attempts();
+        if attempts.is_empty() {
+            return Error::new(ErrorKind::Timeout, detail);
+        }
+        let attempts = attempts.join(", ");
+        let text = format!("{detail}; still connecting to {attempts}");
+        Error::new(ErrorKind::Timeout, text)
+    }
+
+    /// Waits until the cluster has answered once.
+    ///
+    /// # Errors
+    ///
+    /// What is no passing error and was met at each of the addresses since the call; a timeout with `detail` and what
+    /// kept us from the cluster after `deadline`.
+    pub(crate) async fn known(&self, deadline: Instant, detail: &'static str) -> Result<()> {
+        let mut views = self.watch();
+        let mut failures = self.shared.last_failure.subscribe();
+        self.start()?;
+        let known = async {
+            loop {
+                if views.borrow_and_update().generation > 0 {
+                    return Ok(());
+                }
+                let changed = tokio::select! {
+                    changed = views.changed() => changed,
+                    changed = failures.changed() => changed,
+                };
+                if changed.is_err() {
+                    return Err(Error::new(ErrorKind::Closed, "the client is closed"));
+                }
+                let failure = failures.borrow_and_update().clone();
+                if let Some(failure) = failure.filter(|failure| !failure.is_retriable()) {
+                    return Err(failure);
+                }
+            }
+        };
+        let ended = clock::before(deadline, known).await;
+        ended.unwrap_or_else(|| Err(self.timeout(detail)))
     }
 
     async fn find_coordinator(&self, group: &str, deadline: Instant) -> Result<i32> {
@@ -355,6 +396,7 @@ impl ClusterHandle {
     }
 
     async fn controller(&self, deadline: Instant) -> Result<i32> {
+        self.known(deadline, "no broker is known in time").await?;
         let mut views = self.watch();
         loop {
             let view = Arc::clone(&views.borrow_and_update());
@@ -429,12 +471,12 @@ impl Shared {
                         machine.handle_response(clock::now(), &response);
                         Arc::clone(machine.view())
                     };
-                    *lock(&self.last_failure) = None;
+                    self.last_failure.send_replace(None);
                     self.view.send_replace(view);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "no metadata");
-                    *lock(&self.last_failure) = Some(error);
+                    self.last_failure.send_replace(Some(error));
                     lock(&self.machine).handle_failure(clock::now(), clock::random());
                 }
             }
@@ -463,7 +505,9 @@ impl Shared {
         );
         let response = connection.call(&request, version, deadline).await?;
         if response.brokers.is_empty() {
-            return Err(Error::new(ErrorKind::Protocol, "metadata without a broker")
+            // As one may be that has just begun to start.
+            let none = Some("metadata without a broker");
+            return Err(Error::broker(ErrorCode::BROKER_NOT_AVAILABLE, none)
                 .with_broker(connection.address()));
         }
         Error::check(response.error_code, None)?;
@@ -471,7 +515,8 @@ impl Shared {
     }
 
     /// A connection to whomever answers: one that is open, else a known broker, else the bootstrap list,
-    /// each from a random start on.
+    /// each from a random start on. Fails with what may pass rather than with what will not: the error is no
+    /// retriable one only if none was.
     async fn any_connection(&self, deadline: Instant) -> Result<Connection> {
         let view = Arc::clone(&self.view.borrow());
         let nodes = rotated(view.brokers.keys().map(|node| Peer::Node(*node)).collect());
@@ -482,7 +527,7 @@ impl Shared {
         if let Some(open) = peers.iter().find_map(|peer| self.pool.connected(*peer)) {
             return Ok(open);
         }
-        let mut last = Error::new(ErrorKind::Connect, "no broker is known");
+        let mut last = None;
         for peer in peers {
             let address = match peer {
                 Peer::Bootstrap(at) => self.config.bootstrap_servers.get(at).cloned(),
@@ -493,10 +538,13 @@ impl Shared {
             let Some(address) = address else { continue };
             match self.pool.connect(peer, &address, deadline).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => last = error,
+                Err(error) if error.is_retriable() => last = Some(error),
+                Err(error) => {
+                    last.get_or_insert(error);
+                }
             }
         }
-        Err(last)
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Connect, "no broker is known")))
     }
 
     fn address_of(&self, node: i32) -> Option<String> {
