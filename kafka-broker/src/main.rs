@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kafka-broker: {}", chain(error.as_ref()));
+            eprintln!("kafka-broker: {error}");
             ExitCode::FAILURE
         }
     }
@@ -103,16 +103,4 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
