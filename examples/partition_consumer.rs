@@ -41,12 +41,19 @@ async fn main() -> ExitCode {
     let start = match arguments.options.get("from").map(String::as_str) {
         None | Some("newest") => Start::Newest,
         Some("oldest") => Start::Oldest,
-        Some(other) => return wrong(USAGE, &format!("--from {other}")),
+        Some(other) => {
+            return wrong(
+                USAGE,
+                &format!("--from {other:?} is neither oldest nor newest"),
+            );
+        }
     };
-    let count = match arguments.options.get("count").map(|count| count.parse()) {
+    let count = match arguments.options.get("count") {
         None => u64::MAX,
-        Some(Ok(count)) => count,
-        Some(Err(error)) => return wrong(USAGE, &format!("--count: {error}")),
+        Some(text) => match text.parse() {
+            Ok(count) => count,
+            Err(_) => return wrong(USAGE, &format!("--count {text:?} is no number")),
+        },
     };
     match consume(&bootstrap, topic, start, count).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,7 +72,7 @@ fn send_lines(bootstrap: &str) -> Result<usize> {
             continue;
         }
         let Some((value, topic)) = line.trim_end().rsplit_once(' ') else {
-            eprintln!("{line:?} is not 'VALUE TOPIC'");
+            eprintln!("{} is not 'VALUE TOPIC'", shown(&line));
             failed += 1;
             continue;
         };
@@ -84,7 +84,7 @@ fn send_lines(bootstrap: &str) -> Result<usize> {
                 );
             }
             Err(error) => {
-                eprintln!("{value:?}: {error}");
+                eprintln!("{}: {error}", shown(value));
                 failed += 1;
             }
         }
@@ -92,4 +92,12 @@ fn send_lines(bootstrap: &str) -> Result<usize> {
     producer.close_within(Duration::from_secs(10))?;
     client.close_within(Duration::from_secs(10))?;
     Ok(failed)
+}
+
+/// A line as it stands before its error: so much of it that it is recognized.
+fn shown(line: &str) -> String {
+    match line.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &line[..end], line.len()),
+        None => format!("{line:?}"),
+    }
 }

@@ -51,26 +51,33 @@ pub enum BrokerError {
 }
 
 impl fmt::Display for BrokerError {
+    /// With all causes, so that nobody has to walk them to learn what to mend.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config { reason } => f.write_str(reason),
-            Self::Listen { address, .. } => write!(f, "cannot listen at {address}"),
+            Self::Config { reason } => f.write_str(reason)?,
+            Self::Listen { address, .. } => write!(f, "cannot listen at {address}")?,
             Self::TemporaryDirectory { .. } => {
-                f.write_str("cannot make a directory for temporary data")
+                f.write_str("cannot make a directory for temporary data")?;
             }
             Self::DataDirectory { path, .. } => {
-                write!(f, "cannot use the data directory {}", path.display())
+                write!(f, "cannot use the data directory {}", path.display())?;
             }
             Self::Records { path, reason } => {
                 write!(
                     f,
                     "cannot read the broker's records in {}: {reason}",
                     path.display()
-                )
+                )?;
             }
-            Self::Runtime { .. } => f.write_str("cannot start the broker's threads"),
-            Self::Ended => f.write_str("the broker has ended by itself"),
+            Self::Runtime { .. } => f.write_str("cannot start the broker's threads")?,
+            Self::Ended => f.write_str("the broker has ended by itself")?,
         }
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -83,5 +90,30 @@ impl std::error::Error for BrokerError {
             Self::DataDirectory { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::DiskError;
+
+    #[test]
+    fn the_text_has_all_causes_once() {
+        let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "not allowed");
+        let listen = BrokerError::Listen {
+            address: "a:1".to_owned(),
+            source: refused(),
+        };
+        assert_eq!(listen.to_string(), "cannot listen at a:1: not allowed");
+        let disk = DiskError::new("create directory", "/d", refused());
+        let directory = BrokerError::DataDirectory {
+            path: "/d".into(),
+            source: LogError::Disk(disk),
+        };
+        assert_eq!(
+            directory.to_string(),
+            "cannot use the data directory /d: cannot create directory /d: not allowed"
+        );
     }
 }

@@ -31,7 +31,7 @@ struct Arguments {
     data_dir: Option<PathBuf>,
 
     /// The number of this node.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     node_id: Option<i32>,
 
     /// A property by Kafka's name, such as num.partitions=3; may be given several times. A name that
@@ -41,7 +41,7 @@ struct Arguments {
 
     /// How much is logged: error, warn, info, debug or trace, or a filter such as
     /// kafka_broker=debug.
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     log: EnvFilter,
 }
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kafka-broker: {}", chain(error.as_ref()));
+            eprintln!("kafka-broker: {error}");
             ExitCode::FAILURE
         }
     }
@@ -101,18 +101,36 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Strictly: what cannot be understood would otherwise log nothing, in silence.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|error| error.to_string())
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read_strictly() {
+        let parse = |words: [&str; 2]| {
+            let words = ["kafka-broker"].into_iter().chain(words);
+            Arguments::try_parse_from(words)
+        };
+        for bad in [
+            ["--log", "nonsense=xx"],
+            ["--node-id", "one"],
+            ["--set", "num.partitions"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(parse(["--log", "warn,kafka_broker=debug"]).is_ok());
+        // It is the broker that refuses it, with the property's name.
+        assert_eq!(parse(["--node-id", "-4"]).unwrap().node_id, Some(-4));
     }
-    text
 }

@@ -202,38 +202,89 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            kind,
-            detail,
-            context,
-            source,
-        } = &*self.0;
-        if let Some(api) = context.api {
+        self.0.fmt_within(f, &Context::default())
+    }
+}
+
+impl Inner {
+    /// What `said` has is not said again: an error and its cause are often about the same broker.
+    fn fmt_within(&self, f: &mut fmt::Formatter<'_>, said: &Context) -> fmt::Result {
+        let Context {
+            api,
+            broker,
+            topic,
+            partition,
+            group,
+        } = &self.context;
+        if let Some(api) = api
+            && said.api != Some(*api)
+        {
             write!(f, "{}: ", api.name())?;
         }
-        if let Some(group) = &context.group {
+        if let Some(group) = group
+            && said.group.as_ref() != Some(group)
+        {
             write!(f, "group {group}: ")?;
         }
-        match (&context.topic, context.partition) {
+        match (topic, partition) {
+            (topic, partition) if (topic, partition) == (&said.topic, &said.partition) => {}
             (Some(topic), Some(partition)) => write!(f, "{topic}-{partition}: ")?,
-            (Some(topic), None) => write!(f, "topic {topic}: ")?,
+            (Some(topic), None) if !names_topic(&self.detail, topic) => {
+                write!(f, "topic {topic}: ")?;
+            }
             _ => {}
         }
-        if let Some(broker) = &context.broker {
+        if let Some(broker) = broker
+            && said.broker.as_ref() != Some(broker)
+        {
             write!(f, "broker {broker}: ")?;
         }
-        f.write_str(detail)?;
-        if let ErrorKind::Broker(code) = kind {
+        f.write_str(&self.detail)?;
+        if let ErrorKind::Broker(code) = self.kind {
             match code.name() {
                 Some(name) => write!(f, " ({name})")?,
                 None => write!(f, " (error code {})", code.code())?,
             }
         }
-        if let Some(source) = source {
-            write!(f, ": {source}")?;
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        f.write_str(": ")?;
+        match source.downcast_ref::<Error>() {
+            Some(source) => source.0.fmt_within(f, &self.context.or(said)),
+            None => write!(f, "{source}"),
         }
-        Ok(())
     }
+}
+
+impl Context {
+    fn or(&self, other: &Self) -> Self {
+        let either = |a: &Option<String>, b: &Option<String>| a.clone().or_else(|| b.clone());
+        let places = match self.topic {
+            Some(_) => self,
+            None => other,
+        };
+        Self {
+            api: self.api.or(other.api),
+            broker: either(&self.broker, &other.broker),
+            topic: places.topic.clone(),
+            partition: places.partition,
+            group: either(&self.group, &other.group),
+        }
+    }
+}
+
+/// Whether a broker's message begins with the topic, as in "Topic 'orders' already exists."
+fn names_topic(detail: &str, topic: &str) -> bool {
+    let named = |quote: &str| {
+        let rest = detail
+            .strip_prefix("Topic ")
+            .or_else(|| detail.strip_prefix("topic "));
+        let rest = rest.and_then(|rest| rest.strip_prefix(quote)?.strip_prefix(topic));
+        rest.and_then(|rest| rest.strip_prefix(quote))
+            .is_some_and(|rest| rest.starts_with(' '))
+    };
+    named("") || named("'")
 }
 
 impl fmt::Debug for Error {
@@ -272,6 +323,41 @@ mod tests {
         }
         assert!(error.is_retriable());
         assert!(!error.is_fatal());
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let io = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "refused");
+        let cannot = Error::new(ErrorKind::Connect, "cannot connect").with_broker("a:1");
+        let cannot = cannot.with_source(io);
+        let late = |broker| {
+            let late = Error::new(ErrorKind::Timeout, "not connected in time");
+            late.with_broker(broker).with_source(cannot.clone())
+        };
+        let same = "broker a:1: not connected in time: cannot connect: refused";
+        assert_eq!(late("a:1").to_string(), same);
+        let other = "broker b:1: not connected in time: broker a:1: cannot connect: refused";
+        assert_eq!(late("b:1").to_string(), other);
+        let outer = Error::new(ErrorKind::Timeout, "too late").with_broker("a:1");
+        let text = outer.with_topic("t").with_source(late("a:1")).to_string();
+        assert_eq!(text.matches("a:1").count(), 1, "{text}");
+
+        for (message, expected) in [
+            (
+                "Topic 'orders' already exists.",
+                "Topic 'orders' already exists.",
+            ),
+            ("topic orders already exists", "topic orders already exists"),
+            (
+                "topic orders2 is there",
+                "topic orders: topic orders2 is there",
+            ),
+            ("no such topic", "topic orders: no such topic"),
+        ] {
+            let error = Error::check(36, Some(message)).unwrap_err();
+            let text = error.with_topic("orders").to_string();
+            assert_eq!(text, format!("{expected} (TOPIC_ALREADY_EXISTS)"));
+        }
     }
 
     #[test]

@@ -309,11 +309,17 @@ pub(crate) async fn a_member_closes_soon_while_the_cluster_is_away(stage: Stage)
     let consumer = client.consumer().group(&group).subscribe([&topic]);
     let consumer = consumer.start(Start::Oldest);
     // Nothing is acknowledged, and nothing to be waited for.
-    let consumer = consumer.revocation_grace(Duration::ZERO).build().unwrap();
+    let consumer = consumer
+        .revocation_grace(Duration::ZERO)
+        .heartbeat_interval(Duration::from_millis(100))
+        .build()
+        .unwrap();
     take(&consumer, 3).await;
     soon("a commit", consumer.commit()).await.unwrap();
     stage.power().stop().await;
     let address = stage.cluster().bootstrap_servers();
+    // The member has noticed, and looks for its coordinator.
+    tokio::time::sleep(Duration::from_secs(1)).await;
 
     let start = Instant::now();
     let closed = soon("the close", consumer.close_within(Duration::from_secs(20))).await;

@@ -65,7 +65,14 @@ impl Disk for OsDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
-        std::fs::create_dir_all(dir).map_err(|error| DiskError::new("create directory", dir, error))
+        std::fs::create_dir_all(dir).map_err(|error| {
+            // The system's words are that the file exists.
+            let error = match dir.is_file() {
+                true => io::Error::new(error.kind(), "it is a file"),
+                false => error,
+            };
+            DiskError::new("create directory", dir, error)
+        })
     }
 
     fn exists(&self, path: &Path) -> Result<bool, DiskError> {

@@ -537,7 +537,12 @@ impl ClassicMember {
         let verdict = Verdict::of(code);
         let wait = match verdict {
             Verdict::Fatal(code) => {
-                self.fail(Error::broker(code, None).with_group(&*self.manners.group));
+                let text = (code == ErrorCode::INVALID_SESSION_TIMEOUT).then(|| {
+                    let timeout = self.manners.session_timeout;
+                    format!("the coordinator does not allow a session.timeout.ms of {timeout:?}")
+                });
+                let error = Error::broker(code, text.as_deref());
+                self.fail(error.with_group(&*self.manners.group));
                 return verdict;
             }
             Verdict::Lost(_) | Verdict::Rebalance => {
