@@ -199,7 +199,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// The partition is not assigned, the offset is negative, or the consumer is closed.
+    /// The partition is not assigned, the offset or timestamp is negative, or the consumer is closed.
     pub fn seek(&self, partition: impl Into<TopicPartition>, to: Start) -> Result<()> {
         self.core.seek(&partition.into(), to)
     }
@@ -453,7 +453,7 @@ impl ConsumerBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Config`], naming the property, or [`ErrorKind::InvalidArgument`] for a topic name that no
-    /// cluster accepts.
+    /// cluster accepts, and for a start or partition that is negative.
     pub fn build(self) -> Result<Consumer> {
         let config_error = |text: &'static str| Err(Error::new(ErrorKind::Config, text));
         self.config

@@ -76,8 +76,8 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// The topic is unknown or its name illegal, the partition does not exist, the record is too large, the
-    /// buffer stays full, or the producer is closed. The record was not sent then.
+    /// The topic is unknown or its name illegal, the partition does not exist, the timestamp is negative, the record
+    /// is too large, the buffer stays full, or the producer is closed. The record was not sent then.
     ///
     /// # Cancel safety
     ///
@@ -201,6 +201,10 @@ impl TopicProducer {
 
     /// Whether a record may follow its predecessor to this partition.
     fn may_stay(&self, record: &Record<'_>, partition: &PartitionState, count: usize) -> bool {
+        if record.timestamp_ms.is_some_and(|time| time < 0) {
+            // Looked at by itself, it is refused.
+            return false;
+        }
         match (record.partition, record.key, self.core.config.partitioner) {
             (Some(index), ..) => index == partition.index,
             (None, Some(key), Partitioner::Sticky) => {
@@ -262,6 +266,10 @@ impl TopicProducer {
         partitions: &'p [Arc<PartitionState>],
         record: &Record<'_>,
     ) -> Result<&'p Arc<PartitionState>> {
+        if let Some(timestamp_ms) = record.timestamp_ms.filter(|time| *time < 0) {
+            let text = format!("the timestamp {timestamp_ms} is negative");
+            return Err(Error::new(ErrorKind::InvalidArgument, text).with_topic(self.name()));
+        }
         let count = partitions.len();
         let position = match (record.partition, record.key, self.core.config.partitioner) {
             (Some(index), _, _) => usize::try_from(index).unwrap_or(usize::MAX),

@@ -46,7 +46,15 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// Sets the headers: order and repetitions are kept.
+    /// Sets the headers: order and repetitions are kept. Each is a key and a value, and a value may be absent:
+    ///
+    /// ```
+    /// # use kafka_client::Record;
+    /// let trace = "4711".to_string();
+    /// let headers = [("trace", Some(trace.as_bytes())), ("urgent", None)];
+    /// let record = Record::to("orders").value("3 apples").headers(&headers);
+    /// # let _ = record;
+    /// ```
     #[must_use]
     pub fn headers(mut self, headers: &'a [(&'a str, Option<&'a [u8]>)]) -> Self {
         self.headers = headers;
@@ -60,7 +68,8 @@ impl<'a> Record<'a> {
         self
     }
 
-    /// Sets the time of the record, in milliseconds since 1970; the default is the time of the call.
+    /// Sets the time of the record, in milliseconds since 1970; the default is the time of the call. A negative one
+    /// is refused by the send.
     #[must_use]
     pub fn timestamp_ms(mut self, timestamp_ms: i64) -> Self {
         self.timestamp_ms = Some(timestamp_ms);

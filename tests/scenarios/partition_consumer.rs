@@ -166,7 +166,10 @@ pub(crate) async fn seek_goes_on_elsewhere(stage: Stage) {
         .seek((topic.as_str(), 9), Start::Oldest)
         .unwrap_err();
     assert!(error.to_string().contains(&format!("{topic}-9")), "{error}");
-    consumer.seek(tp(), Start::Offset(-1)).unwrap_err();
+    for negative in [Start::Offset(-1), Start::Timestamp(-1)] {
+        let error = consumer.seek(tp(), negative).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
 }
 
 /// Nothing of a paused partition comes, not even what was fetched; the others go on.

@@ -212,6 +212,27 @@ pub(crate) async fn a_partition_that_is_not_there_is_named(stage: Stage) {
     assert!(read_all(&client, &topic, 0).await.is_empty());
 }
 
+/// Before 1970 there is no time: -1 stands for none on the wire.
+pub(crate) async fn a_negative_timestamp_is_refused(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    let producer = client.producer().build().unwrap().topic(&topic);
+    let (good, bad) = (Record::of("v"), Record::of("v").timestamp_ms(-5));
+    soon("a send", producer.send(good)).await.unwrap();
+    let one = soon("a refusal", producer.send(bad)).await.unwrap_err();
+    let bulk = soon("a refusal", producer.send_batch(&[good, bad, good])).await;
+    for error in [one, bulk.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("-5"), "{error}");
+    }
+    let written = soon("a send", producer.send(good.timestamp_ms(0))).await;
+    assert_eq!(
+        written.unwrap().offset,
+        2,
+        "the one before the bad one is sent"
+    );
+}
+
 /// The weaker acknowledgements: of the leader, and none at all.
 pub(crate) async fn fewer_acknowledgements_still_deliver(stage: Stage) {
     let client = stage.client();

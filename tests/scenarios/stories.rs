@@ -66,6 +66,7 @@ pub(crate) const STORIES: &[Story] = &[
     story!(send::a_dropped_ticket_cancels_nothing),
     story!(send::a_key_finds_the_partition_that_java_gives_it),
     story!(send::a_partition_that_is_not_there_is_named),
+    story!(send::a_negative_timestamp_is_refused),
     story!(send::fewer_acknowledgements_still_deliver),
     story!(send::many_tasks_share_a_producer),
     story!(batches::every_codec_is_read_back),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::client::config_error;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where reading begins in a partition that has no position yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,18 @@ pub enum Start {
     /// At the first record whose timestamp is this or later, in milliseconds since 1970;
     /// behind the newest record if there is none.
     Timestamp(i64),
+}
+
+impl Start {
+    /// Refuses what is before everything: as numbers in a request it would mean something else.
+    pub(crate) fn validate(self) -> Result<()> {
+        let text = match self {
+            Self::Offset(offset) if offset < 0 => format!("the start offset {offset} is negative"),
+            Self::Timestamp(time) if time < 0 => format!("the start timestamp {time} is negative"),
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, text))
+    }
 }
 
 /// What to do when the position lies outside of what a partition holds: behind retention, or beyond the
@@ -178,10 +190,7 @@ impl ConsumerConfig {
         {
             return Err(config_error("max.poll.interval.ms must be more than zero"));
         }
-        if matches!(self.start, Start::Offset(offset) if offset < 0) {
-            return Err(config_error("the start offset must not be negative"));
-        }
-        Ok(())
+        self.start.validate()
     }
 }
 
@@ -215,6 +224,7 @@ mod tests {
             |c| c.poll_interval_max = Some(Duration::ZERO),
             "max.poll.interval.ms",
         );
-        refused(|c| c.start = Start::Offset(-3), "start offset");
+        refused(|c| c.start = Start::Offset(-3), "start offset -3");
+        refused(|c| c.start = Start::Timestamp(-1), "start timestamp -1");
     }
 }

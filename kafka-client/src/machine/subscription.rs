@@ -414,12 +414,8 @@ impl Subscription {
         tp: &TopicPartition,
         to: Start,
     ) -> Result<(), Error> {
-        if matches!(to, Start::Offset(offset) if offset < 0) {
-            return Err(
-                Error::new(ErrorKind::InvalidArgument, "an offset must not be negative")
-                    .with_partition(tp.topic(), tp.partition()),
-            );
-        }
+        to.validate()
+            .map_err(|error| error.with_partition(tp.topic(), tp.partition()))?;
         self.stints += 1;
         let stint = self.stints;
         let partition = self.assigned_mut(tp)?;

@@ -49,14 +49,8 @@ impl Topics {
                     )
                     .with_partition(tp.topic(), tp.partition()));
                 }
-                match start {
-                    Start::Offset(offset) if *offset < 0 => Err(Error::new(
-                        ErrorKind::InvalidArgument,
-                        format!("the start offset {offset} is negative"),
-                    )
-                    .with_partition(tp.topic(), tp.partition())),
-                    _ => Ok(()),
-                }
+                let start = start.validate();
+                start.map_err(|error| error.with_partition(tp.topic(), tp.partition()))
             }),
         }
     }
@@ -84,5 +78,6 @@ mod tests {
         assert!(manual(0, Start::Oldest).validate().is_ok());
         assert!(manual(-1, Start::Oldest).validate().is_err());
         assert!(manual(0, Start::Offset(-1)).validate().is_err());
+        assert!(manual(0, Start::Timestamp(-1)).validate().is_err());
     }
 }
