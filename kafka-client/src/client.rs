@@ -150,6 +150,28 @@ mod tests {
     use crate::admin::NewTopic;
     use crate::record::Record;
 
+    #[test]
+    fn handles_are_shown_in_a_line() {
+        let client = Client::builder().bootstrap_servers("one:1,two:2");
+        let client = client.client_id("me").build().unwrap();
+        let producer = client.producer().build().unwrap();
+        let consumer = client.consumer().group("billing").subscribe(["orders"]);
+        let consumer = consumer.build().unwrap();
+        for (text, names) in [
+            (format!("{client:?}"), ""),
+            (format!("{:?}", client.admin()), ""),
+            (format!("{producer:?}"), ""),
+            (format!("{:?}", producer.topic("orders")), "\"orders\""),
+            (format!("{consumer:?}"), "billing"),
+            (format!("{consumer:?}"), "orders"),
+        ] {
+            assert!(text.len() < 200, "{text}");
+            for part in ["one:1", "two:2", "me", names] {
+                assert!(text.contains(part), "{part} is not in: {text}");
+            }
+        }
+    }
+
     /// Compiles only if what the calls return can be sent to another thread, also where an async fn that
     /// borrows stands between: closures and iterators held while waiting would forbid it.
     #[test]

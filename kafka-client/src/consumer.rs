@@ -32,7 +32,7 @@ use crate::record::topic_partition::TopicPartition;
 /// Dropping the last handle stops delivery at once; what was acknowledged is committed and the group is
 /// left in the background, for a few seconds at most and without blocking.
 /// [`close_within`](Self::close_within) waits for that and says what was left.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Consumer {
     core: Arc<Core>,
     _guard: Arc<CloseOnDrop>,
@@ -259,6 +259,17 @@ impl Consumer {
         let limit = deadline + Duration::from_millis(50);
         let _late = clock::before(limit, ended.wait_for(|ended| *ended)).await;
         self.core.undone().map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (group, topics) = self.core.wish();
+        f.debug_struct("Consumer")
+            .field("group", &group)
+            .field("topics", &topics)
+            .field("cluster", self.core.cluster())
+            .finish_non_exhaustive()
     }
 }
 

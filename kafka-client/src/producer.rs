@@ -27,14 +27,14 @@ pub use crate::record::{Record, RecordMetadata};
 ///
 /// Dropping the last handle abandons what was not sent yet, without blocking: [flush](Self::flush) or
 /// [close](Self::close_within) first.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Producer {
     core: Arc<Core>,
     guard: Arc<CloseOnDrop>,
 }
 
 /// A topic of a producer, resolved once: sending through it looks nothing up. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TopicProducer {
     core: Arc<Core>,
     topic: Arc<TopicState>,
@@ -108,6 +108,23 @@ impl Producer {
         self.core.tasks.close(deadline).await;
         self.core
             .close(&Error::new(ErrorKind::Closed, "the producer was closed"))
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("cluster", &self.core.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TopicProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicProducer")
+            .field("topic", &self.name())
+            .field("cluster", &self.core.cluster)
+            .finish_non_exhaustive()
     }
 }
 

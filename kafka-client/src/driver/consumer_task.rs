@@ -788,6 +788,16 @@ impl Core {
         self.ready.notify_waiters();
     }
 
+    pub(crate) const fn cluster(&self) -> &ClusterHandle {
+        &self.cluster
+    }
+
+    /// The group and the topics that the application named.
+    pub(crate) fn wish(&self) -> (Option<ByteString>, BTreeSet<ByteString>) {
+        let machine = self.machine();
+        (machine.group_name().cloned(), machine.topics())
+    }
+
     pub(crate) fn config(&self) -> &ConsumerConfig {
         &self.config
     }

@@ -201,6 +201,11 @@ impl Consumer {
         consumer
     }
 
+    /// The topics that the application named.
+    pub(crate) fn topics(&self) -> BTreeSet<ByteString> {
+        self.subscription.topics().names()
+    }
+
     /// All topics whose leaders the driver keeps this machine informed of.
     pub(crate) fn wanted_topics(&self) -> BTreeSet<ByteString> {
         let mut names = self.subscription.topics().names();

@@ -2,6 +2,7 @@
 //! an allocation; and owned records for who wants to keep some.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -76,12 +77,23 @@ impl PartialEq for Headers<'_> {
 impl Eq for Headers<'_> {}
 
 /// A header of a record, borrowed from its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderRef<'a> {
     key: &'a [u8],
     /// Its value; null and empty are different.
     pub value: Option<&'a [u8]>,
+}
+
+/// The key is text as a rule, the value need not be.
+impl fmt::Debug for HeaderRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.map(Bytes::copy_from_slice);
+        f.debug_struct("HeaderRef")
+            .field("key", &self.key())
+            .field("value", &value)
+            .finish()
+    }
 }
 
 impl<'a> HeaderRef<'a> {
