@@ -117,6 +117,37 @@ impl ClientBuilder {
         self
     }
 
+    /// How long to wait before a request that failed is sent again (`retry.backoff.ms`); twice as long each time.
+    pub fn retry_backoff(mut self, wait: Duration) -> Self {
+        self.config.retry_backoff = wait;
+        self
+    }
+
+    /// How long to wait before a request is sent again at most (`retry.backoff.max.ms`).
+    pub fn retry_backoff_max(mut self, wait: Duration) -> Self {
+        self.config.retry_backoff_max = wait;
+        self
+    }
+
+    /// How long to wait before a broker that could not be reached is tried again (`reconnect.backoff.ms`); twice as
+    /// long each time.
+    pub fn reconnect_backoff(mut self, wait: Duration) -> Self {
+        self.config.reconnect_backoff = wait;
+        self
+    }
+
+    /// How long to wait before a broker is tried again at most (`reconnect.backoff.max.ms`).
+    pub fn reconnect_backoff_max(mut self, wait: Duration) -> Self {
+        self.config.reconnect_backoff_max = wait;
+        self
+    }
+
+    /// The most bytes that one answer may have. A broker that claims more loses its connection.
+    pub fn response_bytes_max(mut self, bytes: usize) -> Self {
+        self.config.response_bytes_max = bytes;
+        self
+    }
+
     /// How old the picture of the cluster may become (`metadata.max.age.ms`).
     pub fn metadata_max_age(mut self, age: Duration) -> Self {
         self.config.metadata_max_age = age;

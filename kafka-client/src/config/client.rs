@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Settings of a client, with Kafka's property names.
+/// Settings of a client, with Kafka's property names. They are set by the methods of
+/// `ClientBuilder`; this is the table of them.
 ///
 /// # Defaults
 ///
@@ -76,10 +77,29 @@ impl ClientConfig {
                 self.connection_setup_timeout,
             ),
             ("metadata.max.age.ms", self.metadata_max_age),
+            ("retry.backoff.ms", self.retry_backoff),
+            ("reconnect.backoff.ms", self.reconnect_backoff),
         ] {
             if value.is_zero() {
                 return Err(config_error(format!("{name} must be more than zero")));
             }
+        }
+        for (name, first, most) in [
+            ("retry.backoff", self.retry_backoff, self.retry_backoff_max),
+            (
+                "reconnect.backoff",
+                self.reconnect_backoff,
+                self.reconnect_backoff_max,
+            ),
+        ] {
+            if most < first {
+                return Err(config_error(format!(
+                    "{name}.max.ms must not be less than {name}.ms"
+                )));
+            }
+        }
+        if self.response_bytes_max == 0 {
+            return Err(config_error("the size of an answer must not be zero"));
         }
         Ok(())
     }
@@ -141,6 +161,12 @@ mod tests {
             ..ClientConfig::default()
         };
         assert!(config.validate().is_ok());
+        config.retry_backoff = Duration::from_secs(2);
+        let error = config.validate().unwrap_err();
+        assert!(error.to_string().contains("retry.backoff.max.ms"));
+        config.retry_backoff = Duration::ZERO;
+        let error = config.validate().unwrap_err();
+        assert!(error.to_string().contains("retry.backoff.ms"));
         config.request_timeout = Duration::ZERO;
         let error = config.validate().unwrap_err();
         assert!(error.to_string().contains("request.timeout.ms"));

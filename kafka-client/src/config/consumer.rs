@@ -82,7 +82,8 @@ impl IsolationLevel {
     }
 }
 
-/// Settings of a consumer, with Kafka's property names.
+/// Settings of a consumer, with Kafka's property names. They are set by the methods of `ConsumerBuilder`; this is the
+/// table of them.
 ///
 /// # Defaults
 ///

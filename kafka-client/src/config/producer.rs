@@ -42,7 +42,8 @@ pub enum Partitioner {
     Random,
 }
 
-/// Settings of a producer, with Kafka's property names.
+/// Settings of a producer, with Kafka's property names. They are set by the methods of `ProducerBuilder`; this is the
+/// table of them.
 ///
 /// # Defaults
 ///
