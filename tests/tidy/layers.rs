@@ -52,6 +52,8 @@ const ALLOWED: &[(&str, &[Row])] = &[
             ("machine::action", "machine::time"),
             ("machine::backoff", "machine::time"),
             ("machine::versions", ""),
+            ("machine::topic_name", ""),
+            ("machine::outages", "machine::time"),
             ("machine::sasl", ""),
             (
                 "machine::connection",
@@ -68,7 +70,7 @@ const ALLOWED: &[(&str, &[Row])] = &[
             ),
             (
                 "machine::subscription",
-                "machine::cluster machine::backoff machine::time",
+                "machine::cluster machine::backoff machine::time machine::topic_name",
             ),
             (
                 "machine::fetch",
