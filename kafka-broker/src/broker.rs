@@ -17,7 +17,7 @@ use crate::error::BrokerError;
 use crate::handler::registry::served_apis;
 use crate::log::{LogDir, LogDirOwner, LogError, OsDisk};
 use crate::plan::{Plan, host_and_port};
-use crate::server::{self, clock::Clock};
+use crate::server::{self, cleaner::Cleaner, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
 use crate::state::node::{Endpoint, Node};
 
@@ -235,6 +235,9 @@ fn serve(
         data_dir: data_dir.clone(),
     };
 
+    let backoff = node.config.cleaner_backoff;
+    let cleaner = Cleaner::start(Arc::clone(&catalog), clock, backoff)
+        .map_err(|source| BrokerError::Runtime { source })?;
     let (tell_stop, stop) = watch::channel(false);
     let how = runtime.block_on(async {
         let server = server::run(Arc::clone(&node), clock, listener, stop);
@@ -250,6 +253,7 @@ fn serve(
         };
         tokio::join!(server, end).1
     });
+    drop(cleaner);
     drop(node);
     if how == End::Kill {
         return Ok(());

@@ -5,8 +5,11 @@
 //! logs of one broker.
 
 mod batch_chain;
+mod batch_filter;
 mod batch_scan;
 mod checkpoint;
+mod cleaned_transactions;
+mod compaction;
 mod config;
 mod disk;
 mod disk_memory;
@@ -17,6 +20,7 @@ mod fetch_data;
 mod file_name;
 mod flush;
 mod health;
+mod key_map;
 mod leader_epochs;
 mod log_dir;
 mod meta_properties;
@@ -25,6 +29,7 @@ mod producer_snapshot;
 mod producer_state;
 mod recovery;
 mod segment;
+mod segment_swap;
 mod segments;
 mod tail;
 #[cfg(test)]
@@ -46,6 +51,7 @@ use kafka_protocol::Uuid;
 use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_time};
 
+pub use compaction::{Compaction, CompactionStats, Dirtiness, Replacement};
 pub use config::LogConfig;
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
 pub use disk_memory::{Fault, Keep, MemoryDisk, Operation};
@@ -62,6 +68,7 @@ pub use tail::TailBudget;
 pub use topic_partition::TopicPartition;
 pub use transaction_index::AbortedTransaction;
 
+use crate::log::compaction::{Plan, SourceSegment};
 use crate::log::disk::replace_file;
 use crate::log::fetch_data::Source;
 use crate::log::flush::FlushVersions;
@@ -87,6 +94,8 @@ pub struct Log {
     epochs: LeaderEpochs,
     producers: ProducerState,
     log_start_offset: i64,
+    /// Below this one compaction has been everywhere.
+    first_dirty_offset: i64,
     recovery_point: i64,
     /// The base offset of the first segment whose files, indexes included, are not known to be durable.
     /// The recovery point alone does not tell: a segment that was flushed while it was active has its
@@ -113,6 +122,8 @@ pub struct LogStart {
     pub recovery_point: Option<i64>,
     /// The first offset that readers may see.
     pub log_start_offset: i64,
+    /// Up to where compaction has been everywhere; `None` if no checkpoint tells.
+    pub first_dirty_offset: Option<i64>,
     /// Whether all logs of the directory were closed: then nothing is verified.
     pub clean_shutdown: bool,
     /// Whether the directory can be trusted.
@@ -208,6 +219,12 @@ impl Log {
             epochs,
             producers,
             log_start_offset,
+            // One beyond the end speaks of records that are gone.
+            first_dirty_offset: start
+                .first_dirty_offset
+                .filter(|offset| *offset <= log_end_offset)
+                .unwrap_or(0)
+                .max(log_start_offset),
             recovery_point,
             closed_durable,
             cut,
@@ -235,6 +252,7 @@ impl Log {
         let start = LogStart {
             recovery_point: log_dir.recovery_point(name),
             log_start_offset: log_dir.log_start_offset(name),
+            first_dirty_offset: log_dir.first_dirty_offset(name),
             clean_shutdown: log_dir.was_clean(),
             health: log_dir.health().clone(),
             tail_budget: log_dir.tail_budget().clone(),
@@ -266,6 +284,7 @@ impl Log {
             segments: Segments::new(BTreeMap::new(), active),
             producers: ProducerState::default(),
             log_start_offset: 0,
+            first_dirty_offset: 0,
             recovery_point: 0,
             closed_durable: 0,
             cut: None,
@@ -311,6 +330,12 @@ impl Log {
     #[must_use]
     pub fn log_end_offset(&self) -> i64 {
         self.segments.active.next_offset()
+    }
+
+    /// Up to where compaction has been everywhere; `None` if the log is not compacted.
+    #[must_use]
+    pub fn first_dirty_offset(&self) -> Option<i64> {
+        self.config.compact.then_some(self.first_dirty_offset)
     }
 
     /// Up to where the log is durable.
@@ -666,6 +691,7 @@ impl Log {
         self.log_start_offset = self.log_start_offset.min(end);
         self.recovery_point = self.recovery_point.min(end);
         self.closed_durable = self.closed_durable.min(self.segments.active.base_offset());
+        self.first_dirty_offset = self.first_dirty_offset.min(end);
         self.producers = recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, end)?;
         Ok(())
     }
@@ -683,6 +709,7 @@ impl Log {
         let result = self.restart_files(offset);
         self.offline_if_failed(result)?;
         self.log_start_offset = offset;
+        self.first_dirty_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
         self.closed_durable = self.closed_durable.min(offset);
         self.producers.clear();
@@ -711,10 +738,167 @@ impl Log {
             self.log_start_offset = self.log_start_offset.max(self.segments.first_offset());
             self.forget_before_start()?;
         }
+        self.roll_if_due(now_ms)?;
+        Ok(removed)
+    }
+
+    /// Closes the active segment if its first record is older than `segment.ms`, or than
+    /// `max.compaction.lag.ms` in a log that is compacted.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn roll_if_due(&mut self, now_ms: i64) -> Result<(), LogError> {
         if self.segments.active.is_due(&self.config, now_ms) {
             self.roll(now_ms)?;
         }
-        Ok(removed)
+        Ok(())
+    }
+
+    /// How much there is to be compacted; `None` if that is nothing, or the log is not compacted at all.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn dirtiness(
+        &self,
+        high_watermark: i64,
+        now_ms: i64,
+    ) -> Result<Option<Dirtiness>, LogError> {
+        if !self.config.compact {
+            return Ok(None);
+        }
+        let first_dirty = self.first_dirty_offset;
+        let (mut clean, mut dirty, mut is_overdue) = (0, 0, false);
+        for (segment, end_offset) in self.cleanable(high_watermark, now_ms) {
+            if end_offset <= first_dirty {
+                clean += segment.size();
+                continue;
+            }
+            dirty += segment.size();
+            if self.config.max_compaction_lag_ms < i64::MAX {
+                let first = segment.first_timestamp()?;
+                let age = now_ms.saturating_sub(first);
+                is_overdue |= first > 0 && age > self.config.max_compaction_lag_ms;
+            }
+        }
+        if dirty == 0 {
+            return Ok(None);
+        }
+        let ratio = dirty as f64 / (clean + dirty) as f64;
+        Ok(Some(Dirtiness {
+            ratio,
+            is_due: is_overdue || ratio > self.config.min_cleanable_dirty_ratio,
+        }))
+    }
+
+    /// A round of compaction over this log as it is now, which runs without it: see [`Compaction`].
+    ///
+    /// Only what is durable is compacted, so that no record gives way to one that a crash takes back: the
+    /// closed segments are flushed before, by [`begin_flush_closed`](Self::begin_flush_closed).
+    ///
+    /// # Errors
+    ///
+    /// If the log is offline or the disk fails.
+    pub fn begin_compaction(
+        &self,
+        high_watermark: i64,
+        now_ms: i64,
+    ) -> Result<Compaction, LogError> {
+        self.health.check()?;
+        let cleanable = self.cleanable(high_watermark, now_ms);
+        let durable = cleanable.take_while(|(_, end_offset)| *end_offset <= self.recovery_point);
+        let sources = durable.map(|(segment, end_offset)| SourceSegment {
+            path: segment.path().to_owned(),
+            base_offset: segment.base_offset(),
+            end_offset,
+            size: segment.size(),
+            index_sizes: segment.index_sizes(),
+        });
+        let sources: Vec<_> = sources.collect();
+        let mut aborted = Vec::new();
+        for segment in self.segments.iter() {
+            aborted.extend(segment.aborted()?);
+        }
+        Ok(Compaction::new(Plan {
+            disk: Arc::clone(&self.disk),
+            dir: self.dir.clone(),
+            config: self.config.clone(),
+            first_dirty_offset: self.first_dirty_offset,
+            end_offset: sources.last().map_or(0, |source| source.end_offset),
+            sources,
+            aborted,
+            last_records: self.producers.last_records(),
+            truncations: self.versions.truncations,
+            now_ms,
+        }))
+    }
+
+    /// Puts a segment that compaction has written in the place of those it was made from, durably. False if
+    /// the log has changed so much meanwhile that it cannot be.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails; the log is offline then.
+    pub fn replace_segments(&mut self, replacement: Replacement) -> Result<bool, LogError> {
+        let base_offset = replacement.segment.base_offset();
+        let bases = &replacement.replaced;
+        let is_current =
+            replacement.truncations == self.versions.truncations && self.segments.has_closed(bases);
+        if !is_current || self.health.check().is_err() {
+            compaction::discard(self.disk.as_ref(), &self.dir, base_offset);
+            self.health.check()?;
+            return Ok(false);
+        }
+        let (disk, dir) = (self.disk.as_ref(), &self.dir);
+        let swapped = segment_swap::commit(disk, dir, base_offset)
+            .and_then(|()| {
+                segment_swap::remove_replaced(disk, dir, base_offset, bases.iter().copied())
+            })
+            .and_then(|()| segment_swap::finish(disk, dir, base_offset))
+            .and_then(|()| self.remove_snapshots_of(bases))
+            .map_err(LogError::from);
+        self.offline_if_failed(swapped)?;
+        self.tail.forget_below(replacement.end_offset);
+        let mut segment = replacement.segment;
+        segment.settle(&self.dir);
+        self.segments.replace(bases, segment);
+        Ok(true)
+    }
+
+    /// Notes that a round of compaction has ended, and up to where the log is clean since.
+    pub fn finish_compaction(&mut self, compaction: &Compaction) {
+        if let Some(offset) = compaction.clean_to()
+            && compaction.truncations() == self.versions.truncations
+        {
+            self.first_dirty_offset = self.first_dirty_offset.max(offset);
+        }
+    }
+
+    /// The segments that compaction may write anew, each with the base offset of the next: closed, below all
+    /// transactions that are open or not replicated, and their dirty records older than
+    /// `min.compaction.lag.ms`.
+    fn cleanable(&self, high_watermark: i64, now_ms: i64) -> impl Iterator<Item = (&Segment, i64)> {
+        let stable = self.last_stable_offset(high_watermark);
+        let ends = self.segments.iter().skip(1).map(Segment::base_offset);
+        let min_lag_ms = self.config.min_compaction_lag_ms;
+        let newest = now_ms.saturating_sub(min_lag_ms);
+        self.segments
+            .closed()
+            .zip(ends)
+            .take_while(move |(segment, end_offset)| {
+                let is_young = min_lag_ms > 0 && segment.max_timestamp().timestamp > newest;
+                *end_offset <= stable && (*end_offset <= self.first_dirty_offset || !is_young)
+            })
+    }
+
+    /// Removes the snapshots at the beginning of segments that were joined to the one before them.
+    fn remove_snapshots_of(&self, bases: &[i64]) -> Result<(), DiskError> {
+        for base in bases.iter().skip(1) {
+            let path = file_name::at_offset(&self.dir, *base, file_name::PRODUCER_SNAPSHOT);
+            self.disk.remove_file(&path)?;
+        }
+        Ok(())
     }
 
     /// Forgets what only saves time: producers that were silent for `producer.id.expiration.ms`, ended

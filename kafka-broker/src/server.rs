@@ -13,6 +13,7 @@ use crate::server::clock::Clock;
 use crate::server::connection::{Shared, serve};
 use crate::state::node::Node;
 
+pub(crate) mod cleaner;
 pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod output;

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a story ends where it goes wrong")]
 #![expect(clippy::indexing_slicing, reason = "a story ends where it goes wrong")]
 
+mod compaction;
 mod data_dir;
 mod embedded;
 mod outside;
@@ -72,7 +73,7 @@ fn embedded_trials() -> Vec<Trial> {
 }
 
 /// What is the embedded broker's alone.
-fn data_dir_trials() -> [Trial; 5] {
+fn data_dir_trials() -> [Trial; 7] {
     macro_rules! trial {
         ($path:path) => {
             Trial::test(stringify!($path), || {
@@ -87,6 +88,8 @@ fn data_dir_trials() -> [Trial; 5] {
         trial!(data_dir::the_directory_of_another_node_is_refused),
         trial!(data_dir::a_port_in_use_is_refused),
         trial!(data_dir::a_torn_last_batch_is_cut_off),
+        trial!(compaction::only_the_last_value_of_each_key_is_left),
+        trial!(compaction::offsets_that_are_committed_again_and_again_take_no_more_room),
     ]
 }
 

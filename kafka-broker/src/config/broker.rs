@@ -52,6 +52,10 @@ pub(crate) struct BrokerConfig {
     pub(crate) offsets_retention_check: Duration,
     /// `log.retention.check.interval.ms`.
     pub(crate) retention_check: Duration,
+    /// `log.cleaner.backoff.ms`.
+    pub(crate) cleaner_backoff: Duration,
+    /// `log.cleaner.dedupe.buffer.size`.
+    pub(crate) cleaner_keys_max: usize,
     /// `producer.id.expiration.ms`.
     pub(crate) producer_expiration: Duration,
     /// `transaction.max.timeout.ms`.
@@ -125,6 +129,8 @@ impl BrokerConfig {
         self.offsets_retention = self.millis("offsets.retention.minutes") * 60_000;
         self.offsets_retention_check = self.millis("offsets.retention.check.interval.ms");
         self.retention_check = self.millis("log.retention.check.interval.ms");
+        self.cleaner_backoff = self.millis("log.cleaner.backoff.ms");
+        self.cleaner_keys_max = self.count("log.cleaner.dedupe.buffer.size");
         self.producer_expiration = self.millis("producer.id.expiration.ms");
         self.transaction_timeout_max_ms = self.number("transaction.max.timeout.ms");
         self.transactional_id_check =
@@ -179,6 +185,8 @@ impl BrokerConfig {
             offsets_retention: Duration::ZERO,
             offsets_retention_check: Duration::ZERO,
             retention_check: Duration::ZERO,
+            cleaner_backoff: Duration::ZERO,
+            cleaner_keys_max: 0,
             producer_expiration: Duration::ZERO,
             transaction_timeout_max_ms: 0,
             transactional_id_check: Duration::ZERO,

@@ -136,6 +136,20 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "The address to listen at, as PLAINTEXT://HOST:PORT.",
     ),
     row(
+        "log.cleaner.backoff.ms",
+        Kind::Long,
+        "15000",
+        Limit::AtLeast(0),
+        "How often it is looked for logs that are to be compacted.",
+    ),
+    row(
+        "log.cleaner.dedupe.buffer.size",
+        Kind::Long,
+        "134217728",
+        Limit::AtLeast(0),
+        "How many bytes of keys a round of compaction holds in memory; what is beyond waits for the next.",
+    ),
+    row(
         "log.cleaner.delete.retention.ms",
         Kind::Long,
         "86400000",

@@ -55,6 +55,17 @@ pub struct LogConfig {
     pub tail_bytes: usize,
 }
 
+impl LogConfig {
+    /// How old the first record of a segment may become before the segment is closed: `segment.ms`, or
+    /// less if it must be compacted sooner.
+    pub(crate) fn roll_ms(&self) -> i64 {
+        match self.compact {
+            true => self.segment_ms.min(self.max_compaction_lag_ms),
+            false => self.segment_ms,
+        }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> Self {
         Self {

@@ -64,6 +64,11 @@ impl<const N: usize> EntryFile<N> {
         &self.path
     }
 
+    /// The file has another name from now on.
+    pub(crate) fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.stored + self.pending.len()
     }

@@ -12,6 +12,8 @@ pub(crate) const PRODUCER_SNAPSHOT: &str = "snapshot";
 pub(crate) const DELETED: &str = ".deleted";
 /// Added to the name of a file that compaction has not finished.
 pub(crate) const CLEANED: &str = ".cleaned";
+/// Added to the name of a file that compaction has finished, and that is taking the place of others.
+pub(crate) const SWAP: &str = ".swap";
 /// Added to the name of a small file that is being written anew.
 pub(crate) const TEMPORARY: &str = ".tmp";
 

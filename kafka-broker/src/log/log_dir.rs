@@ -26,6 +26,7 @@ pub struct LogDir {
     recovery_points: Option<Offsets>,
     log_start_offsets: Option<Offsets>,
     high_watermarks: Option<Offsets>,
+    first_dirty_offsets: Option<Offsets>,
     health: Health,
     tail_budget: TailBudget,
     _lock: DiskLock,
@@ -67,6 +68,8 @@ pub struct PartitionCheckpoint {
     pub log_start_offset: i64,
     /// Its high watermark.
     pub high_watermark: i64,
+    /// Up to where it was compacted, if it is.
+    pub first_dirty_offset: Option<i64>,
 }
 
 impl LogDir {
@@ -103,6 +106,7 @@ impl LogDir {
             recovery_points: offsets(RECOVERY_POINTS)?,
             log_start_offsets: offsets(LOG_START_OFFSETS)?,
             high_watermarks: offsets(HIGH_WATERMARKS)?,
+            first_dirty_offsets: offsets(FIRST_DIRTY_OFFSETS)?,
             disk,
             path: path.to_owned(),
             meta,
@@ -181,6 +185,11 @@ impl LogDir {
             .and_then(|offsets| offsets.get(name))
             .copied()
             .unwrap_or(0)
+    }
+
+    /// Up to where a partition was compacted, as the last owner left it.
+    pub(crate) fn first_dirty_offset(&self, name: &TopicPartition) -> Option<i64> {
+        self.first_dirty_offsets.as_ref()?.get(name).copied()
     }
 
     /// The directory of a partition.
@@ -270,15 +279,24 @@ impl LogDir {
     /// If the disk fails; a failure other than a full disk takes the directory offline.
     pub fn write_checkpoints(&self, partitions: &[PartitionCheckpoint]) -> Result<(), LogError> {
         self.health.check()?;
-        let write = |file, offset: fn(&PartitionCheckpoint) -> i64| {
+        let write = |file, offset: fn(&PartitionCheckpoint) -> Option<i64>| {
             let lines = partitions
                 .iter()
-                .map(|partition| (&partition.name, offset(partition)));
+                .filter_map(|partition| Some((&partition.name, offset(partition)?)));
             write_offsets(self.disk.as_ref(), &self.path.join(file), lines)
         };
-        let result = write(RECOVERY_POINTS, |partition| partition.recovery_point)
-            .and_then(|()| write(LOG_START_OFFSETS, |partition| partition.log_start_offset))
-            .and_then(|()| write(HIGH_WATERMARKS, |partition| partition.high_watermark));
+        let result = write(RECOVERY_POINTS, |partition| Some(partition.recovery_point))
+            .and_then(|()| {
+                write(LOG_START_OFFSETS, |partition| {
+                    Some(partition.log_start_offset)
+                })
+            })
+            .and_then(|()| write(HIGH_WATERMARKS, |partition| Some(partition.high_watermark)))
+            .and_then(|()| {
+                write(FIRST_DIRTY_OFFSETS, |partition| {
+                    partition.first_dirty_offset
+                })
+            });
         if let Err(error) = result {
             if !error.is_full() {
                 self.health.fail(&error);
@@ -343,7 +361,12 @@ fn found(disk: &dyn Disk, path: &Path, owner: &LogDirOwner) -> Result<MetaProper
         directory_id: owner.new_directory_id,
     };
     // Checkpoints that say nothing, so that a log without a line is known to be younger than they are.
-    for file in [RECOVERY_POINTS, LOG_START_OFFSETS, HIGH_WATERMARKS] {
+    for file in [
+        RECOVERY_POINTS,
+        LOG_START_OFFSETS,
+        HIGH_WATERMARKS,
+        FIRST_DIRTY_OFFSETS,
+    ] {
         if !disk.exists(&path.join(file))? {
             write_offsets(disk, &path.join(file), std::iter::empty())?;
         }
@@ -404,6 +427,7 @@ const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const FIRST_DIRTY_OFFSETS: &str = "cleaner-offset-checkpoint";
 const PARTITION_METADATA: &str = "partition.metadata";
 
 #[cfg(test)]
@@ -510,6 +534,7 @@ mod tests {
             recovery_point: 30,
             log_start_offset: 10,
             high_watermark: 40,
+            first_dirty_offset: Some(20),
         };
         dir.write_checkpoints(&[checkpoint]).unwrap();
         drop(dir);
@@ -518,6 +543,7 @@ mod tests {
         assert_eq!(dir.recovery_point(&name("younger")), Some(0));
         assert_eq!(dir.log_start_offset(&name("a")), 10);
         assert_eq!(dir.high_watermark(&name("a")), Some(40));
+        assert_eq!(dir.first_dirty_offset(&name("a")), Some(20));
         drop(dir);
         let path = Path::new("data/recovery-point-offset-checkpoint");
         let file = disk.open(path, OpenMode::Existing).unwrap();

@@ -73,7 +73,7 @@ fn decode_entry(entry: &[u8]) -> Option<(i64, Producer)> {
     let open_since = i64::from_be_bytes(*open_since);
     let producer = Producer {
         epoch: i16::from_be_bytes(*epoch),
-        batches: if batch.last_offset >= 0 && batch.last_sequence >= 0 {
+        batches: if batch.last_offset >= 0 {
             VecDeque::from([batch])
         } else {
             VecDeque::new()

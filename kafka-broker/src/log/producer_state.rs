@@ -32,9 +32,19 @@ pub(crate) struct Producer {
     pub(crate) open_since: Option<i64>,
 }
 
+/// The last that a producer wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// The offset of its last record; `None` if only a marker of it is known.
+    pub(crate) data_offset: Option<i64>,
+    /// Its epoch.
+    pub(crate) epoch: i16,
+}
+
 /// A batch as far as a repetition of it must be recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducedBatch {
+    /// -1 if a coordinator wrote it, which numbers nothing.
     pub(crate) last_sequence: i32,
     pub(crate) last_offset: i64,
     /// Last offset less first offset; the same for the sequences.
@@ -161,17 +171,18 @@ impl ProducerState {
             return;
         }
         let producer = self.producer(header.producer_id, header.producer_epoch);
-        if header.base_sequence >= 0 {
-            if producer.batches.len() == REMEMBERED_BATCHES {
-                producer.batches.pop_front();
-            }
-            producer.batches.push_back(ProducedBatch {
-                last_sequence: sequence_plus(header.base_sequence, header.last_offset_delta),
-                last_offset: header.last_offset(),
-                offset_delta: header.last_offset_delta,
-                timestamp: header.max_timestamp,
-            });
+        if producer.batches.len() == REMEMBERED_BATCHES {
+            producer.batches.pop_front();
         }
+        producer.batches.push_back(ProducedBatch {
+            last_sequence: match header.base_sequence {
+                first @ 0.. => sequence_plus(first, header.last_offset_delta),
+                _ => -1,
+            },
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        });
         producer.last_timestamp = header.max_timestamp;
         if header.attributes.is_transactional() && producer.open_since.is_none() {
             producer.open_since = Some(header.base_offset);
@@ -245,6 +256,18 @@ impl ProducerState {
             transaction_start: producer.open_since.unwrap_or(-1),
         };
         self.producers.iter().map(active).collect()
+    }
+
+    /// What each producer wrote last.
+    pub(crate) fn last_records(&self) -> BTreeMap<i64, LastRecord> {
+        let last = |(id, producer): (&i64, &Producer)| {
+            let last = LastRecord {
+                data_offset: producer.batches.back().map(|batch| batch.last_offset),
+                epoch: producer.epoch,
+            };
+            (*id, last)
+        };
+        self.producers.iter().map(last).collect()
     }
 
     pub(crate) fn producers(&self) -> &BTreeMap<i64, Producer> {

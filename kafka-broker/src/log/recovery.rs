@@ -29,6 +29,7 @@ use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producer_snapshot;
 use crate::log::producer_state::ProducerState;
 use crate::log::segment::Segment;
+use crate::log::segment_swap;
 use crate::log::segments::Segments;
 use crate::log::transaction_index::AbortedTransaction;
 use crate::log::transaction_marker;
@@ -232,9 +233,10 @@ pub(crate) fn note_producer(
     })
 }
 
-/// Removes what an interrupted deletion or rewriting left, and indexes without batches. Gives the base
-/// offsets of the segments.
+/// Ends an interrupted compaction, removes what an interrupted deletion or rewriting left, and indexes
+/// without batches. Gives the base offsets of the segments.
 fn sweep(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<i64>, DiskError> {
+    segment_swap::recover(disk, dir)?;
     let entries = disk.list(dir)?;
     let mut bases = BTreeSet::new();
     for entry in &entries {
@@ -243,9 +245,14 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<BTreeSet<i64>, DiskError> {
         }
     }
     for entry in &entries {
-        let leftover = [file_name::DELETED, file_name::CLEANED, file_name::TEMPORARY]
-            .iter()
-            .any(|suffix| entry.name.ends_with(suffix));
+        let leftover = [
+            file_name::DELETED,
+            file_name::CLEANED,
+            file_name::SWAP,
+            file_name::TEMPORARY,
+        ]
+        .iter()
+        .any(|suffix| entry.name.ends_with(suffix));
         let orphan = match file_name::parse(&entry.name) {
             Some((
                 base,

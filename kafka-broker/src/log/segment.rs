@@ -70,6 +70,52 @@ impl Segment {
         Ok(segment)
     }
 
+    /// A segment without batches under the names of files that compaction has not finished.
+    pub(crate) fn create_cleaned(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: i64,
+        now_ms: i64,
+    ) -> Result<Self, DiskError> {
+        let mut segment = Self::unindexed(disk, dir, base_offset, 0, now_ms);
+        segment.set_names(dir, file_name::CLEANED);
+        let file = disk.open(&segment.path, OpenMode::Replace)?;
+        let _ = segment.file.set(file);
+        Ok(segment)
+    }
+
+    /// A segment that compaction has written is whole: makes it durable, all three indexes included. It
+    /// ends where the last of the segments does that it was made from.
+    pub(crate) fn complete_cleaned(&mut self, end_offset: i64) -> Result<(), DiskError> {
+        self.close_indexes()?;
+        self.transaction_index.file.write_pending()?;
+        self.file()?.sync()?;
+        self.offset_index.file.file()?.sync()?;
+        self.time_index.file.file()?.sync()?;
+        self.transaction_index.file.file()?.sync()?;
+        self.next_offset = self.next_offset.max(end_offset);
+        Ok(())
+    }
+
+    /// The files of a segment that compaction has written have got their final names.
+    pub(crate) fn settle(&mut self, dir: &Path) {
+        self.set_names(dir, "");
+        self.file = OnceLock::new();
+    }
+
+    fn set_names(&mut self, dir: &Path, suffix: &str) {
+        let path = |kind| file_name::at_offset(dir, self.base_offset, &format!("{kind}{suffix}"));
+        self.path = path(file_name::LOG);
+        let (offsets, times, transactions) = (
+            path(file_name::OFFSET_INDEX),
+            path(file_name::TIME_INDEX),
+            path(file_name::TRANSACTION_INDEX),
+        );
+        self.offset_index.file.set_path(offsets);
+        self.time_index.file.set_path(times);
+        self.transaction_index.file.set_path(transactions);
+    }
+
     /// A segment without batches and without a file.
     pub(crate) fn unmade(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64, now_ms: i64) -> Self {
         Self::unindexed(disk, dir, base_offset, 0, now_ms)
@@ -234,6 +280,27 @@ impl Segment {
         self.max_timestamp
     }
 
+    /// The highest timestamp of the first batch, -1 if there is none.
+    pub(crate) fn first_timestamp(&self) -> Result<i64, DiskError> {
+        if let Some(known) = self.first_timestamp {
+            return Ok(known);
+        }
+        if self.size == 0 {
+            return Ok(NO_TIMESTAMP.timestamp);
+        }
+        let file = self.file()?;
+        let first = BatchScan::of_headers(file.as_ref(), 0, self.size).peek()?;
+        Ok(first.map_or(NO_TIMESTAMP.timestamp, |batch| batch.header.max_timestamp))
+    }
+
+    /// Bytes of the offset index and of the time index.
+    pub(crate) fn index_sizes(&self) -> (usize, usize) {
+        (
+            self.offset_index.file.len() * 8,
+            self.time_index.file.len() * 12,
+        )
+    }
+
     pub(crate) fn file(&self) -> Result<&Arc<dyn DiskFile>, DiskError> {
         if let Some(file) = self.file.get() {
             return Ok(file);
@@ -256,7 +323,7 @@ impl Segment {
         let time_entries = self.time_index.file.len() + 2;
         self.size > 0
             && (self.size + len as u64 > config.segment_bytes as u64
-                || self.age(max_timestamp, now_ms) > config.segment_ms
+                || self.age(max_timestamp, now_ms) > config.roll_ms()
                 || offset_entries * 8 > config.segment_index_bytes
                 || time_entries * 12 > config.segment_index_bytes)
             || last_offset - self.base_offset > i64::from(i32::MAX)
@@ -272,7 +339,7 @@ impl Segment {
 
     /// Whether the first record is older than `segment.ms`.
     pub(crate) fn is_due(&self, config: &LogConfig, now_ms: i64) -> bool {
-        self.size > 0 && self.age(now_ms, now_ms) > config.segment_ms
+        self.size > 0 && self.age(now_ms, now_ms) > config.roll_ms()
     }
 
     /// Writes whole batches with their final offsets; `headers` are theirs.

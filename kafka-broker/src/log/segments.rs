@@ -63,6 +63,19 @@ impl Segments {
         self.closed.insert(closed.base_offset(), closed);
     }
 
+    /// Whether the segments of all these base offsets are closed and here.
+    pub(crate) fn has_closed(&self, bases: &[i64]) -> bool {
+        bases.iter().all(|base| self.closed.contains_key(base))
+    }
+
+    /// Puts a segment in the place of closed ones.
+    pub(crate) fn replace(&mut self, bases: &[i64], segment: Segment) {
+        for base in bases {
+            self.closed.remove(base);
+        }
+        self.closed.insert(segment.base_offset(), segment);
+    }
+
     /// Takes the oldest segment out, unless it is the active one.
     pub(crate) fn pop_oldest(&mut self) -> Option<Segment> {
         self.closed.pop_first().map(|(_, segment)| segment)

@@ -96,6 +96,17 @@ impl Tail {
         });
     }
 
+    /// Forgets the batches below `offset`, which are no longer what the files hold.
+    pub(crate) fn forget_below(&mut self, offset: i64) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|oldest| oldest.base_offset < offset)
+        {
+            self.drop_oldest();
+        }
+    }
+
     /// Forgets all, as when the log is cut or nobody has appended for long.
     pub(crate) fn clear(&mut self) {
         while self.drop_oldest() {}

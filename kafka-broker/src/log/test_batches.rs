@@ -85,7 +85,7 @@ fn sealed(
     batch.seal(stamp)
 }
 
-fn stamp(producer_id: i64, producer_epoch: i16, base_sequence: i32) -> ProducerStamp {
+pub(crate) fn stamp(producer_id: i64, producer_epoch: i16, base_sequence: i32) -> ProducerStamp {
     ProducerStamp {
         producer_id,
         producer_epoch,

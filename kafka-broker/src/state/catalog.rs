@@ -274,6 +274,39 @@ impl Catalog {
         }
     }
 
+    /// Compacts what is due, the dirtiest first, until nothing is or `goes_on` says no.
+    pub(crate) fn compact(&self, now: Now, goes_on: &dyn Fn() -> bool) {
+        while goes_on() {
+            let partitions = self.partitions().into_iter();
+            let dirty = partitions.filter_map(|partition| {
+                let ratio = partition.dirty_ratio(now.unix_ms);
+                Some((ratio.ok()??, partition))
+            });
+            let Some((ratio, partition)) = dirty.max_by(|(a, _), (b, _)| a.total_cmp(b)) else {
+                return;
+            };
+            let name = format!("{}-{}", partition.topic, partition.index);
+            let done = partition.compact(self.config.cleaner_keys_max, now.unix_ms, goes_on);
+            match done {
+                Ok(stats) => tracing::info!(
+                    partition = name,
+                    ratio,
+                    bytes_before = stats.bytes_before,
+                    bytes_after = stats.bytes_after,
+                    segments_before = stats.segments_before,
+                    segments_after = stats.segments_after,
+                    "compacted"
+                ),
+                Err(PartitionError::Gone) => {}
+                Err(error) => tracing::error!(
+                    partition = name,
+                    "cannot compact, and will not try again: {error}"
+                ),
+            }
+            self.checkpoint();
+        }
+    }
+
     /// Removes the files of what was deleted.
     pub(crate) fn sweep(&self) {
         if let Err(error) = self.dir.remove_deleted() {
@@ -290,12 +323,14 @@ impl Catalog {
             let Some(log) = partition.take_log() else {
                 continue;
             };
+            let first_dirty_offset = log.first_dirty_offset();
             let closed = log.close(now.unix_ms)?;
             checkpoints.push(PartitionCheckpoint {
                 name: TopicPartition::new(partition.topic.to_string(), partition.index)?,
                 recovery_point: closed.log_end_offset,
                 log_start_offset: closed.log_start_offset,
                 high_watermark: closed.log_end_offset,
+                first_dirty_offset,
             });
         }
         self.dir.close(&checkpoints, -1)
@@ -304,15 +339,7 @@ impl Catalog {
     fn checkpoint(&self) {
         let partitions = self.partitions();
         let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
-        let lines = all.filter_map(|partition| {
-            let (recovery_point, log_start_offset) = partition.checkpoint().ok()?;
-            Some(PartitionCheckpoint {
-                name: TopicPartition::new(partition.topic.to_string(), partition.index).ok()?,
-                recovery_point,
-                log_start_offset,
-                high_watermark: partition.marks().ok()?.high_watermark,
-            })
-        });
+        let lines = all.filter_map(|partition| partition.checkpoint().ok());
         if let Err(error) = self.dir.write_checkpoints(&lines.collect::<Vec<_>>()) {
             tracing::error!("cannot write checkpoints: {}", chain(&error));
         }

@@ -4,13 +4,15 @@
 //! the log. Knows no requests.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use bytestring::ByteString;
 
 use crate::log::{
-    AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, EpochEnd, FetchData, FlushJob,
-    Log, LogConfig, LogError, TimestampedOffset,
+    AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, CompactionStats, EpochEnd,
+    FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, TimestampedOffset,
+    TopicPartition,
 };
 
 /// A partition.
@@ -26,6 +28,8 @@ pub(crate) struct Partition {
     /// `None` once the partition is gone from this broker.
     log: RwLock<Option<Log>>,
     watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+    /// Set once compaction has failed.
+    is_uncleanable: AtomicBool,
 }
 
 /// Someone who waits for news of partitions.
@@ -114,6 +118,7 @@ impl Partition {
             leader_epoch,
             log,
             watchers: Mutex::default(),
+            is_uncleanable: AtomicBool::new(false),
         }
     }
 
@@ -262,9 +267,74 @@ impl Partition {
         self.run(&job, now_ms)
     }
 
-    /// Up to where the log is durable, and where it begins: what the checkpoints say of it.
-    pub(crate) fn checkpoint(&self) -> Result<(i64, i64), PartitionError> {
-        self.with(|log| Ok((log.recovery_point(), log.log_start_offset())))
+    /// What the checkpoints say of it.
+    pub(crate) fn checkpoint(&self) -> Result<PartitionCheckpoint, PartitionError> {
+        self.with(|log| {
+            Ok(PartitionCheckpoint {
+                name: TopicPartition::new(self.topic.to_string(), self.index)?,
+                recovery_point: log.recovery_point(),
+                log_start_offset: log.log_start_offset(),
+                high_watermark: marks(log).high_watermark,
+                first_dirty_offset: log.first_dirty_offset(),
+            })
+        })
+    }
+
+    /// How much compaction could do for the log now, as a share of it; `None` if it is not due.
+    pub(crate) fn dirty_ratio(&self, now_ms: i64) -> Result<Option<f64>, PartitionError> {
+        if self.is_uncleanable.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let is_to_roll = self.with(|log| Ok(log.config().compact))?;
+        if is_to_roll {
+            self.write(|log| log.roll_if_due(now_ms))?;
+        }
+        let dirtiness = self.with(|log| log.dirtiness(marks(log).high_watermark, now_ms))?;
+        Ok(dirtiness
+            .filter(|dirtiness| dirtiness.is_due)
+            .map(|dirtiness| dirtiness.ratio))
+    }
+
+    /// Compacts the log, holding at most `max_bytes` of keys, unless `goes_on` says that it is to stop.
+    /// Appends and reads go on meanwhile. After a failure it is not tried again.
+    pub(crate) fn compact(
+        &self,
+        max_bytes: usize,
+        now_ms: i64,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<CompactionStats, PartitionError> {
+        let done = self.compact_segments(max_bytes, now_ms, goes_on);
+        if let Err(PartitionError::Log(_)) = &done {
+            // Of a partition that was deleted under way the files are gone.
+            self.with(|_| Ok(()))?;
+            self.is_uncleanable.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn compact_segments(
+        &self,
+        max_bytes: usize,
+        now_ms: i64,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<CompactionStats, PartitionError> {
+        if self.with(|log| Ok(log.has_unflushed_closed()))? {
+            let job = self.with(Log::begin_flush_closed)?;
+            self.run(&job, now_ms)?;
+        }
+        let mut compaction =
+            self.with(|log| log.begin_compaction(marks(log).high_watermark, now_ms))?;
+        compaction.index(max_bytes, goes_on)?;
+        while let Some(replacement) = compaction.next_segment(goes_on)? {
+            if !self.write(|log| log.replace_segments(replacement))? {
+                compaction.stop();
+            }
+        }
+        self.write(|log| {
+            log.finish_compaction(&compaction);
+            Ok(())
+        })?;
+        Ok(compaction.stats())
     }
 
     /// Takes the log out; whoever asks for something later is told that it is gone.

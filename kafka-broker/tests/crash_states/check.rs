@@ -7,9 +7,7 @@ use kafka_broker::log::{AppendOrigin, Keep, Log, MemoryDisk};
 use kafka_protocol::compression::Decompressor;
 use kafka_protocol::record::{Batch as RecordBatch, EndTransactionMarker, ProducerStamp};
 
-use crate::workload::{
-    Batch, NOW, Step, Story, TOPIC, batch, batches_of, config, open_dir, partition,
-};
+use crate::workload::{Batch, NOW, Step, Story, TOPIC, batch, batches_of, open_dir, partition};
 
 /// One crash of one story.
 pub(crate) struct Judge<'a> {
@@ -23,7 +21,8 @@ pub(crate) struct Judge<'a> {
 }
 
 /// The log as it is after a crash.
-pub(crate) fn recover(disk: &Arc<MemoryDisk>) -> Log {
+pub(crate) fn recover(story: &Story, disk: &Arc<MemoryDisk>) -> Log {
+    let config = || story.config.clone();
     let dir = open_dir(disk);
     let found = dir.partitions().unwrap();
     match found.as_slice() {
@@ -54,18 +53,34 @@ impl<F: Fn() -> String> Drop for Told<F> {
     }
 }
 
+impl Step {
+    /// The batches without those of transactions that were aborted.
+    fn committed(&self) -> Vec<&Batch> {
+        let is_aborted = |batch: &Batch| {
+            let markers = self.batches.iter().filter(|later| {
+                later.header.producer_id == batch.header.producer_id
+                    && later.header.base_offset > batch.header.base_offset
+            });
+            let ended = markers.filter_map(marker).next();
+            batch.header.attributes.is_transactional() && ended.is_none_or(|end| !end.committed)
+        };
+        let batches = self.batches.iter();
+        batches.filter(|batch| !is_aborted(batch)).collect()
+    }
+}
+
 impl Judge<'_> {
     pub(crate) fn check(&self, crashed: &MemoryDisk) {
         let _told = Told(|| self.place());
         let crashed = Arc::new(crashed.clone());
-        let log = recover(&crashed);
+        let log = recover(self.story, &crashed);
         let found = batches_of(&log);
         self.check_history(&log, &found);
         self.check_epochs(&log, &found);
         // Recovering twice is recovering once.
         let end = log.log_end_offset();
         drop(log);
-        let mut log = recover(&crashed);
+        let mut log = recover(self.story, &crashed);
         assert_eq!(log.cut(), None, "cut again");
         assert_eq!(log.log_end_offset(), end);
         if self.is_thorough {
@@ -119,6 +134,9 @@ impl Judge<'_> {
         let promised = promised.min(next.log_end_offset.max(next.durable));
         let cut = log.cut();
         assert!(end >= promised, "from {end} to {promised} is lost: {cut:?}");
+        if self.story.config.compact {
+            return self.check_compacted(found, promised);
+        }
         for (before, after) in found.iter().zip(found.iter().skip(1)) {
             assert_eq!(before.header.next_offset(), after.header.base_offset);
         }
@@ -144,6 +162,33 @@ impl Judge<'_> {
                 })
         };
         assert!(is_of(done) || is_of(next), "a history that never was");
+    }
+
+    /// Each batch is as it was before or after the compaction that was under way, and of each key the last
+    /// record that was promised is there, or a later one.
+    fn check_compacted(&self, found: &[Batch], promised: i64) {
+        let (done, next) = self.steps();
+        for (before, after) in found.iter().zip(found.iter().skip(1)) {
+            assert!(before.header.next_offset() <= after.header.base_offset);
+        }
+        for batch in found {
+            let is_known = done.batches.contains(batch) || next.batches.contains(batch);
+            assert!(is_known, "a batch that never was: {:?}", batch.header);
+        }
+        let mut last: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+        let all = found.iter().flat_map(keyed);
+        for (key, offset) in all {
+            last.insert(key, offset);
+        }
+        for (key, offset) in done.committed().into_iter().flat_map(keyed) {
+            if offset < promised {
+                assert!(
+                    last.get(&key).is_some_and(|last| *last >= offset),
+                    "{} of {offset} is lost",
+                    String::from_utf8_lossy(&key)
+                );
+            }
+        }
     }
 
     fn check_epochs(&self, log: &Log, found: &[Batch]) {
@@ -224,6 +269,10 @@ impl Judge<'_> {
             .collect();
         told.sort_unstable();
         aborted.sort_unstable();
+        if self.story.config.compact {
+            // Its batches may be gone, and the entry still there.
+            told.retain(|entry| aborted.contains(entry));
+        }
         assert_eq!(told, aborted);
     }
 
@@ -235,7 +284,10 @@ impl Judge<'_> {
                 last.insert(batch.header.producer_id, batch);
             }
         }
-        for batch in last.values() {
+        // Of a batch that compaction has been at the producer would send more.
+        let is_whole =
+            |batch: &&&Batch| batch.header.record_count == batch.header.last_offset_delta + 1;
+        for batch in last.values().filter(is_whole) {
             let mut again = batch.bytes.to_vec();
             again[..8].fill(0);
             let info = log.append(&again, AppendOrigin::Client, 99, NOW).unwrap();
@@ -266,6 +318,21 @@ fn marker(batch: &Batch) -> Option<EndTransactionMarker> {
         .unwrap();
     let record = records.next().unwrap().unwrap();
     EndTransactionMarker::decode(record.key, record.value).unwrap()
+}
+
+/// Key and offset of each record.
+fn keyed(batch: &Batch) -> Vec<(Vec<u8>, i64)> {
+    if batch.header.attributes.is_control() {
+        return Vec::new();
+    }
+    let decoded = RecordBatch::decode(batch.bytes.clone()).unwrap();
+    let mut buffer = Vec::new();
+    decoded
+        .records(&mut Decompressor::new(), &mut buffer, 100_000)
+        .unwrap()
+        .map(|record| record.unwrap())
+        .map(|record| (record.key.unwrap().to_vec(), record.offset))
+        .collect()
 }
 
 /// Timestamp and offset of each record.

@@ -19,7 +19,7 @@ pub(crate) fn enumerate(story: &Story) -> usize {
                 continue;
             }
             let crashed = Arc::new(story.disk.crash(step.events, Keep::Without(lost)));
-            let mut log = recover(&crashed);
+            let mut log = recover(story, &crashed);
             let mut batches = batches_of(&log);
             let Some(missing) = step.batches.get(batches.len()) else {
                 continue;
@@ -39,7 +39,7 @@ pub(crate) fn enumerate(story: &Story) -> usize {
                     let (name, at) = (story.name, step.events);
                     format!("{name} at {at} without {lost}, then at {end} keeping {keep:?}")
                 });
-                check(&crashed.crash(end, keep), &batches);
+                check(story, &crashed.crash(end, keep), &batches);
             }
         }
     }
@@ -47,8 +47,8 @@ pub(crate) fn enumerate(story: &Story) -> usize {
     states
 }
 
-fn check(disk: &MemoryDisk, batches: &[Batch]) {
-    let found = batches_of(&recover(&Arc::new(disk.clone())));
+fn check(story: &Story, disk: &MemoryDisk, batches: &[Batch]) {
+    let found = batches_of(&recover(story, &Arc::new(disk.clone())));
     assert!(batches.starts_with(&found), "what was cut is back");
 }
 

@@ -21,6 +21,7 @@ pub(crate) const TOPIC: Uuid = Uuid([3; 16]);
 /// A life of a log on a disk that remembers it.
 pub(crate) struct Story {
     pub(crate) name: &'static str,
+    pub(crate) config: LogConfig,
     pub(crate) disk: MemoryDisk,
     /// The event behind which the partition is known to its owner.
     pub(crate) start: usize,
@@ -82,6 +83,10 @@ pub(crate) fn batches_of(log: &Log) -> Vec<Batch> {
     let mut offset = log.log_start_offset();
     while offset < log.log_end_offset() {
         let data = log.read(offset, 400, i64::MAX, true).unwrap();
+        if data.is_empty() && log.config().compact {
+            // Compaction has left nothing up to the end.
+            break;
+        }
         assert!(data.next_offset > offset, "a hole at {offset}");
         offset = data.next_offset;
         let mut bytes = data.load().unwrap();
@@ -100,6 +105,16 @@ pub(crate) fn batch(
     transactional: bool,
     stamp: ProducerStamp,
 ) -> Vec<u8> {
+    keyed_batch("key", value, timestamp, transactional, stamp)
+}
+
+fn keyed_batch(
+    key: &str,
+    value: usize,
+    timestamp: i64,
+    transactional: bool,
+    stamp: ProducerStamp,
+) -> Vec<u8> {
     let mut options = BatchOptions::new();
     if transactional {
         options = options.transactional();
@@ -108,7 +123,7 @@ pub(crate) fn batch(
     for nth in 0..2 {
         let value = vec![b'a' + (value % 26) as u8; 10 + value % 50];
         batch
-            .append(timestamp + nth, Some(b"key"), Some(&value), [])
+            .append(timestamp + nth, Some(key.as_bytes()), Some(&value), [])
             .unwrap();
     }
     batch.seal(stamp)
@@ -131,10 +146,11 @@ impl Teller {
         let disk = Arc::new(MemoryDisk::journaled());
         let dir = open_dir(&disk);
         let start = disk.event_count();
-        let log = Log::begin_in(&dir, &partition(), TOPIC, config, NOW);
+        let log = Log::begin_in(&dir, &partition(), TOPIC, config.clone(), NOW);
         let mut teller = Self {
             story: Story {
                 name,
+                config,
                 disk: disk.as_ref().clone(),
                 start,
                 steps: vec![Step {
@@ -231,6 +247,33 @@ impl Teller {
         self.note();
     }
 
+    /// Two records of a key, in a transaction of this producer if there is one.
+    fn put(&mut self, key: &str, producer: Option<(i64, i32)>) {
+        self.count += 1;
+        let (count, timestamp) = (self.count, NOW + self.count as i64 * 10);
+        let stamp = producer.map_or(ProducerStamp::NONE, |(id, sequence)| ProducerStamp {
+            producer_id: id,
+            producer_epoch: 0,
+            base_sequence: sequence,
+        });
+        let bytes = keyed_batch(key, count, timestamp, producer.is_some(), stamp);
+        self.append_bytes(&bytes, AppendOrigin::Client);
+    }
+
+    /// A round of compaction, of which each segment that is done is a step.
+    fn compact(&mut self) {
+        self.flush_closed();
+        let goes_on = || true;
+        let end = self.log().log_end_offset();
+        let mut compaction = self.log().begin_compaction(end, NOW).unwrap();
+        compaction.index(1 << 20, &goes_on).unwrap();
+        while let Some(replacement) = compaction.next_segment(&goes_on).unwrap() {
+            assert!(self.log().replace_segments(replacement).unwrap());
+            self.note();
+        }
+        self.log().finish_compaction(&compaction);
+    }
+
     fn roll(&mut self) {
         self.log().roll(NOW).unwrap();
         self.note();
@@ -249,6 +292,7 @@ impl Teller {
             recovery_point: log.recovery_point(),
             log_start_offset: log.log_start_offset(),
             high_watermark: log.log_end_offset(),
+            first_dirty_offset: log.first_dirty_offset(),
         };
         let dir = self.dir.as_ref().unwrap();
         dir.write_checkpoints(&[checkpoint]).unwrap();
@@ -256,12 +300,15 @@ impl Teller {
     }
 
     fn stop_cleanly(&mut self, config: LogConfig) {
-        let closed = self.log.take().unwrap().close(NOW).unwrap();
+        let log = self.log.take().unwrap();
+        let first_dirty_offset = log.first_dirty_offset();
+        let closed = log.close(NOW).unwrap();
         let checkpoint = PartitionCheckpoint {
             name: partition(),
             recovery_point: closed.log_end_offset,
             log_start_offset: closed.log_start_offset,
             high_watermark: closed.log_end_offset,
+            first_dirty_offset,
         };
         self.dir.take().unwrap().close(&[checkpoint], -1).unwrap();
         let dir = open_dir(&self.disk);
@@ -387,5 +434,45 @@ pub(crate) fn clean_stops() -> Story {
     teller.append(5);
     teller.end(1, false);
     teller.stop_cleanly(config());
+    teller.story
+}
+
+pub(crate) fn compacted() -> LogConfig {
+    let mut config = config();
+    config.compact = true;
+    config.delete = false;
+    config
+}
+
+pub(crate) fn compactions() -> Story {
+    let mut teller = Teller::begin("compactions", compacted());
+    for key in ["a", "b", "a", "c", "a", "b"] {
+        teller.put(key, None);
+    }
+    teller.put("t", Some((1, 0)));
+    teller.put("u", Some((2, 0)));
+    teller.end(1, false);
+    teller.end(2, true);
+    teller.flush();
+    teller.checkpoint();
+    teller.put("a", None);
+    teller.roll();
+    teller.compact();
+    teller.checkpoint();
+    for key in ["d", "c", "d"] {
+        teller.put(key, None);
+    }
+    teller.put("u", Some((2, 2)));
+    teller.end(2, false);
+    teller.roll();
+    teller.put("a", None);
+    teller.compact();
+    teller.put("b", None);
+    teller.checkpoint();
+    teller.put("b", None);
+    teller.stop_cleanly(compacted());
+    teller.roll();
+    teller.compact();
+    teller.put("e", None);
     teller.story
 }
