@@ -1,5 +1,6 @@
-"""Kafka's own command-line tools tell the story: console producer and consumer, the topic, offset
-and group commands, and for the group the verifiable programs that Kafka's system tests use.
+"""Kafka's own command-line tools tell the story: console producer and consumer, the topic, config,
+offset, record and group commands, for groups the verifiable programs that Kafka's system tests use,
+and for idempotence the performance programs.
 """
 
 import argparse
@@ -7,6 +8,7 @@ import collections
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -16,6 +18,9 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PATIENCE = 60.0
 NULL = "<null>"
 TOOLS = "org.apache.kafka.tools."
+CONFIGS = "kafka.admin.ConfigCommand"
+GROUPS = "consumer.group.ConsumerGroupCommand"
+COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
 
 
 def main():
@@ -37,12 +42,17 @@ class Story:
     def tell(self):
         self.step("create", self.create)
         self.step("refusals", self.refusals)
+        self.step("configs", self.configs)
         for codec in CODECS:
             self.step(codec, lambda codec=codec: self.round_trip(codec))
+        self.step("idempotence", self.idempotence)
         self.step("offsets", self.offsets)
         self.step("group", self.group)
+        self.step("cooperative", lambda: self.group(COOPERATIVE))
         self.step("resume", self.resume)
         self.step("transactions", self.transactions)
+        self.step("delete records", self.delete_records)
+        self.step("delete groups", self.delete_groups)
         self.step("delete", self.delete)
 
     def step(self, name, play):
@@ -74,11 +84,46 @@ class Story:
             check(done.returncode != 0, f"'{topic}' with {partitions} partitions was created")
             check(reason in said.lower(), f"'{topic}' with {partitions} partitions: {said}")
 
+    def configs(self):
+        topic = self.fresh("configs")
+
+        def values():
+            described = self.configure("--describe", "--topic", topic, "--all")
+            words = [line.split()[0] for line in described.splitlines() if "=" in line]
+            return dict(word.split("=", 1) for word in words)
+
+        expected = values()
+        check(expected["retention.ms"] == "604800000", f"at first: {expected}")
+        check(expected["cleanup.policy"] == "delete", f"at first: {expected}")
+        changes = "retention.ms=86400000,cleanup.policy=[compact,delete]"
+        self.configure("--alter", "--topic", topic, "--add-config", changes)
+        expected |= {"retention.ms": "86400000", "cleanup.policy": "compact,delete"}
+        check(values() == expected, f"after the change: {values()}")
+        for bad in ("retention.ms=soon", "no.such.config=1"):
+            done = self.run(CONFIGS, "--alter", "--topic", topic, "--add-config", bad)
+            check("InvalidConfigurationException" in done.stdout + done.stderr, f"{bad}: {done}")
+        check(values() == expected, f"after the refusals: {values()}")
+
     def round_trip(self, codec):
         topic = self.fresh(codec)
         sent = self.produce(topic, codec)
         check_whole(self.console_read(topic, self.count), sent)
         return "partitions and times are the client's choice"
+
+    def idempotence(self):
+        """The performance programs: each number is written and read once, and in order."""
+        topic, count = self.fresh("idempotence", 1), 50 * self.count
+        settings = ["client.id=idempotence", "batch.size=500"]
+        options = ["--num-records", str(count), "--throughput", "-1", "--payload-monotonic"]
+        said = self.succeed("ProducerPerformance", "--topic", topic, *options, "--command-property", *settings)
+        check(f"{count} records sent" in said, said)
+        measured = ["--topic", topic, "--num-records", str(count), "--hide-header"]
+        said = self.succeed("ConsumerPerformance", *measured)
+        consumed = said.splitlines()[-1].split(", ")[4]
+        check(consumed == str(count), f"{consumed} of {count} were consumed: {said}")
+        everything = ["--topic", topic, "--from-beginning", "--timeout-ms", "1000"]
+        values = self.run("consumer.ConsoleConsumer", *everything).stdout.split()
+        check(values == [str(number) for number in range(count)], f"{len(values)} values, not in order")
 
     def offsets(self):
         topic = self.fresh("offsets")
@@ -95,8 +140,9 @@ class Story:
         # All were written after the first millisecond of time.
         check(offsets_at(1) == first, f"offsets at time 1 are {offsets_at(1)}")
 
-    def group(self):
-        topic, group = self.fresh("group"), f"{self.prefix}-group"
+    def group(self, strategy=None):
+        name = "group" if strategy is None else "cooperative"
+        topic, group = self.fresh(name), f"{self.prefix}-{name}"
         sent, members = [], []
 
         def produce_and_await():
@@ -109,22 +155,25 @@ class Story:
             return is_whole and sorted(map(len, found)) == sorted(sizes)
 
         try:
-            members.append(VerifiableConsumer(self, group, topic))
+            members.append(VerifiableConsumer(self, group, topic, strategy))
             wait_for("all partitions with one member", lambda: shares(3))
             produce_and_await()
-            members.append(VerifiableConsumer(self, group, topic))
+            members.append(VerifiableConsumer(self, group, topic, strategy))
             wait_for("the partitions shared by two", lambda: shares(1, 2))
             produce_and_await()
             members[1].stop()
             wait_for("all partitions back with one", lambda: shares(3))
             produce_and_await()
+            given_up = list(members[0].given_up)
         finally:
             for member in members:
                 member.stop()
         reads = [read for member in members for read in member.reads]
         check(sorted(reads) == sorted(sent), f"{len(sent)} were written, {len(reads)} read")
         check(members[1].reads, "the second member read nothing")
-        described = self.succeed("consumer.group.ConsumerGroupCommand", "--describe", "--group", group)
+        if strategy is not None:
+            check(given_up == [1], f"the first member gave up {given_up}, not the one for the second")
+        described = self.succeed(GROUPS, "--describe", "--group", group)
         rows = [line.split() for line in described.splitlines() if topic in line]
         lags = [row[5] for row in rows]
         check(lags == ["0"] * PARTITIONS, f"the group lags behind:\n{described}")
@@ -155,7 +204,7 @@ class Story:
         copied = sorted((partition, value) for partition, _, (_, _, value) in reads)
         check(copied == written, f"{len(written)} were written, {len(copied)} copied")
         group = f"{self.prefix}-copier-0"
-        described = self.succeed("consumer.group.ConsumerGroupCommand", "--describe", "--group", group)
+        described = self.succeed(GROUPS, "--describe", "--group", group)
         lags = [line.split()[5] for line in described.splitlines() if source in line]
         check(lags == ["0"], f"the copier's group lags behind:\n{described}")
 
@@ -167,6 +216,47 @@ class Story:
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=90)
         check(done.returncode == 0, f"the copier ended with {done.returncode}: {done.stderr}")
 
+    def delete_records(self):
+        topic = self.fresh("delete-records")
+        sent = self.verifiable_produce(topic, "3")
+        half = sum(partition == 0 for partition, _, _ in sent) // 2
+
+        def delete_before(partition, offset):
+            wanted = [{"topic": topic, "partition": partition, "offset": offset}]
+            with tempfile.NamedTemporaryFile("w") as file:
+                json.dump({"partitions": wanted, "version": 1}, file)
+                file.flush()
+                return self.succeed("DeleteRecordsCommand", "--offset-json-file", file.name)
+
+        check(f"low_watermark: {half}" in delete_before(0, half), "another low watermark")
+        expected = [one for one in sent if one[0] != 0 or one[1] >= half]
+        reads = self.console_read(topic, len(expected))
+        came = sorted((partition, offset, value) for partition, offset, (_, _, value) in reads)
+        check(came == sorted(expected), f"{len(came)} of {len(expected)} were left")
+        said = delete_before(2, 10 * self.count)
+        check("error: " in said and "OffsetOutOfRange" in said, f"past the end: {said}")
+
+    def delete_groups(self):
+        """A group is deleted when it is empty, and its offsets with it."""
+        topic, group = self.fresh("delete-groups"), f"{self.prefix}-delete-groups"
+        sent = self.produce(topic, "none")
+        self.console_read(topic, self.count, "--group", group)
+        check(group in self.succeed(GROUPS, "--list").split(), "the group is not listed")
+        member = VerifiableConsumer(self, group, topic)
+        try:
+            wait_for("a member", lambda: len(member.share) == PARTITIONS)
+            done = self.run(GROUPS, "--delete", "--group", group)
+            check("GroupNotEmptyException" in done.stdout + done.stderr, f"with a member: {done}")
+        finally:
+            member.stop()
+        check(not member.reads, f"{len(member.reads)} records came once more")
+        said = self.succeed(GROUPS, "--delete", "--group", group)
+        check("successful" in said, said)
+        check(group not in self.succeed(GROUPS, "--list").split(), "the group is still listed")
+        done = self.run(GROUPS, "--delete", "--group", group)
+        check("GroupIdNotFoundException" in done.stdout + done.stderr, f"once more: {done}")
+        check_whole(self.console_read(topic, self.count, "--group", group), sent)
+
     def delete(self):
         topic = self.topic("created")
         self.topics("--delete", "--topic", topic)
@@ -177,10 +267,13 @@ class Story:
     def topic(self, name):
         return f"{self.prefix}-{name}"
 
-    def fresh(self, name):
+    def fresh(self, name, partitions=PARTITIONS):
         topic = self.topic(name)
-        self.topics("--create", "--topic", topic, "--partitions", str(PARTITIONS))
+        self.topics("--create", "--topic", topic, "--partitions", str(partitions))
         return topic
+
+    def configure(self, *arguments):
+        return self.succeed(CONFIGS, *arguments)
 
     def topics(self, *arguments):
         return self.succeed("TopicCommand", *arguments)
@@ -236,7 +329,9 @@ class Story:
         )
 
     def command(self, tool, *arguments):
-        return [self.tools, TOOLS + tool, "--bootstrap-server", self.bootstrap, *arguments]
+        # Those that have moved go by their short names, those that have not by their full ones.
+        name = tool if tool.startswith("kafka.") else TOOLS + tool
+        return [self.tools, name, "--bootstrap-server", self.bootstrap, *arguments]
 
 
 NO_HEADERS = "NO_HEADERS"
@@ -254,10 +349,14 @@ def line(number):
 class VerifiableConsumer:
     """Kafka's verifiable consumer, and what its events say."""
 
-    def __init__(self, story, group, topic):
+    def __init__(self, story, group, topic, strategy=None):
         self.reads = []
         self.share = frozenset()
+        # How many partitions it had to give up, each time that it had to.
+        self.given_up = []
         options = ["--group-id", group, "--topic", topic, "--session-timeout", "10000", "--verbose"]
+        if strategy is not None:
+            options += ["--assignment-strategy", strategy]
         command = story.command("VerifiableConsumer", *options)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.follow, daemon=True)
@@ -272,6 +371,8 @@ class VerifiableConsumer:
                     self.share |= numbers
                 case "partitions_revoked" | "partitions_lost":
                     self.share -= numbers
+                    if numbers:
+                        self.given_up.append(len(numbers))
                 case "record_data":
                     self.reads.append((event["partition"], event["offset"], event["value"]))
 

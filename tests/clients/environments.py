@@ -21,6 +21,7 @@ PYTHON_PACKAGES = {
     # The codecs are packages of their own for this client.
     "kafka-python": ["kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0"],
     "confluent": ["confluent-kafka==2.16.1"],
+    "aiokafka": ["aiokafka==0.14.0", "cramjam==2.11.0"],
 }
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
@@ -46,19 +47,21 @@ def python(name):
     return str(folder / "bin" / "python")
 
 
-def java():
-    """The compiled Java story: its class path."""
+def java(release):
+    """The Java story, compiled with the client of a release: its class path."""
     need("javac")
     need("mvn")
-    pom, source = HERE / "java" / "pom.xml", HERE / "java" / "Story.java"
+    pom, age = HERE / "java" / "pom.xml", release.rpartition(".")[0]
+    sources = [HERE / "java" / "Story.java", HERE / "java" / age / "Dialect.java"]
 
     def make(folder):
         jars = folder / "jars"
         copy = [COPY_JARS, "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-        run(["mvn", "--quiet", "--batch-mode", "-f", str(pom), *copy])
-        run(["javac", "-d", str(folder / "classes"), "-cp", f"{jars}/*", str(source)])
+        run(["mvn", "--quiet", "--batch-mode", "-f", str(pom), f"-Dkafka.version={release}", *copy])
+        run(["javac", "-d", str(folder / "classes"), "-cp", f"{jars}/*", *map(str, sources)])
 
-    folder = prepared("java", pom.read_text() + source.read_text(), make)
+    recipe = "".join(path.read_text() for path in [pom, *sources])
+    folder = prepared(f"java-{release}", release + recipe, make)
     return f"{folder / 'classes'}:{folder / 'jars'}/*"
 
 

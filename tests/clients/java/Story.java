@@ -1,4 +1,5 @@
-// The story every client tells (see ../python/story.py), told by Kafka's own Java client.
+// The story every client tells (see ../python/story.py), told by Kafka's own Java client, of any age: what has changed
+// its name since is in Dialect, of which each age has its own.
 //
 // Each step prints one line: its name, pass or fail, and a detail, with tabs between them.
 
@@ -6,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -20,11 +22,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.apache.kafka.clients.admin.AbortTransactionSpec;
-import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ListTransactionsOptions;
+import org.apache.kafka.clients.admin.AdminClient;
+import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.admin.TransactionState;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -33,27 +35,28 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 public final class Story {
-    private static final int PARTITIONS = 3;
+    static final int PARTITIONS = 3;
     /** Recent, or retention would take the records while they are read. */
     private static final long BASE_TIME_MS = System.currentTimeMillis() - 3_600_000;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
+    final String prefix;
+    final AdminClient admin;
     private final String bootstrap;
     private final int count;
-    private final String prefix;
-    private final Admin admin;
 
     private Story(String bootstrap, int count, String prefix) {
         this.bootstrap = bootstrap;
         this.count = count;
         this.prefix = prefix;
-        this.admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
+        this.admin = AdminClient.create(Map.of("bootstrap.servers", bootstrap));
     }
 
     public static void main(String[] arguments) {
@@ -64,19 +67,24 @@ public final class Story {
         int count = Integer.parseInt(options.getOrDefault("--records", "300"));
         Story story = new Story(options.get("--bootstrap"), count, options.get("--prefix") + "-java");
         story.tell();
-        story.admin.close(Duration.ofSeconds(5));
+        story.admin.close();
     }
 
     private void tell() {
         step("create", this::create);
         step("refusals", this::refusals);
+        step("configs", this::configs);
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
             step(codec, () -> roundTrip(codec));
         }
+        step("idempotence", this::idempotence);
         step("offsets", this::offsets);
-        step("group", this::group);
+        step("group", () -> group("eager"));
+        step("cooperative", () -> group("cooperative"));
         step("resume", this::resume);
         step("transactions", this::transactions);
+        step("delete records", this::deleteRecords);
+        step("delete groups", this::deleteGroups);
         step("delete", this::delete);
     }
 
@@ -84,11 +92,21 @@ public final class Story {
         String run() throws Exception;
     }
 
+    /** The client cannot do this, whatever the broker. */
+    static final class Unsupported extends RuntimeException {
+        Unsupported(String reason) {
+            super(reason);
+        }
+    }
+
     private void step(String name, Play play) {
         String outcome = "pass";
         String detail;
         try {
             detail = play.run();
+        } catch (Unsupported reason) {
+            outcome = "unsupported";
+            detail = reason.getMessage();
         } catch (Throwable error) {
             error.printStackTrace();
             outcome = "fail";
@@ -112,10 +130,51 @@ public final class Story {
         return "";
     }
 
+    private String configs() throws Exception {
+        String topic = fresh("configs");
+        Map<String, String> expected = configsOf(topic);
+        check("604800000".equals(expected.get("retention.ms")), "at first: " + expected);
+        check("delete".equals(expected.get("cleanup.policy")), "at first: " + expected);
+        Map<String, String> changes = Map.of("retention.ms", "86400000", "cleanup.policy", "compact,delete");
+        Dialect.setConfigs(admin, topic, changes);
+        expected.putAll(changes);
+        await("the changed configs", List.of(), () -> configsOf(topic).equals(expected));
+        for (String bad : List.of("retention.ms", "no.such.config")) {
+            String reason = failure(() -> Dialect.setConfigs(admin, topic, Map.of(bad, "soon")));
+            check(reason.equals("InvalidConfigurationException") || reason.equals("InvalidRequestException"),
+                bad + " was refused with " + reason);
+            check(configsOf(topic).equals(expected), bad + " was refused, and changed configs");
+        }
+        return "";
+    }
+
+    private Map<String, String> configsOf(String topic) {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        try {
+            Config config = admin.describeConfigs(Set.of(resource)).all().get(30, TimeUnit.SECONDS).get(resource);
+            Map<String, String> values = new HashMap<>();
+            config.entries().forEach(entry -> values.put(entry.name(), entry.value()));
+            return values;
+        } catch (Exception error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
     private String roundTrip(String codec) throws Exception {
         String topic = fresh(codec);
         List<Item> sent = items(count, 0);
         produce(topic, codec, sent);
+        checkWhole(read(topic, count), sent);
+        return "";
+    }
+
+    /** Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken. */
+    private String idempotence() throws Exception {
+        String topic = fresh("idempotence");
+        List<Item> sent = items(count, 0);
+        produceWith(topic, sent, Map.of(
+            "client.id", "idempotence", "enable.idempotence", true,
+            "batch.size", 500, "max.in.flight.requests.per.connection", 5));
         checkWhole(read(topic, count), sent);
         return "";
     }
@@ -143,21 +202,24 @@ public final class Story {
         return "";
     }
 
-    private String group() throws Exception {
-        String topic = fresh("group");
-        String group = prefix + "-group";
+    private String group(String kind) throws Exception {
+        Map<String, Object> settings = Dialect.groupSettings(kind);
+        String topic = fresh(kind);
+        String group = prefix + "-" + kind;
+        List<Integer> givenUp;
         List<Item> sent = new ArrayList<>();
         List<Member> members = new ArrayList<>();
         try {
-            members.add(new Member(group, topic, "first"));
+            members.add(new Member(group, topic, "first", settings));
             await("all partitions with one member", members, () -> shares(members, 3));
             produceAndAwait(topic, sent, members);
-            members.add(new Member(group, topic, "second"));
+            members.add(new Member(group, topic, "second", settings));
             await("the partitions shared by two", members, () -> shares(members, 1, 2));
             produceAndAwait(topic, sent, members);
             members.get(1).close();
             await("all partitions back with one", members, () -> shares(members, 3));
             produceAndAwait(topic, sent, members);
+            givenUp = List.copyOf(members.get(0).givenUp);
         } finally {
             for (Member member : members) {
                 member.close();
@@ -168,6 +230,8 @@ public final class Story {
         reads.sort(Comparator.comparingLong(ConsumerRecord::offset));
         checkWhole(reads, sent);
         check(!members.get(1).reads.isEmpty(), "the second member read nothing");
+        check(kind.equals("eager") || givenUp.equals(List.of(1)),
+            "the first member gave up " + givenUp + ", not the one for the second");
         return "";
     }
 
@@ -185,17 +249,15 @@ public final class Story {
     }
 
     private String transactions() throws Exception {
-        int epoch = commitsAndAborts();
+        commitsAndAborts();
         passOn();
         fence();
         timeOut();
-        endWhatHangs();
-        // It grows with every transaction in their second protocol, and not in the first.
-        return "epoch " + epoch + " in the end";
+        return Dialect.checkTransactions(this);
     }
 
     /** A reader of committed records sees those of committed transactions alone, each one in order. */
-    private int commitsAndAborts() throws Exception {
+    private void commitsAndAborts() throws Exception {
         String topic = fresh("transactions");
         List<Item> all = new ArrayList<>();
         List<Item> committed = new ArrayList<>();
@@ -226,10 +288,6 @@ public final class Story {
         }
         checkInOrder(readWith("read_committed", topic, committed.size()), committed);
         checkInOrder(readWith("read_uncommitted", topic, all.size()), all);
-        var state = admin.describeTransactions(Set.of(id)).description(id).get(30, TimeUnit.SECONDS);
-        check(state.state().toString().startsWith("Complete") && state.topicPartitions().isEmpty(),
-            "after all: " + state);
-        return state.producerEpoch();
     }
 
     /** Consume, write, and commit what was consumed, all in one transaction; some are aborted. */
@@ -261,8 +319,8 @@ public final class Story {
                     offsets.put(new TopicPartition(source, one.partition()),
                         new OffsetAndMetadata(one.offset() + 1));
                 }
-                Map<TopicPartition, OffsetAndMetadata> before = consumer.committed(offsets.keySet());
-                producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
+                Map<TopicPartition, OffsetAndMetadata> before = Dialect.committed(consumer, offsets.keySet());
+                Dialect.sendOffsets(producer, offsets, consumer, group);
                 for (var known : admin.listConsumerGroupOffsets(group)
                         .partitionsToOffsetAndMetadata().get(30, TimeUnit.SECONDS).entrySet()) {
                     check(!offsets.containsKey(known.getKey())
@@ -277,7 +335,7 @@ public final class Story {
                 } else {
                     producer.commitTransaction();
                     passed += polled.count();
-                    check(consumer.committed(offsets.keySet()).equals(offsets), "not committed");
+                    check(Dialect.committed(consumer, offsets.keySet()).equals(offsets), "not committed");
                 }
             }
         }
@@ -306,7 +364,7 @@ public final class Story {
                 check(reason.contains("Fenced") || reason.contains("Epoch"), "fenced by " + reason);
                 heir.commitTransaction();
             }
-            zombie.close(Duration.ZERO);
+            Dialect.abandon(zombie);
         }
         checkInOrder(readWith("read_committed", topic, kept.size()), kept);
     }
@@ -321,35 +379,70 @@ public final class Story {
             long end = ends(topic, "read_uncommitted");
             await("the transaction's timeout", List.of(), () -> ends(topic, "read_committed") > end);
             failure(producer::commitTransaction);
-            producer.close(Duration.ZERO);
+            Dialect.abandon(producer);
         }
         checkInOrder(readWith("read_committed", topic, 0), List.of());
     }
 
-    /** An operator finds a transaction that is open, and ends it by hand. */
-    private void endWhatHangs() throws Exception {
-        String topic = fresh("hanging");
-        String id = prefix + "-hanging";
-        TopicPartition partition = new TopicPartition(topic, 1);
-        KafkaProducer<byte[], byte[]> producer = transactional(id, 60_000);
-        producer.beginTransaction();
-        producer.send(new ProducerRecord<>(topic, 1, null, bytes("hangs"))).get(30, TimeUnit.SECONDS);
-        var listed = admin.listTransactions(new ListTransactionsOptions()
-            .filterStates(Set.of(TransactionState.ONGOING))).all().get(30, TimeUnit.SECONDS);
-        check(listed.stream().anyMatch(one -> one.transactionalId().equals(id)), "listed: " + listed);
-        var state = admin.describeTransactions(Set.of(id)).description(id).get(30, TimeUnit.SECONDS);
-        check(state.topicPartitions().equals(Set.of(partition)), "described: " + state);
-        var found = admin.describeProducers(Set.of(partition)).partitionResult(partition)
-            .get(30, TimeUnit.SECONDS).activeProducers();
-        check(found.size() == 1 && found.get(0).currentTransactionStartOffset().getAsLong() == 0,
-            "producers: " + found);
-        int coordinatorEpoch = Math.max(0, found.get(0).coordinatorEpoch().orElse(0));
-        admin.abortTransaction(new AbortTransactionSpec(partition, found.get(0).producerId(),
-            (short) found.get(0).producerEpoch(), coordinatorEpoch)).all().get(30, TimeUnit.SECONDS);
-        await("the abort", List.of(), () ->
-            ends(topic, "read_committed") == ends(topic, "read_uncommitted"));
-        producer.close(Duration.ZERO);
-        checkInOrder(readWith("read_committed", topic, 0), List.of());
+    private String deleteRecords() throws Exception {
+        String topic = fresh("delete-records");
+        List<Item> sent = items(count, 0);
+        produce(topic, "none", sent);
+        int[] sizes = IntStream.range(0, PARTITIONS).map(one -> ownOf(sent, one).size()).toArray();
+        int[] firsts = {sizes[0] / 2, sizes[1], 0};
+        deleteBefore(topic, 0, firsts[0]);
+        deleteBefore(topic, 1, firsts[1]);
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of())) {
+            Map<TopicPartition, Long> found = consumer.beginningOffsets(partitions(topic));
+            for (int partition = 0; partition < PARTITIONS; partition++) {
+                long first = found.get(new TopicPartition(topic, partition));
+                check(first == firsts[partition], "partition " + partition + " begins at " + first);
+            }
+        }
+        int left = Arrays.stream(sizes).sum() - Arrays.stream(firsts).sum();
+        checkWhole(read(topic, left), sent, firsts);
+        String reason = failure(() -> deleteBefore(topic, 2, sizes[2] + 1));
+        check(reason.equals("OffsetOutOfRangeException"), "past the end: " + reason);
+        return "";
+    }
+
+    private void deleteBefore(String topic, int partition, long offset) throws Exception {
+        TopicPartition wanted = new TopicPartition(topic, partition);
+        admin.deleteRecords(Map.of(wanted, RecordsToDelete.beforeOffset(offset))).all().get(30, TimeUnit.SECONDS);
+    }
+
+    /** A group is deleted when it is empty, and its offsets with it. */
+    private String deleteGroups() throws Exception {
+        String topic = fresh("delete-groups");
+        String group = prefix + "-delete-groups";
+        List<Item> sent = items(count, 0);
+        produce(topic, "none", sent);
+        readAsMember(group, topic, count);
+        check(groups().contains(group), "the group is not listed");
+        Member member = new Member(group, topic, "present", Map.of());
+        try {
+            await("a member", List.of(member), () -> member.share.size() == PARTITIONS);
+            String reason = failure(() -> deleteGroup(group));
+            check(reason.equals("GroupNotEmptyException"), "with a member: " + reason);
+        } finally {
+            member.close();
+        }
+        check(member.reads.isEmpty(), member.reads.size() + " records came once more");
+        deleteGroup(group);
+        check(!groups().contains(group), "the group is still listed");
+        String reason = failure(() -> deleteGroup(group));
+        check(reason.equals("GroupIdNotFoundException"), "once more: " + reason);
+        checkWhole(readAsMember(group, topic, count), sent);
+        return "";
+    }
+
+    private Set<String> groups() throws Exception {
+        return admin.listConsumerGroups().all().get(30, TimeUnit.SECONDS).stream()
+            .map(listed -> listed.groupId()).collect(Collectors.toSet());
+    }
+
+    private void deleteGroup(String group) throws Exception {
+        admin.deleteConsumerGroups(Set.of(group)).all().get(30, TimeUnit.SECONDS);
     }
 
     private String delete() throws Exception {
@@ -365,7 +458,7 @@ public final class Story {
         return prefix + "-" + name;
     }
 
-    private String fresh(String name) throws Exception {
+    String fresh(String name) throws Exception {
         String topic = topic(name);
         create(topic, PARTITIONS);
         await("topic " + topic, List.of(), () -> partitionCount(topic) == PARTITIONS);
@@ -382,8 +475,7 @@ public final class Story {
             if (!admin.listTopics().names().get(30, TimeUnit.SECONDS).contains(topic)) {
                 return 0;
             }
-            var found = admin.describeTopics(Set.of(topic)).allTopicNames();
-            return found.get(30, TimeUnit.SECONDS).get(topic).partitions().size();
+            return Dialect.describe(admin, topic).partitions().size();
         } catch (ExecutionException gone) {
             return 0;
         } catch (Exception error) {
@@ -405,13 +497,16 @@ public final class Story {
     }
 
     private void produce(String topic, String codec, List<Item> items) throws Exception {
-        Map<String, Object> settings = Map.of(
+        produceWith(topic, items, Map.of("compression.type", codec, "linger.ms", 20));
+    }
+
+    private void produceWith(String topic, List<Item> items, Map<String, Object> more) throws Exception {
+        Map<String, Object> settings = new HashMap<>(Map.of(
             "bootstrap.servers", bootstrap,
             "acks", "all",
-            "compression.type", codec,
-            "linger.ms", 20,
             "key.serializer", ByteArraySerializer.class,
-            "value.serializer", ByteArraySerializer.class);
+            "value.serializer", ByteArraySerializer.class));
+        settings.putAll(more);
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(settings)) {
             List<Future<RecordMetadata>> futures = new ArrayList<>();
             for (Item item : items) {
@@ -446,7 +541,7 @@ public final class Story {
         return reads;
     }
 
-    private KafkaProducer<byte[], byte[]> transactional(String id, int timeoutMs) {
+    KafkaProducer<byte[], byte[]> transactional(String id, int timeoutMs) {
         Map<String, Object> settings = Map.of(
             "bootstrap.servers", bootstrap,
             "transactional.id", id,
@@ -467,14 +562,14 @@ public final class Story {
     }
 
     /** The last offsets of a topic's partitions, all together. */
-    private long ends(String topic, String isolation) {
+    long ends(String topic, String isolation) {
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("isolation.level", isolation))) {
             return consumer.endOffsets(partitions(topic)).values().stream()
                 .mapToLong(Long::longValue).sum();
         }
     }
 
-    private List<ConsumerRecord<byte[], byte[]>> readWith(String isolation, String topic, int wanted) {
+    List<ConsumerRecord<byte[], byte[]>> readWith(String isolation, String topic, int wanted) {
         List<ConsumerRecord<byte[], byte[]>> reads = new ArrayList<>();
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of("isolation.level", isolation))) {
             consumer.assign(partitions(topic));
@@ -539,23 +634,38 @@ public final class Story {
     }
 
     /** A group member with a thread of its own, as services have. */
-    private final class Member {
+    final class Member implements ConsumerRebalanceListener {
         final List<ConsumerRecord<byte[], byte[]>> reads = new CopyOnWriteArrayList<>();
         volatile Set<Integer> share = Set.of();
         volatile Throwable error;
         volatile boolean closing;
+        /** How many partitions it had to give up, each time that it had to. */
+        final List<Integer> givenUp = new CopyOnWriteArrayList<>();
         private final Thread thread;
 
-        Member(String group, String topic, String name) {
-            thread = new Thread(() -> run(group, topic, name));
+        Member(String group, String topic, String name, Map<String, Object> settings) {
+            Map<String, Object> all = new HashMap<>(settings);
+            all.put("group.id", group);
+            all.put("client.id", name);
+            thread = new Thread(() -> run(topic, all));
             thread.setDaemon(true);
             thread.start();
         }
 
-        private void run(String group, String topic, String name) {
-            try (KafkaConsumer<byte[], byte[]> consumer =
-                    consumer(Map.of("group.id", group, "client.id", name))) {
-                consumer.subscribe(Set.of(topic));
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            if (!partitions.isEmpty()) {
+                givenUp.add(partitions.size());
+            }
+        }
+
+        private void run(String topic, Map<String, Object> settings) {
+            try (KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {
+                consumer.subscribe(Set.of(topic), this);
                 while (!closing) {
                     ConsumerRecords<byte[], byte[]> polled = consumer.poll(Duration.ofMillis(100));
                     share = consumer.assignment().stream()
@@ -591,7 +701,7 @@ public final class Story {
     }
 
     /** The record of a number: keys, values and headers in all their shapes, null and empty. */
-    private static final class Item {
+    static final class Item {
         final int partition;
         final byte[] key;
         final byte[] value;
@@ -630,13 +740,13 @@ public final class Story {
             .collect(Collectors.toList());
     }
 
-    private static byte[] bytes(String text) {
+    static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.UTF_8);
     }
 
     // The checks.
 
-    private static void check(boolean holds, String message) {
+    static void check(boolean holds, String message) {
         if (!holds) {
             throw new AssertionError(message);
         }
@@ -653,11 +763,18 @@ public final class Story {
         throw new AssertionError("'" + topic + "' with " + partitions + " partitions was created");
     }
 
-    /** Each record came exactly once, with all its parts, and in order within its partition. */
     private static void checkWhole(List<ConsumerRecord<byte[], byte[]>> reads, List<Item> sent) {
+        checkWhole(reads, sent, new int[PARTITIONS]);
+    }
+
+    /** Each record, from the first offsets on, came once, with all its parts, in order in its partition. */
+    private static void checkWhole(
+            List<ConsumerRecord<byte[], byte[]>> reads, List<Item> sent, int[] firsts) {
         for (int partition = 0; partition < PARTITIONS; partition++) {
             int wanted = partition;
-            List<Item> own = ownOf(sent, partition);
+            int first = firsts[partition];
+            List<Item> all = ownOf(sent, partition);
+            List<Item> own = all.subList(first, all.size());
             List<ConsumerRecord<byte[], byte[]>> came = reads.stream()
                 .filter(read -> read.partition() == wanted)
                 .collect(Collectors.toList());
@@ -666,7 +783,7 @@ public final class Story {
             for (int i = 0; i < own.size(); i++) {
                 ConsumerRecord<byte[], byte[]> read = came.get(i);
                 Item item = own.get(i);
-                boolean isSame = read.offset() == i
+                boolean isSame = read.offset() == first + i
                     && Arrays.equals(read.key(), item.key)
                     && Arrays.equals(read.value(), item.value)
                     && Objects.equals(List.of(read.headers().toArray()), item.headers)
@@ -677,7 +794,7 @@ public final class Story {
     }
 
     /** The records came, and no others, in order within each partition; offsets may have holes. */
-    private static void checkInOrder(List<ConsumerRecord<byte[], byte[]>> reads, List<Item> sent) {
+    static void checkInOrder(List<ConsumerRecord<byte[], byte[]>> reads, List<Item> sent) {
         check(reads.size() == sent.size(), reads.size() + " of " + sent.size() + " records");
         for (int partition = 0; partition < PARTITIONS; partition++) {
             int wanted = partition;
@@ -696,7 +813,7 @@ public final class Story {
         }
     }
 
-    private static void await(String what, List<Member> members, BooleanSupplier holds)
+    static void await(String what, List<Member> members, BooleanSupplier holds)
             throws InterruptedException {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (!holds.getAsBoolean()) {

@@ -3,7 +3,7 @@
 // Each step prints one line: its name, pass, fail or unsupported, and a detail, with tabs between them.
 'use strict';
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs');
+const { CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = require('kafkajs');
 
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
 
@@ -31,13 +31,20 @@ async function tell() {
   await admin.connect();
   await step('create', () => fresh('created').then(() => ''));
   await step('refusals', refusals);
+  await step('configs', configs);
   for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
     await step(codec, () => roundTrip(codec));
   }
+  await step('idempotence', idempotence);
   await step('offsets', offsets);
   await step('group', group);
+  await step('cooperative', () => {
+    throw new Unsupported('it has eager assigners alone');
+  });
   await step('resume', resume);
   await step('transactions', transactions);
+  await step('delete records', deleteRecords);
+  await step('delete groups', deleteGroups);
   await step('delete', remove);
   await admin.disconnect();
 }
@@ -72,17 +79,76 @@ async function refusals() {
   }
 }
 
+async function configs() {
+  const topic = await fresh('configs');
+  const before = await configsOf(topic);
+  check(before['retention.ms'] === '604800000', `at first: ${before['retention.ms']}`);
+  check(before['cleanup.policy'] === 'delete', `at first: ${before['cleanup.policy']}`);
+  const changes = { 'retention.ms': '86400000', 'cleanup.policy': 'compact,delete' };
+  await setConfigs(topic, changes);
+  const expected = JSON.stringify({ ...before, ...changes });
+  const areExpected = async () => JSON.stringify(await configsOf(topic)) === expected;
+  await waitFor('the changed configs', areExpected);
+  for (const bad of ['retention.ms', 'no.such.config']) {
+    const isRefused = await fails(() => setConfigs(topic, { [bad]: 'soon' }));
+    check(isRefused, `${bad} was accepted`);
+    check(await areExpected(), `${bad} was refused, and changed configs`);
+  }
+}
+
+async function configsOf(topic) {
+  const { resources } = await admin.describeConfigs({
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+    includeSynonyms: false,
+  });
+  const entries = resources[0].configEntries;
+  return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]));
+}
+
+function setConfigs(topic, values) {
+  const configEntries = Object.entries(values).map(([name, value]) => ({ name, value }));
+  return admin.alterConfigs({
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }],
+  });
+}
+
+/** Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken. */
+async function idempotence() {
+  const topic = await fresh('idempotence');
+  const sent = records(count, 0);
+  const client = new Kafka({
+    brokers: [options.bootstrap],
+    clientId: 'idempotence',
+    logLevel: logLevel.NOTHING,
+  });
+  const producer = client.producer({ idempotent: true, allowAutoTopicCreation: false });
+  await producer.connect();
+  for (let start = 0; start < count; start += 20) {
+    await producer.send({ topic, acks: -1, messages: sent.slice(start, start + 20) });
+  }
+  await producer.disconnect();
+  checkWhole(await readAsMember(`${prefix}-idempotence`, topic, count), sent);
+}
+
 async function roundTrip(codec) {
   if (!(codec in CODECS)) throw new Unsupported('its codec is compiled for the machine');
   const topic = await fresh(codec);
   const sent = records(count, 0);
   await produce(topic, codec, sent);
-  const reader = await member(`${prefix}-${codec}`, topic);
-  await waitFor(`${count} records`, () => reader.reads.length >= count);
-  // Nothing may follow.
-  await sleep(300);
-  await reader.close();
-  checkWhole(reader.reads, sent);
+  checkWhole(await readAsMember(`${prefix}-${codec}`, topic, count), sent);
+}
+
+/** Reads so many records as the one member of a group, and what comes at once after them. */
+async function readAsMember(groupId, topic, wanted) {
+  const reader = await member(groupId, topic);
+  try {
+    await waitFor(`${wanted} records`, () => reader.reads.length >= wanted);
+    // Nothing may follow.
+    await sleep(300);
+  } finally {
+    await reader.close();
+  }
+  return reader.reads;
 }
 
 async function offsets() {
@@ -187,11 +253,9 @@ async function passOn() {
   await produce(source, 'none', sent);
   const producer = await transactional(source);
   const consumerGroupId = `${prefix}-pass-on`;
-  const reader = await member(`${prefix}-pass-on-reader`, source);
-  await waitFor(`${count} records`, () => reader.reads.length >= count);
-  await reader.close();
+  const reads = await readAsMember(`${prefix}-pass-on-reader`, source, count);
   let round = 0;
-  for (let left = reader.reads; left.length > 0; round += 1) {
+  for (let left = reads; left.length > 0; round += 1) {
     const part = left.slice(0, 20);
     const last = new Map(part.map((one) => [one.partition, one.offset + 1]));
     const partitions = [...last].map(([partition, offset]) => ({ partition, offset: `${offset}` }));
@@ -225,13 +289,10 @@ async function fence() {
   const transaction = await heir.transaction();
   await transaction.send({ topic, acks: -1, messages: kept });
   await transaction.commit();
-  let isFenced = false;
-  try {
+  const isFenced = await fails(async () => {
     await lost.send({ topic, acks: -1, messages: records(3, 10) });
     await lost.commit();
-  } catch (error) {
-    isFenced = true;
-  }
+  });
   check(isFenced, 'a zombie committed');
   await heir.disconnect();
   await zombie.disconnect();
@@ -251,13 +312,55 @@ async function transactional(transactionalId) {
 
 /** The records came, and no others, in order within each partition; offsets may have holes. */
 async function checkCommitted(topic, sent) {
-  const reader = await member(`${topic}-committed`, topic);
-  await waitFor(`${sent.length} records`, () => reader.reads.length >= sent.length);
-  // Nothing may follow.
-  await sleep(300);
-  await reader.close();
+  const reads = await readAsMember(`${topic}-committed`, topic, sent.length);
   const next = Array.from({ length: PARTITIONS }, () => 0);
-  checkWhole(reader.reads.map((one) => ({ ...one, offset: next[one.partition]++ })), sent);
+  checkWhole(reads.map((one) => ({ ...one, offset: next[one.partition]++ })), sent);
+}
+
+async function deleteRecords() {
+  const topic = await fresh('delete-records');
+  const sent = records(count, 0);
+  await produce(topic, 'none', sent);
+  const sizes = [0, 1, 2].map((one) => sent.filter(({ partition }) => partition === one).length);
+  const firsts = [Math.floor(sizes[0] / 2), sizes[1], 0];
+  const deleteBefore = (offsets) =>
+    admin.deleteTopicRecords({
+      topic,
+      partitions: offsets.map(([partition, offset]) => ({ partition, offset: `${offset}` })),
+    });
+  await deleteBefore([[0, firsts[0]], [1, firsts[1]]]);
+  for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+    const isRight = low === `${firsts[partition]}` && high === `${sizes[partition]}`;
+    check(isRight, `bounds of ${partition}: ${low} to ${high}`);
+  }
+  const left = sizes[0] + sizes[2] - firsts[0];
+  checkWhole(await readAsMember(`${prefix}-delete-records`, topic, left), sent, firsts);
+  check(await fails(() => deleteBefore([[2, sizes[2] + 1]])), 'records past the end were deleted');
+}
+
+/** A group is deleted when it is empty, and its offsets with it. */
+async function deleteGroups() {
+  const topic = await fresh('delete-groups');
+  const groupId = `${prefix}-delete-groups`;
+  const sent = records(count, 0);
+  await produce(topic, 'none', sent);
+  await readAsMember(groupId, topic, count);
+  const isListed = async () =>
+    (await admin.listGroups()).groups.some((listed) => listed.groupId === groupId);
+  check(await isListed(), 'the group is not listed');
+  const present = await member(groupId, topic);
+  try {
+    await waitFor('a member', () => present.share.length === PARTITIONS);
+    const isRefused = await fails(() => admin.deleteGroups([groupId]));
+    check(isRefused, 'a group with a member was deleted');
+  } finally {
+    await present.close();
+  }
+  check(present.reads.length === 0, `${present.reads.length} records came once more`);
+  await admin.deleteGroups([groupId]);
+  check(!(await isListed()), 'the group is still listed');
+  check(await fails(() => admin.deleteGroups([groupId])), 'a group was deleted twice');
+  checkWhole(await readAsMember(groupId, topic, count), sent);
 }
 
 async function remove() {
@@ -354,20 +457,30 @@ function records(howMany, start) {
   return Array.from({ length: howMany }, (_, i) => record(start + i));
 }
 
+async function fails(attempt) {
+  try {
+    await attempt();
+  } catch (error) {
+    return true;
+  }
+  return false;
+}
+
 function check(holds, message) {
   if (!holds) throw new Error(message);
 }
 
-/** Each record came exactly once, with all its parts, and in order within its partition. */
-function checkWhole(reads, sent) {
+/** Each record, from the first offsets on, came once, with all its parts, in order in its partition. */
+function checkWhole(reads, sent, firsts = [0, 0, 0]) {
   for (let partition = 0; partition < PARTITIONS; partition += 1) {
-    const own = sent.filter((one) => one.partition === partition);
+    const first = firsts[partition];
+    const own = sent.filter((one) => one.partition === partition).slice(first);
     const came = reads.filter((one) => one.partition === partition);
     check(came.length === own.length, `partition ${partition}: ${came.length} of ${own.length}`);
     own.forEach((expected, i) => {
       const read = came[i];
       const isSame =
-        read.offset === i &&
+        read.offset === first + i &&
         read.timestamp === expected.timestamp &&
         asText(read.key) === asText(expected.key) &&
         asText(read.value) === asText(expected.value) &&

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 import story
 
@@ -30,14 +30,35 @@ class Confluent(story.Adapter):
         found = self.admin.list_topics(timeout=20).topics.get(topic)
         return 0 if found is None else len(found.partitions)
 
+    def configs(self, topic):
+        [described] = self.admin.describe_configs([ConfigResource("topic", topic)]).values()
+        return {name: entry.value for name, entry in described.result(30).items()}
+
+    def set_configs(self, topic, values):
+        changes = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in values.items()
+        ]
+        resource = ConfigResource("topic", topic, incremental_configs=changes)
+        [altered] = self.admin.incremental_alter_configs([resource]).values()
+        try:
+            altered.result(30)
+        except KafkaException as error:
+            raise story.Refused(str(error)) from error
+
     def produce(self, topic, codec, records):
+        return self.write(topic, records, {"compression.type": codec, "linger.ms": 20})
+
+    def produce_idempotently(self, topic, client_id, records):
+        return self.write(topic, records, {"client.id": client_id, "batch.num.messages": 10})
+
+    def write(self, topic, records, settings):
         producer = Producer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "acks": "all",
                 "enable.idempotence": True,
-                "compression.type": codec,
-                "linger.ms": 20,
+                **settings,
             }
         )
         acknowledged = [None] * len(records)
@@ -111,8 +132,24 @@ class Confluent(story.Adapter):
         consumer.close()
         return None if found.offset < 0 else found.offset
 
-    def member(self, group, topic, name):
-        return Member(self.consumer(group, **{"client.id": name}), topic)
+    def member(self, group, topic, name, kind=story.EAGER):
+        settings = {"client.id": name}
+        if kind == story.COOPERATIVE:
+            settings["partition.assignment.strategy"] = "cooperative-sticky"
+        return Member(self.consumer(group, **settings), topic)
+
+    def groups(self):
+        listed = self.admin.list_consumer_groups(request_timeout=20).result(30)
+        return {group.group_id for group in listed.valid}
+
+    def delete_group(self, group):
+        [deleted] = self.admin.delete_consumer_groups([group], request_timeout=20).values()
+        deleted.result(30)
+
+    def delete_records(self, topic, offsets):
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        for deleted in self.admin.delete_records(wanted, request_timeout=20).values():
+            deleted.result(30)
 
     def delete(self, topic):
         [deleted] = self.admin.delete_topics([topic], request_timeout=20).values()
@@ -189,7 +226,11 @@ class Transactional(story.Transactional):
 class Member(story.Member):
     def __init__(self, consumer, topic):
         self.consumer = consumer
-        self.consumer.subscribe([topic])
+        self.given_up = []
+        self.consumer.subscribe([topic], on_revoke=self.give_up)
+
+    def give_up(self, _, partitions):
+        self.given_up.append(len(partitions))
 
     def poll(self, seconds):
         return reads_of(self.consumer.consume(20, seconds))

@@ -2,8 +2,9 @@
 
 import time
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata
 
@@ -30,13 +31,30 @@ class KafkaPython(story.Adapter):
             return 0
         return len(description["partitions"])
 
+    def configs(self, topic):
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        described = self.admin.describe_configs([resource], config_filter="all")["topic"][topic]
+        return {name: entry["value"] for name, entry in described.items()}
+
+    def set_configs(self, topic, values):
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, values)
+        try:
+            # The client knows the names of the configs itself, and would not ask the broker.
+            altered = self.admin.alter_configs([resource], raise_on_unknown=False)
+        except KafkaError as error:
+            raise story.Refused(str(error)) from error
+        if altered["topic"][topic] != "OK":
+            raise story.Refused(altered["topic"][topic])
+
     def produce(self, topic, codec, records):
-        producer = KafkaProducer(
-            bootstrap_servers=self.bootstrap,
-            acks="all",
-            compression_type=None if codec == "none" else codec,
-            linger_ms=20,
-        )
+        compression = None if codec == "none" else codec
+        return self.write(topic, records, compression_type=compression, linger_ms=20)
+
+    def produce_idempotently(self, topic, client_id, records):
+        return self.write(topic, records, client_id=client_id, batch_size=500)
+
+    def write(self, topic, records, **settings):
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", **settings)
         futures = [
             producer.send(
                 topic,
@@ -92,7 +110,10 @@ class KafkaPython(story.Adapter):
         consumer.close()
         return None if found is None else found.offset
 
-    def member(self, group, topic, name):
+    def member(self, group, topic, name, kind=story.EAGER):
+        settings = {}
+        if kind == story.COOPERATIVE:
+            settings["partition_assignment_strategy"] = [CooperativeStickyAssignor]
         return Member(
             self.consumer(
                 group_id=group,
@@ -101,9 +122,22 @@ class KafkaPython(story.Adapter):
                 session_timeout_ms=10_000,
                 heartbeat_interval_ms=500,
                 max_poll_records=20,
+                **settings,
             ),
             topic,
         )
+
+    def groups(self):
+        return {group["group_id"] for group in self.admin.list_groups()}
+
+    def delete_group(self, group):
+        [outcome] = self.admin.delete_groups([group]).values()
+        if outcome != "OK":
+            raise story.Refused(outcome)
+
+    def delete_records(self, topic, offsets):
+        wanted = {TopicPartition(topic, partition): offset for partition, offset in offsets.items()}
+        self.admin.delete_records(wanted, timeout_ms=20_000)
 
     def delete(self, topic):
         self.admin.delete_topics([topic], timeout_ms=20_000)
@@ -167,10 +201,18 @@ class Transactional(story.Transactional):
         self.producer.close(0)
 
 
-class Member(story.Member):
+class Member(story.Member, ConsumerRebalanceListener):
     def __init__(self, consumer, topic):
         self.consumer = consumer
-        self.consumer.subscribe([topic])
+        self.given_up = []
+        self.consumer.subscribe([topic], listener=self)
+
+    def on_partitions_assigned(self, assigned):
+        pass
+
+    def on_partitions_revoked(self, revoked):
+        if revoked:
+            self.given_up.append(len(revoked))
 
     def poll(self, seconds):
         return reads_of(self.consumer.poll(int(seconds * 1000)))

@@ -18,6 +18,8 @@ BASE_TIME_MS = (int(time.time()) - 3600) * 1000
 PATIENCE = 60.0
 NULL_HEADER = "a null header value"
 NOTHING = "null key and null value"
+# How a group is shared out: everything is given up and dealt out anew, or only what has to move.
+EAGER, COOPERATIVE = "eager", "cooperative"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,17 @@ class Adapter:
     def partition_count(self, topic):
         """The partitions of a topic; 0 when there is none of that name."""
 
+    def configs(self, topic):
+        """The value of each config of a topic, by name."""
+
+    def set_configs(self, topic, values):
+        """Sets configs of a topic, or raises Refused."""
+
     def produce(self, topic, codec, records):
         """Writes the records with acks from all replicas; returns (partition, offset) of each."""
+
+    def produce_idempotently(self, topic, client_id, records):
+        """As produce, under this client id, in many small batches, several of them on the way at once."""
 
     def read(self, topic, count):
         """Reads this many records of all partitions from the beginning: a list of Read."""
@@ -78,8 +89,17 @@ class Adapter:
     def stable_end(self, topic, partition):
         """The offset up to which a reader of committed records may read."""
 
-    def member(self, group, topic, name):
+    def member(self, group, topic, name, kind=EAGER):
         """A group member that starts from the earliest offset and commits only when told."""
+
+    def groups(self):
+        """The names of all groups."""
+
+    def delete_group(self, group):
+        """Deletes a group, or throws."""
+
+    def delete_records(self, topic, offsets):
+        """Deletes what lies before an offset, by partition, or throws."""
 
     def delete(self, topic):
         """Deletes a topic."""
@@ -112,6 +132,9 @@ class Transactional:
 
 class Member:
     """A group member, used by one thread alone."""
+
+    # How many partitions it had to give up, each time that it had to.
+    given_up = ()
 
     def poll(self, seconds):
         """Records that came, as a list of Read."""
@@ -201,12 +224,17 @@ class Story:
     def tell(self):
         self.step("create", self.create)
         self.step("refusals", self.refusals)
+        self.step("configs", self.configs)
         for codec in CODECS:
             self.step(codec, lambda codec=codec: self.round_trip(codec))
+        self.step("idempotence", self.idempotence)
         self.step("offsets", self.offsets)
-        self.step("group", self.group)
+        self.step("group", lambda: self.group(EAGER))
+        self.step("cooperative", lambda: self.group(COOPERATIVE))
         self.step("resume", self.resume)
         self.step("transactions", self.transactions)
+        self.step("delete records", self.delete_records)
+        self.step("delete groups", self.delete_groups)
         self.step("delete", self.delete)
 
     def step(self, name, play):
@@ -236,6 +264,23 @@ class Story:
         check_refused(self.adapter, "no spaces!", 1, "topic")
         check_refused(self.adapter, self.topic("zero"), 0, "partition")
 
+    def configs(self):
+        topic = self.fresh("configs")
+        before = self.adapter.configs(topic)
+        check(before["retention.ms"] == "604800000", f"at first: {before}")
+        check(before["cleanup.policy"] == "delete", f"at first: {before}")
+        changes = {"retention.ms": "86400000", "cleanup.policy": "compact,delete"}
+        self.adapter.set_configs(topic, changes)
+        expected = before | changes
+        wait_for("the changed configs", lambda: self.adapter.configs(topic) == expected)
+        for bad in ({"retention.ms": "soon"}, {"no.such.config": "1"}):
+            try:
+                self.adapter.set_configs(topic, bad)
+            except Refused:
+                check(self.adapter.configs(topic) == expected, f"{bad} was refused, and changed configs")
+            else:
+                raise AssertionError(f"{bad} was accepted")
+
     def round_trip(self, codec):
         topic = self.fresh(codec)
         sent = self.records(self.count)
@@ -249,7 +294,7 @@ class Story:
         sent = self.records(self.count)
         self.adapter.produce(topic, "none", sent)
         for partition in range(PARTITIONS):
-            own = [record for record in sent if record.partition == partition]
+            own = own_of(sent, partition)
             bounds = self.adapter.bounds(topic, partition)
             check(bounds == (0, len(own)), f"bounds of partition {partition}: {bounds}")
             half = len(own) // 2
@@ -258,8 +303,16 @@ class Story:
             found = self.adapter.offset_at(topic, partition, BASE_TIME_MS + 10 * self.count)
             check(found is None, f"offset at a time after all: {found}")
 
-    def group(self):
-        topic, group = self.fresh("group"), f"{self.prefix}-group"
+    def idempotence(self):
+        """Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken."""
+        topic = self.fresh("idempotence")
+        sent = self.records(self.count)
+        acknowledged = self.adapter.produce_idempotently(topic, "idempotence", sent)
+        check_acknowledged(acknowledged, sent)
+        check_whole(self.adapter.read(topic, self.count), sent)
+
+    def group(self, kind):
+        topic, group = self.fresh(kind), f"{self.prefix}-{kind}"
         sent, members = [], []
 
         def produce_and_await():
@@ -274,15 +327,16 @@ class Story:
             return is_whole and sorted(map(len, found)) == sorted(sizes)
 
         try:
-            members.append(Running(self.adapter, group, topic, "first"))
+            members.append(Running(self.adapter, group, topic, "first", kind))
             wait_for("all partitions with one member", lambda: shares(3), members)
             produce_and_await()
-            members.append(Running(self.adapter, group, topic, "second"))
+            members.append(Running(self.adapter, group, topic, "second", kind))
             wait_for("the partitions shared by two", lambda: shares(1, 2), members)
             produce_and_await()
             members[1].close()
             wait_for("all partitions back with one", lambda: shares(3), members)
             produce_and_await()
+            given_up = list(members[0].given_up)
             members[0].close()
         finally:
             for member in members:
@@ -290,6 +344,8 @@ class Story:
         reads = [read for member in members for read in member.reads]
         check_whole(sorted(reads, key=lambda read: (read.partition, read.offset)), sent)
         check(members[1].reads, "the second member read nothing")
+        if kind != EAGER:
+            check(given_up == [1], f"the first member gave up {given_up}, not the one for the second")
 
     def resume(self):
         topic, group = self.fresh("resume"), f"{self.prefix}-resume"
@@ -406,6 +462,39 @@ class Story:
         producer.close()
         check_in_order(self.adapter.read_committed(topic, 0), [])
 
+    def delete_records(self):
+        topic = self.fresh("delete-records")
+        sent = self.records(self.count)
+        self.adapter.produce(topic, "none", sent)
+        sizes = [len(own_of(sent, partition)) for partition in range(PARTITIONS)]
+        firsts = (sizes[0] // 2, sizes[1], 0)
+        self.adapter.delete_records(topic, {0: firsts[0], 1: firsts[1]})
+        for partition in range(PARTITIONS):
+            bounds = self.adapter.bounds(topic, partition)
+            check(bounds == (firsts[partition], sizes[partition]), f"partition {partition}: {bounds}")
+        reads = self.adapter.read(topic, sum(sizes) - sum(firsts))
+        check_whole(reads, sent, firsts)
+        check_fails(lambda: self.adapter.delete_records(topic, {2: sizes[2] + 1}), "past the end")
+
+    def delete_groups(self):
+        """A group is deleted when it is empty, and its offsets with it."""
+        topic, group = self.fresh("delete-groups"), f"{self.prefix}-delete-groups"
+        sent = self.records(self.count)
+        self.adapter.produce(topic, "none", sent)
+        self.read_as_member(group, topic, self.count)
+        check(group in self.adapter.groups(), "the group is not listed")
+        member = Running(self.adapter, group, topic, "present", EAGER)
+        try:
+            wait_for("a member", lambda: len(member.share()) == PARTITIONS, [member])
+            check_fails(lambda: self.adapter.delete_group(group), "the deletion of a group with a member")
+        finally:
+            member.close()
+        check(not member.reads, f"{len(member.reads)} records came once more")
+        self.adapter.delete_group(group)
+        check(group not in self.adapter.groups(), "the group is still listed")
+        check_fails(lambda: self.adapter.delete_group(group), "a second deletion")
+        check_whole(self.read_as_member(group, topic, self.count), sent)
+
     def delete(self):
         topic = self.topic("created")
         self.adapter.delete(topic)
@@ -422,12 +511,13 @@ class Story:
 class Running:
     """A group member with a thread of its own, as services have."""
 
-    def __init__(self, adapter, group, topic, name):
+    def __init__(self, adapter, group, topic, name, kind):
         self.reads = []
+        self.given_up = ()
         self.error = None
         self._share = frozenset()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(adapter, group, topic, name))
+        self._thread = threading.Thread(target=self._run, args=(adapter, group, topic, name, kind))
         self._thread.daemon = True
         self._thread.start()
 
@@ -442,12 +532,13 @@ class Running:
         self._thread.join(PATIENCE)
         check(not self._thread.is_alive(), "a member does not close")
 
-    def _run(self, adapter, group, topic, name):
+    def _run(self, adapter, group, topic, name, kind):
         try:
-            member = adapter.member(group, topic, name)
+            member = adapter.member(group, topic, name, kind)
             while not self._closing.is_set():
                 reads = member.poll(0.1)
                 self._share = frozenset(member.assigned())
+                self.given_up = tuple(member.given_up)
                 if reads:
                     member.commit()
                     self.reads.extend(reads)
@@ -485,13 +576,17 @@ def check_acknowledged(acknowledged, sent):
         next_offset[partition] += 1
 
 
-def check_whole(reads, sent):
-    """Each record came exactly once, with all its parts, and in order within its partition."""
-    for partition in range(PARTITIONS):
-        own = [record for record in sent if record.partition == partition]
+def own_of(sent, partition):
+    return [record for record in sent if record.partition == partition]
+
+
+def check_whole(reads, sent, firsts=(0, 0, 0)):
+    """Each record, from the first offsets on, came once, with all its parts, in order in its partition."""
+    for partition, first in enumerate(firsts):
+        own = own_of(sent, partition)[first:]
         came = [read for read in reads if read.partition == partition]
         check(len(came) == len(own), f"partition {partition}: {len(came)} of {len(own)} records")
-        for offset, (read, record) in enumerate(zip(came, own)):
+        for offset, (read, record) in enumerate(zip(came, own), first):
             check(read.offset == offset, f"partition {partition}: {read.offset}, not {offset}")
             check(read.record == record, f"sent {record}, read {read.record}")
 
@@ -500,7 +595,7 @@ def check_in_order(reads, sent):
     """The records came, and no others, in order within each partition; offsets may have holes."""
     check(len(reads) == len(sent), f"{len(reads)} of {len(sent)} records")
     for partition in range(PARTITIONS):
-        own = [record for record in sent if record.partition == partition]
+        own = own_of(sent, partition)
         came = [read.record for read in reads if read.partition == partition]
         check(came == own, f"partition {partition}: {len(came)} records, not those that were sent")
 
@@ -517,6 +612,8 @@ def wait_for(what, holds, members=()):
     deadline = time.monotonic() + PATIENCE
     while not holds():
         for member in members:
+            if isinstance(member.error, Unsupported):
+                raise member.error
             check(member.error is None, f"a member failed: {member.error}")
         check(time.monotonic() < deadline, f"waited {PATIENCE:.0f} s for {what}")
         time.sleep(0.1)

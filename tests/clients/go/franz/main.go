@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type franz struct {
 
 func main() {
 	story.Tell("franz", func(bootstrap string) (story.Adapter, error) {
-		client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
+		// Or it would not ask again for 5 s what topics there are.
+		client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.MetadataMinAge(50*time.Millisecond))
 		if err != nil {
 			return nil, err
 		}
@@ -62,13 +64,19 @@ var codecs = map[string]kgo.CompressionCodec{
 }
 
 func (f *franz) Produce(topic, codec string, records []story.Record) error {
-	client, err := kgo.NewClient(
+	return f.write(topic, records, kgo.ProducerBatchCompression(codecs[codec]), kgo.ProducerLinger(20*time.Millisecond))
+}
+
+func (f *franz) ProduceIdempotently(topic, clientID string, records []story.Record) error {
+	return f.write(topic, records, kgo.ClientID(clientID), kgo.ProducerBatchMaxBytes(600))
+}
+
+func (f *franz) write(topic string, records []story.Record, more ...kgo.Opt) error {
+	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(f.bootstrap),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(codecs[codec]),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(20*time.Millisecond),
-	)
+	}, more...)...)
 	if err != nil {
 		return err
 	}
@@ -185,21 +193,28 @@ func (f *franz) OffsetAt(topic string, partition int32, at time.Time) (int64, er
 }
 
 type member struct {
-	client *kgo.Client
-	done   chan struct{}
-	stop   context.CancelFunc
-	lock   sync.Mutex
-	share  map[int32]bool
-	err    error
+	client  *kgo.Client
+	done    chan struct{}
+	stop    context.CancelFunc
+	lock    sync.Mutex
+	share   map[int32]bool
+	givenUp []int
+	err     error
 }
 
-func (f *franz) Member(group, topic, name string, handle func([]story.Record)) (story.Member, error) {
+var balancers = map[story.Kind]kgo.GroupBalancer{
+	story.Eager:       kgo.RangeBalancer(),
+	story.Cooperative: kgo.CooperativeStickyBalancer(),
+}
+
+func (f *franz) Member(group, topic, name string, kind story.Kind, handle func([]story.Record)) (story.Member, error) {
 	m := &member{done: make(chan struct{}), share: map[int32]bool{}}
 	gone := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { m.change(lost[topic], false) }
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(f.bootstrap),
 		kgo.ClientID(name),
 		kgo.ConsumerGroup(group),
+		kgo.Balancers(balancers[kind]),
 		kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
@@ -240,6 +255,9 @@ func (m *member) run(ctx context.Context, handle func([]story.Record)) {
 func (m *member) change(partitions []int32, isOurs bool) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
+	if !isOurs && len(partitions) > 0 {
+		m.givenUp = append(m.givenUp, len(partitions))
+	}
 	for _, partition := range partitions {
 		if isOurs {
 			m.share[partition] = true
@@ -259,11 +277,81 @@ func (m *member) Assigned() []int32 {
 	return share
 }
 
+func (m *member) GivenUp() []int {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return slices.Clone(m.givenUp)
+}
+
 func (m *member) Close() error {
 	m.stop()
 	<-m.done
 	m.client.CloseAllowingRebalance()
 	return m.err
+}
+
+func (f *franz) Configs(topic string) (map[string]string, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	described, err := f.admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	found, err := described.On(topic, nil)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, config := range found.Configs {
+		values[config.Key] = config.MaybeValue()
+	}
+	return values, found.Err
+}
+
+func (f *franz) SetConfigs(topic string, values map[string]string) error {
+	ctx, cancel := limited()
+	defer cancel()
+	var changes []kadm.AlterConfig
+	for name, value := range values {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: &value})
+	}
+	altered, err := f.admin.AlterTopicConfigs(ctx, changes, topic)
+	if err != nil {
+		return err
+	}
+	answer, err := altered.On(topic, nil)
+	if err == nil && answer.Err != nil {
+		return story.Refused{Reason: answer.Err.Error()}
+	}
+	return err
+}
+
+func (f *franz) Groups() ([]string, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	listed, err := f.admin.ListGroups(ctx)
+	return listed.Groups(), err
+}
+
+func (f *franz) DeleteGroup(group string) error {
+	ctx, cancel := limited()
+	defer cancel()
+	_, err := f.admin.DeleteGroup(ctx, group)
+	return err
+}
+
+func (f *franz) DeleteRecords(topic string, offsets map[int32]int64) error {
+	ctx, cancel := limited()
+	defer cancel()
+	wanted := kadm.Offsets{}
+	for partition, offset := range offsets {
+		wanted.Add(kadm.Offset{Topic: topic, Partition: partition, At: offset})
+	}
+	deleted, err := f.admin.DeleteRecords(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	return deleted.Error()
 }
 
 func (f *franz) Delete(topic string) error {

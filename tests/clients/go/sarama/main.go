@@ -4,6 +4,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,10 +71,21 @@ func encoder(bytes []byte) sarama.Encoder {
 
 func (a *adapter) Produce(topic, codec string, records []story.Record) error {
 	config := settings()
+	config.Producer.Compression = codecs[codec]
+	return a.write(topic, records, config)
+}
+
+func (a *adapter) ProduceIdempotently(topic, clientID string, records []story.Record) error {
+	config := settings()
+	config.ClientID = clientID
+	config.Producer.Flush.MaxMessages = 10
+	return a.write(topic, records, config)
+}
+
+func (a *adapter) write(topic string, records []story.Record, config *sarama.Config) error {
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Idempotent = true
 	config.Net.MaxOpenRequests = 1
-	config.Producer.Compression = codecs[codec]
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	config.Producer.Return.Successes = true
 	config.Producer.Return.Errors = true
@@ -190,11 +203,19 @@ type member struct {
 	done   chan struct{}
 	lock   sync.Mutex
 	share  []int32
-	err    error
+	// What it had to give up while its session went on.
+	givenUp []int
+	err     error
 }
 
-func (a *adapter) Member(group, topic, name string, handle func([]story.Record)) (story.Member, error) {
+var strategies = map[story.Kind]func() sarama.BalanceStrategy{
+	story.Eager:       sarama.NewBalanceStrategyRange,
+	story.Cooperative: sarama.NewBalanceStrategyCooperativeSticky,
+}
+
+func (a *adapter) Member(group, topic, name string, kind story.Kind, handle func([]story.Record)) (story.Member, error) {
 	config := settings()
+	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategies[kind]()}
 	config.ClientID = name
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
@@ -218,23 +239,18 @@ func (a *adapter) Member(group, topic, name string, handle func([]story.Record))
 	return m, nil
 }
 
-func (m *member) Setup(session sarama.ConsumerGroupSession) error {
-	m.lock.Lock()
-	defer m.lock.Unlock()
-	for _, partitions := range session.Claims() {
-		m.share = partitions
-	}
-	return nil
-}
+func (m *member) Setup(sarama.ConsumerGroupSession) error { return nil }
 
-func (m *member) Cleanup(sarama.ConsumerGroupSession) error {
-	m.lock.Lock()
-	defer m.lock.Unlock()
-	m.share = nil
-	return nil
-}
+func (m *member) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	m.change(func() { m.share = append(m.share, claim.Partition()) })
+	defer m.change(func() {
+		m.share = slices.DeleteFunc(slices.Clone(m.share), func(one int32) bool { return one == claim.Partition() })
+		if session.Context().Err() == nil {
+			m.givenUp = append(m.givenUp, 1)
+		}
+	})
 	var batch []story.Record
 	for {
 		select {
@@ -256,10 +272,22 @@ func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 	}
 }
 
+func (m *member) change(change func()) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	change()
+}
+
 func (m *member) Assigned() []int32 {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	return m.share
+	return slices.Clone(m.share)
+}
+
+func (m *member) GivenUp() []int {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return slices.Clone(m.givenUp)
 }
 
 func (m *member) Close() error {
@@ -269,6 +297,39 @@ func (m *member) Close() error {
 		return err
 	}
 	return m.err
+}
+
+func (a *adapter) Configs(topic string) (map[string]string, error) {
+	entries, err := a.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic})
+	values := map[string]string{}
+	for _, entry := range entries {
+		values[entry.Name] = entry.Value
+	}
+	return values, err
+}
+
+func (a *adapter) SetConfigs(topic string, values map[string]string) error {
+	entries := map[string]sarama.IncrementalAlterConfigsEntry{}
+	for name, value := range values {
+		entries[name] = sarama.IncrementalAlterConfigsEntry{
+			Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value,
+		}
+	}
+	if err := a.admin.IncrementalAlterConfig(sarama.TopicResource, topic, entries, false); err != nil {
+		return story.Refused{Reason: err.Error()}
+	}
+	return nil
+}
+
+func (a *adapter) Groups() ([]string, error) {
+	groups, err := a.admin.ListConsumerGroups()
+	return slices.Collect(maps.Keys(groups)), err
+}
+
+func (a *adapter) DeleteGroup(group string) error { return a.admin.DeleteConsumerGroup(group) }
+
+func (a *adapter) DeleteRecords(topic string, offsets map[int32]int64) error {
+	return a.admin.DeleteRecords(topic, offsets)
 }
 
 func (a *adapter) Delete(topic string) error { return a.admin.DeleteTopic(topic) }

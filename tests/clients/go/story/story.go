@@ -6,9 +6,12 @@ package story
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -43,6 +46,19 @@ type Refused struct{ Reason string }
 
 func (r Refused) Error() string { return r.Reason }
 
+// Unsupported is what the client cannot do, whatever the broker.
+type Unsupported struct{ Reason string }
+
+func (u Unsupported) Error() string { return u.Reason }
+
+// A Kind says how a group is shared out: everything is given up and dealt out anew, or only what has to move.
+type Kind string
+
+const (
+	Eager       Kind = "eager"
+	Cooperative Kind = "cooperative"
+)
+
 // An Adapter does for a step what the step asks. Every call ends within a bounded time.
 type Adapter interface {
 	// Create makes a topic, or returns Refused.
@@ -57,8 +73,18 @@ type Adapter interface {
 	Bounds(topic string, partition int32) (first, last int64, err error)
 	// OffsetAt is the first offset at or after a time, or -1.
 	OffsetAt(topic string, partition int32, at time.Time) (int64, error)
+	// Configs are the values of all configs of a topic, by name.
+	Configs(topic string) (map[string]string, error)
+	// SetConfigs sets configs of a topic, or returns Refused.
+	SetConfigs(topic string, values map[string]string) error
+	// ProduceIdempotently is Produce under a client id, in many small batches.
+	ProduceIdempotently(topic, clientID string, records []Record) error
 	// Member joins a group from the earliest offset, and commits what handle has taken.
-	Member(group, topic, name string, handle func([]Record)) (Member, error)
+	Member(group, topic, name string, kind Kind, handle func([]Record)) (Member, error)
+	Groups() ([]string, error)
+	DeleteGroup(group string) error
+	// DeleteRecords deletes what lies before an offset, by partition.
+	DeleteRecords(topic string, offsets map[int32]int64) error
 	Delete(topic string) error
 	Close()
 	Transactor
@@ -67,6 +93,8 @@ type Adapter interface {
 // A Member polls and commits in the background until it is closed.
 type Member interface {
 	Assigned() []int32
+	// GivenUp says how many partitions it had to give up, each time that it had to.
+	GivenUp() []int
 	// Close leaves the group.
 	Close() error
 }
@@ -92,20 +120,28 @@ func Tell(name string, adapterOf func(bootstrap string) (Adapter, error)) {
 	t := teller{adapter, *count, *prefix + "-" + name}
 	step("create", t.create)
 	step("refusals", t.refusals)
+	step("configs", t.configs)
 	for _, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		step(codec, func() (string, error) { return "", t.roundTrip(codec) })
 	}
 	step("offsets", t.offsets)
-	step("group", t.group)
+	step("idempotence", t.idempotence)
+	step("group", func() (string, error) { return "", t.group(Eager) })
+	step("cooperative", func() (string, error) { return "", t.group(Cooperative) })
 	step("resume", t.resume)
 	step("transactions", t.transactions)
+	step("delete records", t.deleteRecords)
+	step("delete groups", t.deleteGroups)
 	step("delete", t.delete)
 }
 
 func step(name string, play func() (string, error)) {
 	outcome := "pass"
 	detail, err := play()
-	if err != nil {
+	var unsupported Unsupported
+	if errors.As(err, &unsupported) {
+		outcome, detail = "unsupported", unsupported.Reason
+	} else if err != nil {
 		outcome, detail = "fail", err.Error()
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
@@ -136,6 +172,63 @@ func (t teller) refusals() (string, error) {
 		}
 	}
 	return "", nil
+}
+
+func (t teller) configs() (string, error) {
+	topic, err := t.fresh("configs")
+	if err != nil {
+		return "", err
+	}
+	expected, err := t.adapter.Configs(topic)
+	if err != nil {
+		return "", err
+	}
+	if expected["retention.ms"] != "604800000" || expected["cleanup.policy"] != "delete" {
+		return "", fmt.Errorf("at first: %v", expected)
+	}
+	changes := map[string]string{"retention.ms": "86400000", "cleanup.policy": "compact,delete"}
+	if err := t.adapter.SetConfigs(topic, changes); err != nil {
+		return "", err
+	}
+	maps.Copy(expected, changes)
+	areExpected := func() bool {
+		found, err := t.adapter.Configs(topic)
+		return err == nil && maps.Equal(found, expected)
+	}
+	if err := await("the changed configs", areExpected); err != nil {
+		return "", err
+	}
+	for _, bad := range []string{"retention.ms", "no.such.config"} {
+		err := t.adapter.SetConfigs(topic, map[string]string{bad: "soon"})
+		if _, isRefused := err.(Refused); !isRefused {
+			return "", fmt.Errorf("%s: %v", bad, err)
+		}
+		if !areExpected() {
+			return "", fmt.Errorf("%s was refused, and changed configs", bad)
+		}
+	}
+	return "", nil
+}
+
+// Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken.
+func (t teller) idempotence() (string, error) {
+	topic, err := t.fresh("idempotence")
+	if err != nil {
+		return "", err
+	}
+	sent := recordsFrom(0, t.count)
+	produced := slices.Clone(sent)
+	if err := t.adapter.ProduceIdempotently(topic, "idempotence", produced); err != nil {
+		return "", err
+	}
+	if err := checkAcknowledged(produced, sent); err != nil {
+		return "", err
+	}
+	reads, err := t.adapter.Read(topic, t.count)
+	if err != nil {
+		return "", err
+	}
+	return "", checkWhole(reads, sent)
 }
 
 func (t teller) roundTrip(codec string) error {
@@ -206,12 +299,12 @@ func (l *readLog) all() []Record {
 	return all
 }
 
-func (t teller) group() (string, error) {
-	topic, err := t.fresh("group")
+func (t teller) group(kind Kind) error {
+	topic, err := t.fresh(string(kind))
 	if err != nil {
-		return "", err
+		return err
 	}
-	group := t.topic("members")
+	group := t.topic("members-" + string(kind))
 	log := &readLog{reads: map[string][]Record{}}
 	var sent []Record
 	produceAndAwait := func() error {
@@ -222,44 +315,48 @@ func (t teller) group() (string, error) {
 		}
 		return await(fmt.Sprintf("%d records", len(sent)), func() bool { return len(log.all()) >= len(sent) })
 	}
-	first, err := t.adapter.Member(group, topic, "first", log.handleOf("first"))
+	first, err := t.adapter.Member(group, topic, "first", kind, log.handleOf("first"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err = await("all partitions with one", func() bool { return shares([]int{3}, first) }); err != nil {
-		return "", err
+		return err
 	}
 	if err = produceAndAwait(); err != nil {
-		return "", err
+		return err
 	}
-	second, err := t.adapter.Member(group, topic, "second", log.handleOf("second"))
+	second, err := t.adapter.Member(group, topic, "second", kind, log.handleOf("second"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err = await("partitions shared by two", func() bool { return shares([]int{1, 2}, first, second) }); err != nil {
-		return "", err
+		return err
 	}
 	if err = produceAndAwait(); err != nil {
-		return "", err
+		return err
 	}
 	if err = second.Close(); err != nil {
-		return "", err
+		return err
 	}
 	if err = await("all partitions back", func() bool { return shares([]int{3}, first) }); err != nil {
-		return "", err
+		return err
 	}
 	if err = produceAndAwait(); err != nil {
-		return "", err
+		return err
 	}
+	givenUp := first.GivenUp()
 	if err = first.Close(); err != nil {
-		return "", err
+		return err
 	}
 	reads := log.all()
 	sort.SliceStable(reads, func(i, j int) bool { return reads[i].Offset < reads[j].Offset })
 	if len(log.reads["second"]) == 0 {
-		return "", fmt.Errorf("the second member read nothing")
+		return fmt.Errorf("the second member read nothing")
 	}
-	return "", checkWhole(reads, sent)
+	if kind != Eager && !slices.Equal(givenUp, []int{1}) {
+		return fmt.Errorf("the first member gave up %v, not the one for the second", givenUp)
+	}
+	return checkWhole(reads, sent)
 }
 
 func (t teller) resume() (string, error) {
@@ -272,7 +369,7 @@ func (t teller) resume() (string, error) {
 		return "", err
 	}
 	log := &readLog{reads: map[string][]Record{}}
-	if err = t.readAsMember(topic, "one", log, t.count); err != nil {
+	if err = t.readAsMember(t.topic("resuming"), topic, "one", log, t.count); err != nil {
 		return "", err
 	}
 	first := len(log.all())
@@ -281,14 +378,14 @@ func (t teller) resume() (string, error) {
 		return "", err
 	}
 	sent = append(sent, more...)
-	if err = t.readAsMember(topic, "two", log, len(sent)); err != nil {
+	if err = t.readAsMember(t.topic("resuming"), topic, "two", log, len(sent)); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d + %d", first, len(log.all())-first), checkWhole(log.all(), sent)
 }
 
-func (t teller) readAsMember(topic, name string, log *readLog, total int) error {
-	member, err := t.adapter.Member(t.topic("resuming"), topic, name, log.handleOf("all"))
+func (t teller) readAsMember(group, topic, name string, log *readLog, total int) error {
+	member, err := t.adapter.Member(group, topic, name, Eager, log.handleOf("all"))
 	if err != nil {
 		return err
 	}
@@ -299,6 +396,96 @@ func (t teller) readAsMember(topic, name string, log *readLog, total int) error 
 		err = closing
 	}
 	return err
+}
+
+func (t teller) deleteRecords() (string, error) {
+	topic, err := t.fresh("delete-records")
+	if err != nil {
+		return "", err
+	}
+	sent, err := t.produce(topic, "none", 0)
+	if err != nil {
+		return "", err
+	}
+	size := func(partition int32) int64 { return int64(len(ownOf(sent, partition))) }
+	firsts := []int64{size(0) / 2, size(1), 0}
+	if err := t.adapter.DeleteRecords(topic, map[int32]int64{0: firsts[0], 1: firsts[1]}); err != nil {
+		return "", err
+	}
+	left := 0
+	for partition := int32(0); partition < Partitions; partition++ {
+		first, last, err := t.adapter.Bounds(topic, partition)
+		if err != nil || first != firsts[partition] || last != size(partition) {
+			return "", fmt.Errorf("bounds of partition %d: %d to %d, %v", partition, first, last, err)
+		}
+		left += int(last - first)
+	}
+	reads, err := t.adapter.Read(topic, left)
+	if err != nil {
+		return "", err
+	}
+	if err := checkWholeFrom(firsts, reads, sent); err != nil {
+		return "", err
+	}
+	if err := t.adapter.DeleteRecords(topic, map[int32]int64{2: size(2) + 1}); err == nil {
+		return "", fmt.Errorf("records past the end were deleted")
+	}
+	return "", nil
+}
+
+// A group is deleted when it is empty, and its offsets with it.
+func (t teller) deleteGroups() (string, error) {
+	topic, err := t.fresh("delete-groups")
+	if err != nil {
+		return "", err
+	}
+	sent, err := t.produce(topic, "none", 0)
+	if err != nil {
+		return "", err
+	}
+	group := t.topic("deleted")
+	isListed := func() bool {
+		groups, err := t.adapter.Groups()
+		return err == nil && slices.Contains(groups, group)
+	}
+	log := &readLog{reads: map[string][]Record{}}
+	if err := t.readAsMember(group, topic, "all", log, t.count); err != nil {
+		return "", err
+	}
+	if !isListed() {
+		return "", fmt.Errorf("the group is not listed")
+	}
+	member, err := t.adapter.Member(group, topic, "present", Eager, log.handleOf("present"))
+	if err != nil {
+		return "", err
+	}
+	err = await("a member", func() bool { return shares([]int{Partitions}, member) })
+	if err == nil && t.adapter.DeleteGroup(group) == nil {
+		err = fmt.Errorf("a group with a member was deleted")
+	}
+	if closing := member.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(log.reads["present"]) > 0 {
+		return "", fmt.Errorf("%d records came once more", len(log.reads["present"]))
+	}
+	if err := t.adapter.DeleteGroup(group); err != nil {
+		return "", err
+	}
+	if isListed() {
+		return "", fmt.Errorf("the group is still listed")
+	}
+	if err := t.adapter.DeleteGroup(group); err == nil {
+		return "", fmt.Errorf("a group was deleted twice")
+	}
+	again := &readLog{reads: map[string][]Record{}}
+	if err := t.readAsMember(group, topic, "again", again, t.count); err != nil {
+		return "", err
+	}
+	return "", checkWhole(again.all(), sent)
 }
 
 func (t teller) delete() (string, error) {
@@ -324,26 +511,28 @@ func (t teller) fresh(name string) (string, error) {
 }
 
 func (t teller) produce(topic, codec string, start int) ([]Record, error) {
-	var sent []Record
-	for number := start; number < start+t.count; number++ {
-		sent = append(sent, recordOf(number))
-	}
-	produced := append([]Record(nil), sent...)
+	sent := recordsFrom(start, t.count)
+	produced := slices.Clone(sent)
 	if err := t.adapter.Produce(topic, codec, produced); err != nil {
 		return nil, err
 	}
+	return produced, checkAcknowledged(produced, sent)
+}
+
+// Each record went where it was sent, and offsets count up in each partition.
+func checkAcknowledged(produced, sent []Record) error {
 	next := map[int32]int64{}
 	for number, record := range produced {
 		if record.Partition != sent[number].Partition {
-			return nil, fmt.Errorf("a record went to partition %d", record.Partition)
+			return fmt.Errorf("a record went to partition %d", record.Partition)
 		}
 		expected, isKnown := next[record.Partition]
 		if isKnown && record.Offset != expected {
-			return nil, fmt.Errorf("partition %d gave %d, not %d", record.Partition, record.Offset, expected)
+			return fmt.Errorf("partition %d gave %d, not %d", record.Partition, record.Offset, expected)
 		}
 		next[record.Partition] = record.Offset + 1
 	}
-	return produced, nil
+	return nil
 }
 
 // The record of a number: keys, values and headers in all their shapes, null and empty.
@@ -397,15 +586,19 @@ func shares(sizes []int, members ...Member) bool {
 	return len(all) == Partitions && fmt.Sprint(found) == fmt.Sprint(sizes)
 }
 
-// Each record came exactly once, with all its parts, and in order within its partition.
 func checkWhole(reads, sent []Record) error {
+	return checkWholeFrom(make([]int64, Partitions), reads, sent)
+}
+
+// Each record, from the first offsets on, came exactly once, with all its parts, and in order within its partition.
+func checkWholeFrom(firsts []int64, reads, sent []Record) error {
 	for partition := int32(0); partition < Partitions; partition++ {
-		own, came := ownOf(sent, partition), ownOf(reads, partition)
+		own, came := ownOf(sent, partition)[firsts[partition]:], ownOf(reads, partition)
 		if len(came) != len(own) {
 			return fmt.Errorf("partition %d: %d of %d records", partition, len(came), len(own))
 		}
 		for i := range own {
-			if came[i].Offset != int64(i) || !isSame(came[i], own[i]) {
+			if came[i].Offset != firsts[partition]+int64(i) || !isSame(came[i], own[i]) {
 				return fmt.Errorf("partition %d, record %d: sent %+v, read %+v", partition, i, own[i], came[i])
 			}
 		}
