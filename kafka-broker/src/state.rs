@@ -5,7 +5,11 @@
 
 pub(crate) mod catalog;
 pub(crate) mod classic_group;
+pub(crate) mod consumer_group;
+pub(crate) mod consumer_group_record;
+pub(crate) mod consumer_protocol;
 pub(crate) mod coordinator_hash;
+pub(crate) mod group_members;
 pub(crate) mod group_record;
 pub(crate) mod groups;
 pub(crate) mod metadata_image;
@@ -18,9 +22,11 @@ pub(crate) mod record_log;
 pub(crate) mod refusal;
 pub(crate) mod signal;
 pub(crate) mod time;
+pub(crate) mod topic_image;
 pub(crate) mod topic_name;
 pub(crate) mod topics;
 pub(crate) mod transaction;
 pub(crate) mod transaction_record;
 pub(crate) mod transaction_topic;
 pub(crate) mod transactions;
+pub(crate) mod typed_record;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::broker_properties::{BROKER_PROPERTIES, broker_property};
 use crate::config::error::ConfigError;
-use crate::config::property::{Property, nearest, parse_bool};
+use crate::config::property::{Property, list, nearest, parse_bool};
 
 /// A broker's configuration.
 ///
@@ -40,6 +40,18 @@ pub(crate) struct BrokerConfig {
     pub(crate) session_timeout_max_ms: i32,
     /// `group.max.size`.
     pub(crate) group_size_max: usize,
+    /// `group.consumer.assignors`, the default first.
+    pub(crate) consumer_group_assignors: Vec<String>,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub(crate) consumer_group_heartbeat_interval: Duration,
+    /// `group.consumer.max.size`.
+    pub(crate) consumer_group_size_max: usize,
+    /// `group.consumer.migration.policy`.
+    pub(crate) consumer_group_migration_policy: String,
+    /// `group.consumer.session.timeout.ms`.
+    pub(crate) consumer_group_session_timeout: Duration,
+    /// Whether `group.coordinator.rebalance.protocols` has the new one.
+    pub(crate) consumer_groups: bool,
     /// `offset.metadata.max.bytes`.
     pub(crate) offset_metadata_max: usize,
     /// `offsets.topic.num.partitions`.
@@ -123,6 +135,15 @@ impl BrokerConfig {
         self.session_timeout_min_ms = self.number("group.min.session.timeout.ms");
         self.session_timeout_max_ms = self.number("group.max.session.timeout.ms");
         self.group_size_max = self.count("group.max.size");
+        self.consumer_group_assignors = self.words("group.consumer.assignors");
+        self.consumer_group_heartbeat_interval =
+            self.millis("group.consumer.heartbeat.interval.ms");
+        self.consumer_group_size_max = self.count("group.consumer.max.size");
+        self.consumer_group_migration_policy = self.text("group.consumer.migration.policy");
+        self.consumer_group_session_timeout = self.millis("group.consumer.session.timeout.ms");
+        self.consumer_groups = self
+            .words("group.coordinator.rebalance.protocols")
+            .contains(&"consumer".to_owned());
         self.offset_metadata_max = self.count("offset.metadata.max.bytes");
         self.offsets_partitions = self.number("offsets.topic.num.partitions");
         self.offsets_segment_bytes = self.number("offsets.topic.segment.bytes");
@@ -159,6 +180,15 @@ impl BrokerConfig {
         Duration::from_millis(u64::try_from(self.long(name)).unwrap_or_default())
     }
 
+    fn text(&self, name: &str) -> String {
+        self.value(name).unwrap_or_default().to_owned()
+    }
+
+    fn words(&self, name: &str) -> Vec<String> {
+        let text = self.value(name).unwrap_or_default();
+        list(text).map(str::to_owned).collect()
+    }
+
     fn truth(&self, name: &str) -> bool {
         self.value(name).and_then(parse_bool).unwrap_or_default()
     }
@@ -179,6 +209,12 @@ impl BrokerConfig {
             session_timeout_min_ms: 0,
             session_timeout_max_ms: 0,
             group_size_max: 0,
+            consumer_group_assignors: Vec::new(),
+            consumer_group_heartbeat_interval: Duration::ZERO,
+            consumer_group_size_max: 0,
+            consumer_group_migration_policy: String::new(),
+            consumer_group_session_timeout: Duration::ZERO,
+            consumer_groups: false,
             offset_metadata_max: 0,
             offsets_partitions: 0,
             offsets_segment_bytes: 0,

@@ -1,8 +1,8 @@
 //! ApiVersions, versions 0 to 5: what this broker serves. Every version from the future is answered in
 //! version 0 with UNSUPPORTED_VERSION and the list, so that the client can try again.
 //!
-//! Of Kafka's features there is one, `transaction.version`, whose level tells clients which protocol of
-//! transactions to speak.
+//! Of Kafka's features there are two, whose levels tell clients which protocols to speak: `group.version`,
+//! unless the new protocol of consumer groups is switched off, and `transaction.version`.
 //!
 //! Not here: a client that names a cluster or node id (version 5) is not held to it.
 
@@ -36,21 +36,40 @@ impl Handler for ApiVersions {
                 row
             })
             .collect();
-        let mut finalized = FinalizedFeatureKey::default();
-        finalized.name = TRANSACTION_VERSION.into();
-        finalized.min_version_level = TRANSACTION_LEVEL;
-        finalized.max_version_level = TRANSACTION_LEVEL;
-        response.finalized_features = vec![finalized];
+        let features = features(call);
+        response.finalized_features = features
+            .iter()
+            .map(|(name, level)| {
+                let mut finalized = FinalizedFeatureKey::default();
+                finalized.name = (*name).into();
+                finalized.min_version_level = *level;
+                finalized.max_version_level = *level;
+                finalized
+            })
+            .collect();
         response.finalized_features_epoch = FEATURES_EPOCH;
         // Clients of older versions take a feature that begins with 0 for an error.
         if call.version >= 4 {
-            let mut supported = SupportedFeatureKey::default();
-            supported.name = TRANSACTION_VERSION.into();
-            supported.max_version = TRANSACTION_LEVEL;
-            response.supported_features = vec![supported];
+            response.supported_features = features
+                .into_iter()
+                .map(|(name, level)| {
+                    let mut supported = SupportedFeatureKey::default();
+                    supported.name = name.into();
+                    supported.max_version = level;
+                    supported
+                })
+                .collect();
         }
         Outcome::Ready(response)
     }
+}
+
+/// The features with their levels.
+fn features(call: &Call) -> Vec<(&'static str, i16)> {
+    let groups = (GROUP_VERSION, GROUP_LEVEL);
+    let groups = call.node.config.consumer_groups.then_some(groups);
+    let transactions = (TRANSACTION_VERSION, TRANSACTION_LEVEL);
+    groups.into_iter().chain([transactions]).collect()
 }
 
 fn check(call: &Call, request: &ApiVersionsRequest) -> ErrorCode {
@@ -78,6 +97,11 @@ fn is_software(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
+
+const GROUP_VERSION: &str = "group.version";
+
+/// The protocol of consumer groups in which the broker assigns, KIP-848.
+const GROUP_LEVEL: i16 = 1;
 
 const TRANSACTION_VERSION: &str = "transaction.version";
 

@@ -1,4 +1,5 @@
-//! DescribeGroups, versions 0 to 6: classic groups with their members and assignments.
+//! DescribeGroups, versions 0 to 6: classic groups with their members and assignments. Those of the new
+//! protocol are none of these, whatever members they have.
 
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
@@ -6,6 +7,8 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::state::classic_group::ClassicGroup;
+use crate::state::group_members::GroupKind;
 
 /// DescribeGroups.
 #[derive(Debug)]
@@ -26,34 +29,49 @@ impl Handler for DescribeGroups {
 }
 
 fn describe(call: &Call, id: ByteString) -> DescribedGroup {
-    let mut row = DescribedGroup::default();
-    row.group_state = "Dead".into();
-    if let Some(group) = call.node.groups.find(&id) {
-        let state = group.lock();
-        let group = &state.classic;
-        let stable = group.phase_name() == "Stable";
-        row.group_state = group.phase_name().into();
-        row.protocol_type = group.protocol_type();
-        if stable {
-            row.protocol_data = group.protocol();
-        }
-        for (member_id, member) in group.members() {
-            let mut entry = DescribedGroupMember::default();
-            entry.member_id = member_id.clone();
-            entry.group_instance_id = member.instance_id.clone();
-            entry.client_id = member.client_id.clone();
-            entry.client_host = member.client_host.clone();
-            // Before a generation is stable, nobody has an assignment to speak of.
-            if stable {
-                entry.member_metadata = member.metadata(&row.protocol_data);
-                entry.member_assignment = member.assignment.clone();
+    let found = call.node.groups.find(&id);
+    let state = found.as_ref().map(|group| group.lock());
+    let classic = match state.as_ref().map(|state| state.members.kind()) {
+        Some(GroupKind::Classic(classic)) => Ok(classic),
+        Some(GroupKind::Consumer(_)) => Err(format!("group {id} is not a classic group")),
+        None => Err(format!("group {id} not found")),
+    };
+    let mut row = match classic {
+        Ok(classic) => describe_classic(classic),
+        Err(message) => {
+            let mut row = DescribedGroup::default();
+            row.group_state = "Dead".into();
+            if call.version >= 6 {
+                row.error_code = ErrorCode::GROUP_ID_NOT_FOUND.code();
+                row.error_message = Some(message.into());
             }
-            row.members.push(entry);
+            row
         }
-    } else if call.version >= 6 {
-        row.error_code = ErrorCode::GROUP_ID_NOT_FOUND.code();
-        row.error_message = Some(format!("group {id} not found").into());
-    }
+    };
     row.group_id = id;
+    row
+}
+
+fn describe_classic(group: &ClassicGroup) -> DescribedGroup {
+    let mut row = DescribedGroup::default();
+    let stable = group.is_stable();
+    row.group_state = group.phase_name().into();
+    row.protocol_type = group.protocol_type();
+    if stable {
+        row.protocol_data = group.protocol();
+    }
+    for (member_id, member) in group.members() {
+        let mut entry = DescribedGroupMember::default();
+        entry.member_id = member_id.clone();
+        entry.group_instance_id = member.instance_id.clone();
+        entry.client_id = member.client_id.clone();
+        entry.client_host = member.client_host.clone();
+        // Before a generation is stable, nobody has an assignment to speak of.
+        if stable {
+            entry.member_metadata = member.metadata(&row.protocol_data);
+            entry.member_assignment = member.assignment.clone();
+        }
+        row.members.push(entry);
+    }
     row
 }

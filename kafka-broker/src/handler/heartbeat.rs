@@ -34,6 +34,6 @@ fn heartbeat(call: &Call, request: HeartbeatRequest) -> ErrorCode {
         generation: request.generation_id,
     };
     call.node.groups.turn(call.now, &group, |state| {
-        state.classic.handle_heartbeat(call.now, &claim)
+        state.members.handle_classic_heartbeat(call.now, &claim)
     })
 }

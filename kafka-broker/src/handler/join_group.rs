@@ -1,7 +1,5 @@
 //! JoinGroup, versions 0 to 9: a client becomes a member of a classic group, or joins the next
 //! generation. The answer waits for the others.
-//!
-//! Not here: a classic member in a group of the new consumer protocol.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +42,9 @@ impl Handler for JoinGroup {
             None => call.node.groups.find_or_create(call.now, &request.group_id),
         };
         let join = read(call, request);
+        let topics = call.node.topics().table();
         let parked = call.node.groups.park(call.now, &group, |state, ticket| {
-            state.classic.handle_join(call.now, ticket, join);
+            state.members.handle_join(call.now, &*topics, ticket, join);
         });
         Outcome::Later(Box::new(Joining { parked, version }))
     }

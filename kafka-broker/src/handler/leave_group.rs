@@ -45,14 +45,16 @@ impl Handler for LeaveGroup {
 fn leave(
     call: &Call,
     group_id: &str,
-    member_id: &str,
+    member_id: &ByteString,
     instance_id: Option<&ByteString>,
 ) -> ErrorCode {
     let Some(group) = call.node.groups.find(group_id) else {
         return ErrorCode::UNKNOWN_MEMBER_ID;
     };
-    call.node.groups.turn(call.now, &group, |state| {
-        let instance_id = instance_id.map(AsRef::as_ref);
-        state.classic.handle_leave(call.now, member_id, instance_id)
-    })
+    let topics = call.node.topics().table();
+    let left = call.node.groups.turn_saved(call.now, &group, |state| {
+        let members = &mut state.members;
+        members.handle_classic_leave(call.now, &*topics, member_id, instance_id)
+    });
+    left.unwrap_or_else(|error| error)
 }

@@ -21,20 +21,18 @@ impl Handler for ListGroups {
         let mut response = ListGroupsResponse::default();
         for group in call.node.groups.all() {
             let state = group.lock();
-            let phase = state.classic.phase_name();
-            if !wanted(&request.states_filter, phase) || !wanted(&request.types_filter, CLASSIC) {
+            let members = &state.members;
+            let (name, kind) = (members.state_name(), members.type_name());
+            if !wanted(&request.states_filter, name) || !wanted(&request.types_filter, kind) {
                 continue;
             }
             let mut row = ListedGroup::default();
             row.group_id = group.id().clone();
-            row.protocol_type = state.classic.protocol_type();
-            row.group_state = phase.into();
-            row.group_type = CLASSIC.into();
+            row.protocol_type = members.protocol_type();
+            row.group_state = name.into();
+            row.group_type = kind.into();
             response.groups.push(row);
         }
         Outcome::Ready(response)
     }
 }
-
-/// The only type of group there is yet.
-const CLASSIC: &str = "classic";

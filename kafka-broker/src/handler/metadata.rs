@@ -70,13 +70,12 @@ fn find(
     create: bool,
 ) -> MetadataResponseTopic {
     let found = match &wanted.name {
-        // From version 12 on a topic may go by its id alone.
-        None if wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
-        None => table
+        // From version 12 on a topic may go by its id alone. Java's client leaves an empty name beside it.
+        _ if !wanted.topic_id.is_zero() => table
             .by_id(wanted.topic_id)
             .cloned()
             .ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
-        Some(_) if !wanted.topic_id.is_zero() => Err(ErrorCode::INVALID_REQUEST),
+        None => Err(ErrorCode::INVALID_REQUEST),
         Some(name) => match table.by_name(name) {
             Some(topic) => Ok(Arc::clone(topic)),
             None if check_topic_name(name).is_err() => Err(ErrorCode::INVALID_TOPIC_EXCEPTION),
@@ -93,6 +92,7 @@ fn find(
             row.name = match wanted.name {
                 // Before version 12 there is no way to say that there is no name.
                 None if call.version < 12 => Some(ByteString::new()),
+                Some(name) if error == ErrorCode::UNKNOWN_TOPIC_ID && name.is_empty() => None,
                 name => name,
             };
             row

@@ -13,6 +13,7 @@ use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::committable::check_committable;
 use crate::handler::topic_ref::find_topic;
 use crate::state::classic_group::answer::MemberClaim;
+use crate::state::group_members::GroupKind;
 use crate::state::offsets::CommittedOffset;
 use crate::state::topics::TopicTable;
 
@@ -104,8 +105,21 @@ fn commit(
     let groups = &call.node.groups;
     let group = match groups.find(group_id) {
         Some(group) => group,
+        None if claim.generation >= 0 && call.version >= KNOWS_EPOCHS => {
+            return ErrorCode::GROUP_ID_NOT_FOUND;
+        }
         None if claim.generation >= 0 => return ErrorCode::ILLEGAL_GENERATION,
         None => groups.find_or_create(call.now, group_id),
     };
+    let is_new = || match group.lock().members.kind() {
+        GroupKind::Classic(_) => false,
+        GroupKind::Consumer(group) => group.has_member(&claim.member_id),
+    };
+    if call.version < KNOWS_EPOCHS && is_new() {
+        return ErrorCode::UNSUPPORTED_VERSION;
+    }
     groups.commit(call.now, &group, claim, offsets)
 }
+
+/// The first version whose users know of member epochs.
+const KNOWS_EPOCHS: i16 = 9;

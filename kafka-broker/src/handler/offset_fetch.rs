@@ -13,6 +13,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::topic_ref::find_topic;
+use crate::state::group_members::GroupKind;
 use crate::state::groups::Group;
 use crate::state::offsets::CommittedOffset;
 use crate::state::topics::TopicTable;
@@ -81,6 +82,12 @@ fn fetch_group(
     let by_id = call.version >= 10;
     let group = call.node.groups.find(&request.group_id);
     let mut response = OffsetFetchResponseGroup::default();
+    let error = group.as_deref().map(|group| check_member(group, &request));
+    if let Some(error) = error.filter(|error| *error != ErrorCode::NONE) {
+        response.error_code = error.code();
+        response.group_id = request.group_id;
+        return response;
+    }
     let topics: Vec<(ByteString, Uuid, Vec<i32>)> = match request.topics {
         Some(topics) => topics
             .into_iter()
@@ -127,6 +134,19 @@ fn fetch_group(
     }
     response.group_id = request.group_id;
     response
+}
+
+/// Whether the member that asks, if one does, is up to date: one that is not would read on from where another
+/// may have come further.
+fn check_member(group: &Group, request: &OffsetFetchRequestGroup) -> ErrorCode {
+    match (group.lock().members.kind(), &request.member_id) {
+        (GroupKind::Classic(_), _) => ErrorCode::NONE,
+        (GroupKind::Consumer(_), None) if request.member_epoch < 0 => ErrorCode::NONE,
+        (GroupKind::Consumer(group), id) => {
+            let id = id.as_deref().unwrap_or_default();
+            group.check_fetch(id, request.member_epoch)
+        }
+    }
 }
 
 fn all_partitions(group: Option<&Group>, table: &TopicTable) -> Vec<(ByteString, Vec<i32>)> {

@@ -8,6 +8,8 @@ use crate::handler::add_partitions_to_txn::AddPartitionsToTxn;
 use crate::handler::alter_configs::AlterConfigs;
 use crate::handler::api_versions::ApiVersions;
 use crate::handler::call::{Call, Handler, Reply, Work};
+use crate::handler::consumer_group_describe::ConsumerGroupDescribe;
+use crate::handler::consumer_group_heartbeat::ConsumerGroupHeartbeat;
 use crate::handler::create_partitions::CreatePartitions;
 use crate::handler::create_topics::CreateTopics;
 use crate::handler::delete_groups::DeleteGroups;
@@ -33,6 +35,7 @@ use crate::handler::list_offsets::ListOffsets;
 use crate::handler::list_transactions::ListTransactions;
 use crate::handler::metadata::Metadata;
 use crate::handler::offset_commit::OffsetCommit;
+use crate::handler::offset_delete::OffsetDelete;
 use crate::handler::offset_fetch::OffsetFetch;
 use crate::handler::offset_for_leader_epoch::OffsetForLeaderEpoch;
 use crate::handler::produce::Produce;
@@ -117,9 +120,12 @@ static REGISTRY: &[Entry] = &[
     entry::<CreatePartitions>(),
     entry::<DeleteGroups>(),
     entry::<IncrementalAlterConfigs>(),
+    entry::<OffsetDelete>(),
     entry::<DescribeCluster>(),
     entry::<DescribeProducers>(),
     entry::<DescribeTransactions>(),
     entry_up_to::<ListTransactions>(1),
+    entry::<ConsumerGroupHeartbeat>(),
+    entry::<ConsumerGroupDescribe>(),
     entry::<DescribeTopicPartitions>(),
 ];

@@ -42,8 +42,9 @@ impl Handler for SyncGroup {
                 .map(|row| (row.member_id, row.assignment))
                 .collect(),
         };
+        let topics = call.node.topics().table();
         let parked = call.node.groups.park(call.now, &group, |state, ticket| {
-            state.classic.handle_sync(call.now, ticket, sync);
+            state.members.handle_sync(call.now, &*topics, ticket, sync);
         });
         Outcome::Later(Box::new(Syncing { parked }))
     }

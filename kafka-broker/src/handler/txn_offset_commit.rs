@@ -119,7 +119,7 @@ fn commit(
     let groups = &call.node.groups;
     let group = match groups.find(&request.group_id) {
         Some(group) => group,
-        None if member.generation >= 0 => return Err(ErrorCode::ILLEGAL_GENERATION),
+        None if member.generation >= 0 => return Err(ErrorCode::GROUP_ID_NOT_FOUND),
         None => groups.find_or_create(call.now, &request.group_id),
     };
     let id = &request.transactional_id;
@@ -145,6 +145,9 @@ fn translate(version: i16, error: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
         ErrorCode::TRANSACTION_ABORTABLE if version < 4 => ErrorCode::INVALID_TXN_STATE,
+        ErrorCode::STALE_MEMBER_EPOCH | ErrorCode::GROUP_ID_NOT_FOUND if version < 6 => {
+            ErrorCode::ILLEGAL_GENERATION
+        }
         ErrorCode::CONCURRENT_TRANSACTIONS if version < 5 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         error => error,
     }

@@ -21,7 +21,10 @@ pub(crate) async fn turn_groups(node: Arc<Node>, clock: Clock) {
             }
         };
         tokio::select! {
-            () = until => on_disk(&node, move |node| node.groups.handle_time(clock.now())).await,
+            () = until => on_disk(&node, move |node| {
+                node.groups.handle_time(clock.now(), &*node.topics().table());
+            })
+            .await,
             () = sooner.raised() => {}
         }
     }

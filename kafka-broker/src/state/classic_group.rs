@@ -5,7 +5,7 @@
 //! call the owner saves the group if [`ClassicGroup::take_unsaved`] says so, hands out what
 //! [`ClassicGroup::poll_answer`] yields, and comes back at [`ClassicGroup::deadline`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use crate::state::classic_group::answer::{
     Answer, JoinAnswer, JoinRequest, MemberClaim, SyncAnswer, SyncRequest, Ticket,
 };
 use crate::state::classic_group::members::{Member, Members};
+use crate::state::consumer_protocol::{PROTOCOL_TYPE, decode_subscription};
 use crate::state::time::Now;
 
 pub(crate) mod answer;
@@ -293,7 +294,7 @@ impl ClassicGroup {
         if claim.generation < 0 && self.phase == Phase::Empty {
             return ErrorCode::NONE;
         }
-        if claim.generation < 0 && claim.member_id.is_empty() && claim.instance_id.is_none() {
+        if claim.claims_nothing() {
             return ErrorCode::UNKNOWN_MEMBER_ID;
         }
         let completing = self.phase == Phase::CompletingRebalance;
@@ -317,9 +318,7 @@ impl ClassicGroup {
         if self.phase == Phase::Dead {
             return ErrorCode::COORDINATOR_NOT_AVAILABLE;
         }
-        let claims_nothing =
-            claim.generation < 0 && claim.member_id.is_empty() && claim.instance_id.is_none();
-        if claims_nothing || (claim.generation < 0 && self.phase == Phase::Empty) {
+        if claim.claims_nothing() || (claim.generation < 0 && self.phase == Phase::Empty) {
             return ErrorCode::NONE;
         }
         match self.claimed(claim) {
@@ -365,6 +364,26 @@ impl ClassicGroup {
     pub(crate) fn kill(&mut self, now: Now) {
         debug_assert!(self.members.is_empty(), "a group with members was deleted");
         self.enter(now, Phase::Dead);
+    }
+
+    /// The group was a consumer group until now: its members must agree among each other.
+    pub(crate) fn handle_downgraded(&mut self, now: Now) {
+        self.unsaved = true;
+        self.prepare_rebalance(now);
+    }
+
+    /// Another group takes this one's place: who waits is told so.
+    pub(crate) fn dissolve(&mut self, error: ErrorCode) {
+        for (id, member) in self.members.iter_mut() {
+            if let Some(ticket) = member.joining.take() {
+                let refusal = JoinAnswer::refused(error, id.clone());
+                self.answers.push_back((ticket, Answer::Join(refusal)));
+            }
+            if let Some(ticket) = member.syncing.take() {
+                let refusal = SyncAnswer::refused(error);
+                self.answers.push_back((ticket, Answer::Sync(refusal)));
+            }
+        }
     }
 
     /// Lets a member in, or says why not and to which id.
@@ -845,6 +864,34 @@ impl ClassicGroup {
     /// Whether there are no members, and nobody is about to become one.
     pub(crate) fn is_empty(&self) -> bool {
         self.phase == Phase::Empty && self.pending.is_empty()
+    }
+
+    /// Whether every member can have its assignment.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.phase == Phase::Stable
+    }
+
+    /// The number of the generation.
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    /// The topics that members of the protocol type `consumer` are subscribed to; `None` if that cannot be
+    /// told: they speak of something else, have no protocol yet, or nobody understands them.
+    pub(crate) fn subscribed_topics(&self) -> Option<BTreeSet<ByteString>> {
+        if self.members.is_empty() {
+            return Some(BTreeSet::new());
+        }
+        let protocol = self.protocol.as_ref()?;
+        if self.protocol_type.as_deref() != Some(PROTOCOL_TYPE) {
+            return None;
+        }
+        let mut topics = BTreeSet::new();
+        for (_, member) in self.members.iter() {
+            let subscription = decode_subscription(&member.metadata(protocol)).ok()?;
+            topics.extend(subscription.topics);
+        }
+        Some(topics)
     }
 
     /// Whether there ever was a generation: before it nothing is saved.

@@ -9,12 +9,15 @@ use kafka_protocol::messages::{
     GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
 };
 use kafka_protocol::request::TypedRecord;
-use kafka_protocol::wire::{Reader, Writer};
+use kafka_protocol::wire::Reader;
 use kafka_protocol::{DecodeError, EncodeError, Message};
 
 use crate::state::classic_group::{SavedMember, Snapshot};
+use crate::state::consumer_group::change::Change;
+use crate::state::consumer_group_record::decode_change;
 use crate::state::offsets::CommittedOffset;
 use crate::state::time::millis;
+use crate::state::typed_record::{prefixed, versioned};
 
 /// A record of the topic, its key and value read.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,8 @@ pub(crate) enum GroupRecord {
         group: ByteString,
         snapshot: Option<Snapshot>,
     },
+    /// A piece of a consumer group.
+    ConsumerGroup { group: ByteString, change: Change },
     /// A record of a kind that this broker has no use for.
     Other(i16),
 }
@@ -61,7 +66,10 @@ impl GroupRecord {
                 group: GroupMetadataKey::decode(&mut reader, KEY_VERSION)?.group,
                 snapshot: value.map(decode_group).transpose()?,
             }),
-            kind => Ok(Self::Other(kind)),
+            kind => Ok(match decode_change(kind, &mut reader, value)? {
+                Some((group, change)) => Self::ConsumerGroup { group, change },
+                None => Self::Other(kind),
+            }),
         }
     }
 }
@@ -142,9 +150,7 @@ fn encode_member(member: &SavedMember) -> MemberMetadata {
 }
 
 fn decode_offset(value: Bytes) -> Result<CommittedOffset, DecodeError> {
-    let mut reader = Reader::new(value);
-    let version = reader.i16("Version")?;
-    let value = OffsetCommitValue::decode(&mut reader, version)?;
+    let value: OffsetCommitValue = versioned(value)?;
     Ok(CommittedOffset {
         offset: value.offset,
         leader_epoch: value.leader_epoch,
@@ -156,9 +162,7 @@ fn decode_offset(value: Bytes) -> Result<CommittedOffset, DecodeError> {
 }
 
 fn decode_group(value: Bytes) -> Result<Snapshot, DecodeError> {
-    let mut reader = Reader::new(value);
-    let version = reader.i16("Version")?;
-    let value = GroupMetadataValue::decode(&mut reader, version)?;
+    let value: GroupMetadataValue = versioned(value)?;
     let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
     let members = value.members.into_iter().map(|member| SavedMember {
         member_id: member.member_id,
@@ -178,14 +182,6 @@ fn decode_group(value: Bytes) -> Result<Snapshot, DecodeError> {
         phase_since_ms: value.current_state_timestamp,
         members: members.collect(),
     })
-}
-
-/// A body behind a number: in a key that of the record's type, in a value that of its version.
-fn prefixed(body: &impl Message, prefix: i16, version: i16) -> Result<Bytes, EncodeError> {
-    let mut writer = Writer::new();
-    writer.i16(prefix);
-    body.encode(&mut writer, version)?;
-    Ok(writer.into_bytes())
 }
 
 /// Keys have one version, and the type's number where the version would stand.

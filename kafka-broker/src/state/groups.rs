@@ -13,12 +13,14 @@ use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 
 use crate::state::classic_group::answer::{Answer, MemberClaim, Ticket};
-use crate::state::classic_group::{ClassicGroup, Limits};
-use crate::state::group_record::{GroupRecord, KeyValue, group_record, offset_record};
+use crate::state::consumer_group::change::TopicIdPartition;
+use crate::state::group_members::{GroupLimits, GroupMembers};
+use crate::state::group_record::{GroupRecord, KeyValue, offset_record};
 use crate::state::offsets::{CommittedOffset, Offsets};
 use crate::state::pending_offsets::PendingOffsets;
 use crate::state::signal::Signal;
 use crate::state::time::{Now, millis};
+use crate::state::topic_image::TopicImage;
 use crate::state::transaction::ProducerClaim;
 
 /// Where groups are saved.
@@ -39,7 +41,7 @@ pub(crate) trait GroupStore: Debug + Send + Sync {
 /// The groups of a broker.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    limits: Limits,
+    limits: GroupLimits,
     store: Arc<dyn GroupStore>,
     by_id: Mutex<BTreeMap<ByteString, Arc<Group>>>,
     tickets: AtomicU64,
@@ -60,8 +62,8 @@ pub(crate) struct Group {
 /// What a group's lock guards.
 #[derive(Debug)]
 pub(crate) struct GroupState {
-    /// Members and generations.
-    pub(crate) classic: ClassicGroup,
+    /// Who is there, and who shall read what.
+    pub(crate) members: GroupMembers,
     /// What was committed.
     pub(crate) offsets: Offsets,
     /// What was committed in transactions that are open.
@@ -87,7 +89,7 @@ impl Parked {
 
 impl Groups {
     /// No groups yet.
-    pub(crate) fn new(limits: Limits, store: Arc<dyn GroupStore>) -> Self {
+    pub(crate) fn new(limits: GroupLimits, store: Arc<dyn GroupStore>) -> Self {
         Self {
             limits,
             store,
@@ -110,7 +112,10 @@ impl Groups {
         if let Some(group) = by_id.get(id) {
             return Arc::clone(group);
         }
-        let group = Arc::new(Group::new(id.clone(), ClassicGroup::new(now, self.limits)));
+        let group = Arc::new(Group::new(
+            id.clone(),
+            GroupMembers::new(now, self.limits.clone()),
+        ));
         by_id.insert(id.clone(), Arc::clone(&group));
         group
     }
@@ -133,6 +138,25 @@ impl Groups {
         result
     }
 
+    /// As [`Groups::turn`], for a call whose answer tells of what must be saved.
+    ///
+    /// # Errors
+    ///
+    /// COORDINATOR_NOT_AVAILABLE, if it was not saved: then nothing has happened.
+    pub(crate) fn turn_saved<T>(
+        &self,
+        now: Now,
+        group: &Group,
+        call: impl FnOnce(&mut GroupState) -> T,
+    ) -> Result<T, ErrorCode> {
+        let mut state = group.lock();
+        let result = call(&mut state);
+        match self.settle(now, group, &mut state) {
+            true => Ok(result),
+            false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+
     /// As [`Groups::turn`], for a call whose answer may come later.
     pub(crate) fn park(
         &self,
@@ -152,6 +176,16 @@ impl Groups {
         parked
     }
 
+    /// Lets go of a group that was made for a call that was refused, if nothing is known of it.
+    pub(crate) fn forget_bare(&self, now: Now, group: &Group) {
+        self.turn(now, group, |state| {
+            if state.is_bare() && !state.members.was_saved() {
+                state.members.kill(now);
+                self.forget(group, state);
+            }
+        });
+    }
+
     /// Commits offsets for who makes this claim, all or none.
     pub(crate) fn commit(
         &self,
@@ -161,7 +195,9 @@ impl Groups {
         offsets: Vec<(ByteString, i32, CommittedOffset)>,
     ) -> ErrorCode {
         self.turn(now, group, |state| {
-            let error = state.classic.handle_commit(now, claim);
+            let error = state
+                .members
+                .check_commit(now, claim, &partitions_of(&offsets));
             if error != ErrorCode::NONE || offsets.is_empty() {
                 return error;
             }
@@ -191,7 +227,10 @@ impl Groups {
         offsets: Vec<(ByteString, i32, CommittedOffset)>,
     ) -> ErrorCode {
         self.turn(now, group, |state| {
-            let error = state.classic.handle_transactional_commit(now, claim);
+            let partitions = partitions_of(&offsets);
+            let error = state
+                .members
+                .check_transactional_commit(now, claim, &partitions);
             if error != ErrorCode::NONE || offsets.is_empty() {
                 return error;
             }
@@ -260,10 +299,10 @@ impl Groups {
             return ErrorCode::GROUP_ID_NOT_FOUND;
         };
         self.turn(now, &group, |state| {
-            if state.classic.is_dead() {
+            if state.members.is_dead() {
                 return ErrorCode::GROUP_ID_NOT_FOUND;
             }
-            if !state.classic.is_empty() {
+            if !state.members.is_empty() {
                 return ErrorCode::NON_EMPTY_GROUP;
             }
             if !self.take_back(now, &group, state, state.offsets.partitions(), true) {
@@ -306,17 +345,19 @@ impl Groups {
     pub(crate) fn expire(&self, now: Now, retention: Duration) {
         for group in self.all() {
             self.turn(now, &group, |state| {
-                let classic = &state.classic;
-                let empty_since_ms = classic.is_empty().then(|| classic.phase_since_ms());
-                let mut expired =
-                    state
-                        .offsets
-                        .expired(now.unix_ms, empty_since_ms, millis(retention));
+                let members = &state.members;
+                let since_ms = members.expires_since_ms();
+                let mut expired = state
+                    .offsets
+                    .expired(now.unix_ms, since_ms, millis(retention));
                 // A transaction is about to renew these, or not.
                 expired.retain(|(topic, index)| !state.pending.is_pending(topic, *index));
+                // A member may come back to what it reads, however long that takes.
+                let subscribed = members.subscribed_topics();
+                expired.retain(|(topic, _)| !subscribed.may_have(topic));
                 // Without members and offsets there is nothing to keep, as in Kafka.
                 let all = expired.len() == state.offsets.partitions().len();
-                let ends = all && state.pending.is_empty() && empty_since_ms.is_some();
+                let ends = all && state.pending.is_empty() && members.is_empty();
                 if !ends && expired.is_empty() {
                     return;
                 }
@@ -337,15 +378,18 @@ impl Groups {
         partitions: Vec<(ByteString, i32)>,
         all: bool,
     ) -> bool {
-        // What was never written down needs no taking back: anybody may have group after group made.
-        let tells_of_group = all && (!partitions.is_empty() || state.classic.had_generation());
-        let tombstones = partitions
+        let offsets = partitions
             .iter()
-            .map(|(topic, partition)| offset_record(&group.id, topic, *partition, None))
-            .chain(tells_of_group.then(|| group_record(&group.id, None)));
-        let Ok(records) = tombstones.collect::<Result<Vec<_>, _>>() else {
+            .map(|(topic, partition)| offset_record(&group.id, topic, *partition, None));
+        let Ok(mut records) = offsets.collect::<Result<Vec<_>, _>>() else {
             return false;
         };
+        if all {
+            match state.members.tombstones(&group.id) {
+                Ok(tombstones) => records.extend(tombstones),
+                Err(_) => return false,
+            }
+        }
         if !records.is_empty() && !self.store.save(now, &group.id, records) {
             return false;
         }
@@ -354,7 +398,7 @@ impl Groups {
             state.offsets.remove(&topic, partition);
         }
         if all {
-            state.classic.kill(now);
+            state.members.kill(now);
         }
         true
     }
@@ -384,7 +428,7 @@ impl Groups {
     }
 
     /// Turns every group whose time has come.
-    pub(crate) fn handle_time(&self, now: Now) {
+    pub(crate) fn handle_time(&self, now: Now, topics: &dyn TopicImage) {
         loop {
             let due = {
                 let mut timers = lock(&self.timers);
@@ -397,7 +441,7 @@ impl Groups {
             if let Some(group) = self.find(&id) {
                 self.turn(now, &group, |state| {
                     state.timer = None;
-                    state.classic.handle_time(now);
+                    state.members.handle_time(now, topics);
                 });
             }
         }
@@ -422,19 +466,22 @@ impl Groups {
                     }
                 }
             }
-            GroupRecord::Group {
-                group,
-                snapshot: Some(snapshot),
-            } => {
-                let group = self.find_or_create(now, &group);
-                group.lock().classic = ClassicGroup::restore(now, self.limits, snapshot);
+            GroupRecord::Group { group, snapshot } => {
+                let group = match snapshot {
+                    Some(_) => Some(self.find_or_create(now, &group)),
+                    None => self.find(&group),
+                };
+                if let Some(group) = group {
+                    group.lock().members.restore_classic(now, snapshot);
+                }
             }
-            GroupRecord::Group {
-                group,
-                snapshot: None,
-            } => {
-                if let Some(group) = self.find(&group) {
-                    group.lock().classic = ClassicGroup::new(now, self.limits);
+            GroupRecord::ConsumerGroup { group, change } => {
+                let group = match change.is_end() {
+                    false => Some(self.find_or_create(now, &group)),
+                    true => self.find(&group),
+                };
+                if let Some(group) = group {
+                    group.lock().members.restore_consumer(now, change);
                 }
             }
             GroupRecord::Other(_) => {}
@@ -462,29 +509,37 @@ impl Groups {
     pub(crate) fn handle_restored(&self, now: Now) {
         for group in self.all() {
             self.turn(now, &group, |state| {
-                let is_bare = state.offsets.is_empty() && state.pending.is_empty();
-                if is_bare && state.classic.is_empty() {
+                state.members.handle_restored(now);
+                if state.is_bare() && !state.members.is_consumer_group() {
                     self.forget(&group, state);
                 }
             });
         }
     }
 
-    fn settle(&self, now: Now, group: &Group, state: &mut GroupState) {
-        if state.classic.take_unsaved() {
-            let record = group_record(&group.id, Some(&state.classic.snapshot()));
-            let saved = record.is_ok_and(|record| self.store.save(now, &group.id, vec![record]));
-            if !saved {
-                state.classic.handle_save_failed();
+    /// False if something could not be saved.
+    fn settle(&self, now: Now, group: &Group, state: &mut GroupState) -> bool {
+        let saved = match state.members.take_unsaved(&group.id) {
+            Ok(records) if records.is_empty() => true,
+            Ok(records) => {
+                let saved = self.store.save(now, &group.id, records);
+                if saved {
+                    state.members.handle_saved();
+                }
+                saved
             }
+            Err(_) => false,
+        };
+        if !saved {
+            state.members.handle_save_failed();
         }
-        while let Some((ticket, answer)) = state.classic.poll_answer() {
+        while let Some((ticket, answer)) = state.members.poll_answer() {
             if let Some(parked) = state.waiting.remove(&ticket) {
                 *lock(&parked.answer) = Some(answer);
                 parked.signal.raise();
             }
         }
-        let deadline = state.classic.deadline();
+        let deadline = state.members.deadline();
         if deadline != state.timer {
             let mut timers = lock(&self.timers);
             let first = timers.first().map(|(at, _)| *at);
@@ -499,10 +554,16 @@ impl Groups {
             }
             state.timer = deadline;
         }
+        saved
     }
 }
 
 impl GroupState {
+    /// Whether nobody is there and nothing was committed.
+    fn is_bare(&self) -> bool {
+        self.offsets.is_empty() && self.pending.is_empty() && self.members.is_empty()
+    }
+
     /// An offset was committed outside of transactions.
     fn insert(&mut self, topic: ByteString, partition: i32, offset: CommittedOffset) {
         self.pending.supersede(&topic, partition);
@@ -511,10 +572,10 @@ impl GroupState {
 }
 
 impl Group {
-    fn new(id: ByteString, classic: ClassicGroup) -> Self {
+    fn new(id: ByteString, members: GroupMembers) -> Self {
         let offsets = Offsets::default();
         let state = GroupState {
-            classic,
+            members,
             offsets,
             pending: PendingOffsets::default(),
             waiting: BTreeMap::new(),
@@ -537,6 +598,13 @@ impl Group {
     }
 }
 
+fn partitions_of(offsets: &[(ByteString, i32, CommittedOffset)]) -> Vec<TopicIdPartition> {
+    let offsets = offsets.iter();
+    offsets
+        .map(|(_, partition, offset)| (offset.topic_id, *partition))
+        .collect()
+}
+
 /// A panic while the lock was held has left whole values behind: nothing here is changed by halves.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -545,6 +613,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::classic_group::Limits;
+    use crate::state::consumer_group::assignor::Assignor;
+    use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
     use kafka_protocol::Uuid;
 
     /// Keeps what was saved, or fails.
@@ -574,10 +645,22 @@ mod tests {
         }
     }
 
-    const LIMITS: Limits = Limits {
-        initial_rebalance_delay: Duration::ZERO,
-        size_max: 9,
-    };
+    fn limits() -> GroupLimits {
+        GroupLimits {
+            classic: Limits {
+                initial_rebalance_delay: Duration::ZERO,
+                size_max: 9,
+            },
+            consumer: Arc::new(ConsumerGroupLimits {
+                session_timeout: Duration::from_secs(45),
+                size_max: 9,
+                assignors: vec![Assignor::Uniform, Assignor::Range],
+                migration: MigrationPolicy::Bidirectional,
+                rack: None,
+            }),
+        }
+    }
+
     const SIMPLE: MemberClaim = MemberClaim {
         member_id: ByteString::new(),
         instance_id: None,
@@ -605,7 +688,7 @@ mod tests {
     #[test]
     fn what_was_committed_survives_and_what_was_not_saved_is_not_committed() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
         let now = Now::default();
         let group = groups.find_or_create(now, &"g".into());
         let commit =
@@ -615,7 +698,7 @@ mod tests {
         assert_eq!(commit(6), ErrorCode::COORDINATOR_NOT_AVAILABLE);
         assert_eq!(group.lock().offsets.get("t", 0), Some(&offset(5)));
 
-        let again = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
         for (key, value) in lock(&store.saved).iter().cloned() {
             again.restore(now, GroupRecord::decode(key, value).unwrap());
         }
@@ -627,7 +710,7 @@ mod tests {
     #[test]
     fn a_group_of_which_nothing_is_known_goes_without_a_trace() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
         for number in 0..100 {
             groups.find_or_create(Now::default(), &format!("g{number}").into());
         }
@@ -639,7 +722,7 @@ mod tests {
     #[test]
     fn deleted_and_expired_groups_leave_nothing_behind() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
         let now = Now::default();
         for id in ["deleted", "expired", "topic-gone"] {
             let group = groups.find_or_create(now, &id.into());
@@ -654,7 +737,7 @@ mod tests {
         groups.expire(at_ms(1000), Duration::from_secs(1));
         assert!(groups.all().is_empty());
 
-        let again = Groups::new(LIMITS, Arc::<Memory>::clone(&store));
+        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
         for (key, value) in lock(&store.saved).iter().cloned() {
             again.restore(now, GroupRecord::decode(key, value).unwrap());
         }

@@ -10,7 +10,10 @@ use crate::config::broker::BrokerConfig;
 use crate::config::topic::Overrides;
 use crate::state::catalog::Catalog;
 use crate::state::classic_group::Limits;
+use crate::state::consumer_group::assignor::Assignor;
+use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
 use crate::state::coordinator_hash::partition_for;
+use crate::state::group_members::GroupLimits;
 use crate::state::group_record::{GroupRecord, KeyValue};
 use crate::state::groups::{GroupStore, Groups};
 use crate::state::partition::{Partition, PartitionError};
@@ -84,15 +87,11 @@ impl Node {
         random: fn() -> [u8; 16],
         now: Now,
     ) -> Result<Self, ReadError> {
-        let limits = Limits {
-            initial_rebalance_delay: config.initial_rebalance_delay,
-            size_max: config.group_size_max,
-        };
         let store = OffsetsTopic {
             config: Arc::clone(&config),
             catalog: Arc::clone(&catalog),
         };
-        let groups = Arc::new(Groups::new(limits, Arc::new(store)));
+        let groups = Arc::new(Groups::new(group_limits(&config), Arc::new(store)));
         let transaction_topic = Arc::new(TransactionTopic {
             config: Arc::clone(&config),
             catalog: Arc::clone(&catalog),
@@ -102,9 +101,10 @@ impl Node {
             config.transaction_timeout_max_ms,
             Arc::<TransactionTopic>::clone(&transaction_topic),
         );
+        let is_served = |api: &ServedApi| config.consumer_groups || !is_of_consumer_groups(api.key);
         let node = Self {
             cluster_id: catalog.cluster_id().into(),
-            apis,
+            apis: apis.into_iter().filter(is_served).collect(),
             groups,
             transactions,
             transaction_topic,
@@ -277,6 +277,32 @@ impl OffsetsTopic {
             tracing::error!(group, "cannot save the group: {error}");
         }
         saved.is_ok()
+    }
+}
+
+/// Whether an API is of use for consumer groups alone.
+fn is_of_consumer_groups(key: ApiKey) -> bool {
+    matches!(
+        key,
+        ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe
+    )
+}
+
+fn group_limits(config: &BrokerConfig) -> GroupLimits {
+    let assignors = config.consumer_group_assignors.iter();
+    let policy = MigrationPolicy::named(&config.consumer_group_migration_policy);
+    GroupLimits {
+        classic: Limits {
+            initial_rebalance_delay: config.initial_rebalance_delay,
+            size_max: config.group_size_max,
+        },
+        consumer: Arc::new(ConsumerGroupLimits {
+            session_timeout: config.consumer_group_session_timeout,
+            size_max: config.consumer_group_size_max,
+            assignors: assignors.filter_map(|name| Assignor::named(name)).collect(),
+            migration: policy.unwrap_or(MigrationPolicy::Bidirectional),
+            rack: config.rack.clone(),
+        }),
     }
 }
 

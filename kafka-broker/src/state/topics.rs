@@ -16,6 +16,7 @@ use crate::log::LogConfig;
 use crate::state::partition::Partition;
 use crate::state::refusal::Refusal;
 use crate::state::time::millis;
+use crate::state::topic_image::TopicImage;
 use crate::state::topic_name::{check_topic_name, is_internal, names_collide};
 
 /// A topic to be made.
@@ -73,6 +74,8 @@ impl Topic {
 pub(crate) struct TopicTable {
     by_name: BTreeMap<ByteString, Arc<Topic>>,
     by_id: BTreeMap<Uuid, Arc<Topic>>,
+    /// Counts the changes.
+    version: u64,
 }
 
 impl TopicTable {
@@ -131,6 +134,26 @@ impl TopicTable {
     }
 }
 
+impl TopicImage for TopicTable {
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn find(&self, name: &str) -> Option<(Uuid, i32)> {
+        let topic = self.by_name(name)?;
+        let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        Some((topic.id, partitions))
+    }
+
+    fn name_of(&self, id: Uuid) -> Option<ByteString> {
+        Some(self.by_id(id)?.name.clone())
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &ByteString> + '_> {
+        Box::new(self.by_name.keys())
+    }
+}
+
 /// The table of topics, for many readers and a writer.
 #[derive(Default)]
 pub(crate) struct Topics {
@@ -155,6 +178,7 @@ impl Topics {
     /// time only one can write.
     pub(crate) fn change(&self, change: impl FnOnce(&mut TopicTable)) {
         let mut table = TopicTable::clone(&self.table());
+        table.version += 1;
         change(&mut table);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }

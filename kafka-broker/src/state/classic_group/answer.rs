@@ -61,6 +61,13 @@ pub(crate) struct MemberClaim {
     pub(crate) generation: i32,
 }
 
+impl MemberClaim {
+    /// Whether it is the claim of who is no member: a consumer that uses a group for its offsets alone.
+    pub(crate) fn claims_nothing(&self) -> bool {
+        self.generation < 0 && self.member_id.is_empty() && self.instance_id.is_none()
+    }
+}
+
 /// An answer that was waited for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
