@@ -3,6 +3,8 @@
 //!
 //! Not here: settings of the broker, which are fixed at its start.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
@@ -28,8 +30,9 @@ impl Handler for AlterConfigs {
             let name = &resource.resource_name;
             let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
                 overrides.clear();
+                check_unique(resource.configs.iter().map(|config| &*config.name))?;
                 for config in &resource.configs {
-                    let value = config.value.as_deref().unwrap_or_default();
+                    let value = given(&config.name, config.value.as_deref())?;
                     let property = check_override(&config.name, value).map_err(|error| {
                         Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())
                     })?;
@@ -47,6 +50,26 @@ impl Handler for AlterConfigs {
         }
         Outcome::Ready(response)
     }
+}
+
+/// Refuses a request that names a setting twice.
+pub(crate) fn check_unique<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            let message = format!("configuration {name} is given twice");
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+        }
+    }
+    Ok(())
+}
+
+/// The value of a setting, which must not be null.
+pub(crate) fn given<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Refusal> {
+    value.ok_or_else(|| {
+        let message = format!("null value not supported for configuration {name}");
+        Refusal::new(ErrorCode::INVALID_REQUEST, message)
+    })
 }
 
 /// Changes the settings of a topic, or only tells whether it could.

@@ -67,6 +67,12 @@ fn delete(call: &Call, name: Option<&str>, id: Uuid) -> Result<Arc<Topic>, Refus
                 format!("topic {name} does not exist"),
             )
         })?,
+        None if id.is_zero() => {
+            return Err(Refusal::new(
+                ErrorCode::INVALID_REQUEST,
+                "a topic goes by its name or by its id, not by neither",
+            ));
+        }
         None => table.by_id(id).ok_or_else(|| {
             Refusal::new(
                 ErrorCode::UNKNOWN_TOPIC_ID,

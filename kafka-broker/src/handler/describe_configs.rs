@@ -18,6 +18,7 @@ use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::config_resource::{BROKER, TOPIC, check_broker_name};
 use crate::state::refusal::Refusal;
+use crate::state::topic_name::check_topic_name;
 
 /// DescribeConfigs.
 #[derive(Debug)]
@@ -65,6 +66,9 @@ fn describe(
     let config = &call.node.config;
     match resource.resource_type {
         TOPIC => {
+            check_topic_name(&resource.resource_name).map_err(|error| {
+                Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string())
+            })?;
             let table = call.node.topics().table();
             let topic = table.by_name(&resource.resource_name).ok_or_else(|| {
                 Refusal::new(

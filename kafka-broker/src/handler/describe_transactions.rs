@@ -32,9 +32,6 @@ fn describe(call: &Call, id: ByteString) -> TransactionState {
     match call.node.transactions.describe(&id) {
         None => {
             row.error_code = ErrorCode::TRANSACTIONAL_ID_NOT_FOUND.code();
-            row.transaction_start_time_ms = -1;
-            row.producer_id = -1;
-            row.producer_epoch = -1;
         }
         Some(transaction) => {
             row.transaction_state = transaction.phase.name().into();

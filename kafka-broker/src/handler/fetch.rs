@@ -272,6 +272,11 @@ fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> Partitio
                     .partition()
                     .map_or(-1, |partition| partition.leader_epoch);
             }
+            // Kafka lists none for a partition that there is not, and says nothing for one that refuses.
+            if code != ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && code != ErrorCode::UNKNOWN_TOPIC_ID
+            {
+                row.aborted_transactions = None;
+            }
             row.error_code = code.code();
             let marks = failure.marks;
             row.high_watermark = marks.map_or(-1, |marks| marks.high_watermark);

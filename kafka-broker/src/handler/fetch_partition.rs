@@ -65,7 +65,8 @@ impl Reader {
             found.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         });
         let partition = found.and_then(|partition| {
-            check_leader_epoch(&partition, request.current_leader_epoch)?;
+            // Here any negative epoch stands for "whatever it is".
+            check_leader_epoch(&partition, request.current_leader_epoch.max(-1))?;
             Ok(partition)
         });
         Self {

@@ -3,7 +3,6 @@
 //!
 //! Not here: settings of the broker, which are fixed at its start.
 
-use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
@@ -12,7 +11,7 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 use crate::config::property::{Kind, list};
 use crate::config::topic::{Overrides, check_override, value_and_source};
 use crate::config::topic_properties::topic_property;
-use crate::handler::alter_configs::alter_topic;
+use crate::handler::alter_configs::{alter_topic, check_unique, given};
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::config_resource::TOPIC;
 use crate::state::refusal::Refusal;
@@ -35,8 +34,9 @@ impl Handler for IncrementalAlterConfigs {
             let is_topic = resource.resource_type == TOPIC;
             let name = &resource.resource_name;
             let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
-                resource
-                    .configs
+                let changes = &resource.configs;
+                check_unique(changes.iter().map(|change| &*change.name))?;
+                changes
                     .iter()
                     .try_for_each(|change| apply(call, overrides, change))
             });
@@ -61,13 +61,9 @@ fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Re
         overrides.remove(name);
         return Ok(());
     }
-    let Some(value) = &change.value else {
-        return Err(refused(format!(
-            "null value not supported for configuration {name}"
-        )));
-    };
+    let value = given(name, change.value.as_deref())?;
     let value = match change.config_operation {
-        SET => value.to_string(),
+        SET => value.to_owned(),
         operation @ (APPEND | SUBTRACT) => {
             let property = topic_property(name).filter(|property| property.kind == Kind::List);
             let property =
@@ -88,7 +84,7 @@ fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Re
 }
 
 /// The words of `old` with those of `change` put behind them, or taken out.
-fn combine(old: &str, change: &ByteString, append: bool) -> String {
+fn combine(old: &str, change: &str, append: bool) -> String {
     let mut words: Vec<&str> = list(old).collect();
     for word in list(change) {
         words.retain(|known| *known != word);
@@ -110,11 +106,8 @@ mod tests {
 
     #[test]
     fn lists_grow_and_shrink_by_words() {
-        assert_eq!(combine("delete", &"compact".into(), true), "delete,compact");
-        assert_eq!(
-            combine("delete,compact", &"delete".into(), false),
-            "compact"
-        );
-        assert_eq!(combine("compact", &"compact".into(), true), "compact");
+        assert_eq!(combine("delete", "compact", true), "delete,compact");
+        assert_eq!(combine("delete,compact", "delete", false), "compact");
+        assert_eq!(combine("compact", "compact", true), "compact");
     }
 }

@@ -84,8 +84,9 @@ fn list(
         LATEST => Ok(plain(end, partition.leader_epoch)),
         EARLIEST | EARLIEST_LOCAL => {
             let start = marks.log_start_offset;
+            // A log without records begins with those of its leader.
             let epoch = partition.epoch_at(start).map_err(refused)?;
-            Ok(plain(start, epoch.unwrap_or(-1)))
+            Ok(plain(start, epoch.unwrap_or(partition.leader_epoch)))
         }
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(plain(-1, -1)),
         timestamp if timestamp < EARLIEST_PENDING_UPLOAD => Err(ErrorCode::UNSUPPORTED_VERSION),

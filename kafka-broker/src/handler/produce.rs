@@ -70,6 +70,8 @@ struct Failure {
     message: String,
     /// The record that is to blame, if it is one of them.
     record: Option<i32>,
+    /// Where the log begins, if it was the log that refused; else -1.
+    log_start_offset: i64,
 }
 
 impl Failure {
@@ -78,6 +80,7 @@ impl Failure {
             code,
             message: message.into(),
             record: None,
+            log_start_offset: -1,
         }
     }
 }
@@ -161,8 +164,25 @@ fn produce(
         if code == ErrorCode::KAFKA_STORAGE_ERROR {
             tracing::error!(topic = %topic.name, partition = partition.index, "append: {error}");
         }
-        Failure::new(code, error.to_string())
+        let mut failure = Failure::new(code, error.to_string());
+        // Old producers tell by it whether what they wrote before is gone.
+        if let (true, Ok(marks)) = (is_of_producer(code), partition.marks()) {
+            failure.log_start_offset = marks.log_start_offset;
+        }
+        failure
     })
+}
+
+/// Whether a log refuses with this code what a producer sent, and is sound itself.
+fn is_of_producer(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::INVALID_RECORD
+            | ErrorCode::INVALID_TIMESTAMP
+            | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            | ErrorCode::INVALID_PRODUCER_EPOCH
+            | ErrorCode::INVALID_TXN_STATE
+    )
 }
 
 /// What depends on the version of the request or on what is not in the batch's head.
@@ -186,6 +206,7 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
             code: error.code(),
             message: error.to_string(),
             record: error.record(),
+            log_start_offset: -1,
         });
     }
     Ok(())
@@ -211,7 +232,7 @@ fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceRe
             row.error_message = Some(failure.message.into());
             row.base_offset = -1;
             row.log_append_time_ms = -1;
-            row.log_start_offset = -1;
+            row.log_start_offset = failure.log_start_offset;
         }
     }
     row

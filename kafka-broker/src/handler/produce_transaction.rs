@@ -64,10 +64,18 @@ impl TransactionalPart {
     /// Has the request carried out while the transaction cannot end. `write` is told which partitions
     /// it must leave alone.
     pub(crate) fn write<T>(&self, call: &Call, write: impl FnOnce(&Refused) -> T) -> T {
-        let Some(id) = &self.id else {
-            let code = ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        let all_refused = |code| {
             let all = self.partitions.iter().chain(&self.strange);
-            return write(&all.map(|one| (one.clone(), code)).collect());
+            all.map(|one| (one.clone(), code)).collect()
+        };
+        let id = match &self.id {
+            None => {
+                return write(&all_refused(
+                    ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                ));
+            }
+            Some(id) if id.is_empty() => return write(&all_refused(ErrorCode::INVALID_REQUEST)),
+            Some(id) => id,
         };
         // Whoever knows this version writes without a word before.
         let admission = match call.version {

@@ -22,6 +22,10 @@ impl Handler for SyncGroup {
 
     fn handle(call: &Call, request: SyncGroupRequest) -> Outcome<SyncGroupResponse> {
         let refuse = |error| Outcome::Ready(response(SyncAnswer::refused(error)));
+        if call.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none())
+        {
+            return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
         if request.group_id.is_empty() {
             return refuse(ErrorCode::INVALID_GROUP_ID);
         }

@@ -107,7 +107,7 @@ impl LeaderEpochs {
 
     /// Where the epoch ended, by the rule of OffsetForLeaderEpoch.
     pub(crate) fn end_of(&self, epoch: i32, log_end_offset: i64) -> EpochEnd {
-        if epoch < 0 {
+        if epoch == EpochEnd::UNDEFINED.epoch {
             return EpochEnd::UNDEFINED;
         }
         if self.latest() == Some(epoch) {

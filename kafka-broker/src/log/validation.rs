@@ -1,6 +1,9 @@
 //! Whether a batch may be appended, judged by its head alone: its records are never parsed here.
+//!
+//! What the bytes say wrongly is corrupt, and what they say rightly but may not is invalid, as Kafka tells
+//! the two apart.
 
-use kafka_protocol::record::{BatchHeader, TimestampType};
+use kafka_protocol::record::{BatchHeader, HeaderError, TimestampType};
 
 use crate::log::batch_scan::{check_counts, check_crc};
 use crate::log::config::LogConfig;
@@ -11,16 +14,22 @@ pub(crate) fn split(mut bytes: &[u8]) -> Result<Vec<BatchHeader>, LogError> {
     let corrupt = |reason| LogError::CorruptBatch { reason };
     let mut headers = Vec::with_capacity(1);
     while !bytes.is_empty() {
-        let header =
-            BatchHeader::decode(bytes).map_err(|error| corrupt(InvalidBatch::Header(error)))?;
+        let header = match BatchHeader::decode(bytes) {
+            Ok(header) => header,
+            Err(error @ (HeaderError::Magic(0 | 1) | HeaderError::Truncated { .. })) => {
+                return invalid(error.to_string());
+            }
+            Err(error) => return Err(corrupt(InvalidBatch::Header(error))),
+        };
         let Some((batch, rest)) = bytes.split_at_checked(header.total_len()) else {
-            return Err(corrupt(InvalidBatch::Torn {
+            let torn = InvalidBatch::Torn {
                 length: header.total_len(),
                 available: bytes.len(),
-            }));
+            };
+            return invalid(torn.to_string());
         };
-        check_counts(&header).map_err(corrupt)?;
         check_crc(&header, batch).map_err(corrupt)?;
+        check_counts(&header).or_else(|error| invalid(error.to_string()))?;
         headers.push(header);
         bytes = rest;
     }
@@ -72,10 +81,10 @@ pub(crate) fn check_client(
     if header.attributes.is_control() {
         return invalid("clients may not write control records".to_owned());
     }
-    if header.producer_id >= 0 && (header.base_sequence < 0 || header.producer_epoch < 0) {
+    if header.producer_id >= 0 && header.base_sequence < 0 {
         return invalid(format!(
-            "producer {} sent epoch {} and sequence {}",
-            header.producer_id, header.producer_epoch, header.base_sequence
+            "producer {} sent sequence {}",
+            header.producer_id, header.base_sequence
         ));
     }
     if header.attributes.is_transactional() && header.producer_id < 0 {

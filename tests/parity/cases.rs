@@ -1,0 +1,49 @@
+//! The cases, each a function that talks to one broker.
+
+mod configs;
+mod consume;
+mod defaults;
+mod frames;
+mod groups;
+mod offsets;
+mod produce;
+mod topics;
+mod transactions;
+
+use crate::conversation::Conversation;
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) tell: fn(&mut Conversation),
+}
+
+macro_rules! cases {
+    ($($path:path),* $(,)?) => {
+        &[$(Case { name: stringify!($path), tell: $path }),*]
+    };
+}
+
+pub(crate) const CASES: &[Case] = cases![
+    configs::asked_for,
+    configs::refused,
+    consume::bounds,
+    consume::epochs,
+    consume::unknown,
+    consume::offsets_by_time,
+    defaults::empty_requests,
+    frames::damaged,
+    groups::classic,
+    groups::refused,
+    groups::managed,
+    offsets::committed,
+    offsets::refused,
+    produce::accepted,
+    produce::refused,
+    produce::idempotent,
+    produce::validated,
+    topics::created,
+    topics::refused,
+    topics::grown_and_deleted,
+    transactions::committed_and_aborted,
+    transactions::refused,
+];

@@ -1,0 +1,301 @@
+//! What a broker takes, what it refuses, and with which code.
+
+use bytes::Bytes;
+use kafka_protocol::Uuid;
+use kafka_protocol::compression::Compression;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
+use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, ProducerStamp};
+
+use crate::conversation::Conversation;
+use crate::records::{TIMESTAMP, batch, batch_by, batch_of, compressed, patched, stamp};
+
+/// A request that brings one partition this.
+pub(crate) fn produce(
+    topic: &str,
+    id: Uuid,
+    partition: i32,
+    records: Option<Bytes>,
+) -> ProduceRequest {
+    let data = with!(PartitionProduceData {
+        index: partition,
+        records
+    });
+    let topic = with!(TopicProduceData {
+        name: topic.into(),
+        topic_id: id,
+        partition_data: vec![data],
+    });
+    with!(ProduceRequest {
+        acks: -1,
+        timeout_ms: 10_000,
+        topic_data: vec![topic]
+    })
+}
+
+/// Writes these batches, when the broker leads the partition.
+pub(crate) fn fill(talk: &mut Conversation, topic: &str, id: Uuid, batches: &[&[&str]]) {
+    for values in batches {
+        let request = produce(topic, id, 0, Some(batch(values).into()));
+        talk.wait_for("a leader", |talk| {
+            let answer = talk.prepare(9, &request);
+            (answer.responses[0].partition_responses[0].error_code == 0).then_some(())
+        });
+    }
+}
+
+pub(crate) fn accepted(talk: &mut Conversation) {
+    let (topic, id) = talk.topic("t", 2, &[]);
+    fill(talk, &topic, id, &[&["first"]]);
+    for version in 3..=13 {
+        let request = produce(&topic, id, 0, Some(batch(&["a", "b", "c"]).into()));
+        talk.ask("three records", version, &request);
+    }
+    for acks in [1, 0] {
+        let mut request = produce(&topic, id, 1, Some(batch(&["a"]).into()));
+        request.acks = acks;
+        if acks == 1 {
+            talk.ask("acks 1", 9, &request);
+        }
+    }
+    for codec in [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let request = produce(&topic, id, 1, Some(compressed(codec, &["a", "b"])));
+        talk.ask(&format!("{codec:?}"), 9, &request);
+    }
+    let request = produce(
+        &topic,
+        id,
+        1,
+        Some(compressed(Compression::Zstd, &["a", "b"])),
+    );
+    talk.ask("zstd before its time", 6, &request);
+    let (topic, id) = talk.topic(
+        "append-time",
+        1,
+        &[("message.timestamp.type", "LogAppendTime")],
+    );
+    let request = produce(&topic, id, 0, Some(batch(&["a", "b"]).into()));
+    talk.ask_and_hide("log append time", 9, &request, |response| {
+        let time = &mut response.responses[0].partition_responses[0].log_append_time_ms;
+        assert!(*time > 0, "{response:?}");
+        *time = 0;
+    });
+}
+
+pub(crate) fn refused(talk: &mut Conversation) {
+    let (topic, id) = talk.topic("t", 1, &[]);
+    let good: Bytes = batch(&["a"]).into();
+    for version in 3..=12 {
+        let request = produce("nobody-made-this", Uuid::ZERO, 0, Some(good.clone()));
+        talk.ask("an unknown topic", version, &request);
+        talk.ask(
+            "an unknown partition",
+            version,
+            &produce(&topic, id, 7, Some(good.clone())),
+        );
+    }
+    talk.ask(
+        "an illegal topic",
+        9,
+        &produce("a/b", Uuid::ZERO, 0, Some(good.clone())),
+    );
+    talk.ask(
+        "no topic",
+        9,
+        &produce("", Uuid::ZERO, 0, Some(good.clone())),
+    );
+    talk.ask(
+        "an unknown id",
+        13,
+        &produce("", Uuid::from_bytes([7; 16]), 0, Some(good.clone())),
+    );
+    talk.ask(
+        "a zero id",
+        13,
+        &produce("", Uuid::ZERO, 0, Some(good.clone())),
+    );
+    talk.ask(
+        "a negative partition",
+        9,
+        &produce(&topic, id, -1, Some(good.clone())),
+    );
+    for acks in [2, -2] {
+        let mut request = produce(&topic, id, 0, Some(good.clone()));
+        request.acks = acks;
+        talk.ask(&format!("acks {acks}"), 9, &request);
+    }
+    talk.ask("no records", 9, &produce(&topic, id, 0, Some(Bytes::new())));
+    let mut twice = batch(&["a"]);
+    twice.extend(batch(&["b"]));
+    let request = produce(&topic, id, 0, Some(twice.into()));
+    talk.ask_and_hide("two batches", 9, &request, hide_details);
+    let mut small = produce(&topic, id, 0, Some(good));
+    small.transactional_id = Some("nobody".into());
+    talk.ask("a transactional id without a transaction", 9, &small);
+}
+
+pub(crate) fn validated(talk: &mut Conversation) {
+    let (topic, id) = talk.topic("t", 1, &[("max.message.bytes", "2000")]);
+    let good = batch(&["a", "b"]);
+    let ask = |talk: &mut Conversation, what: &str, records: Bytes| {
+        for version in [7, 9, 12] {
+            let request = produce(&topic, id, 0, Some(records.clone()));
+            talk.ask_and_hide(what, version, &request, hide_details);
+        }
+    };
+    let mut damaged = good.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    ask(talk, "a wrong checksum", damaged.into());
+    ask(talk, "cut off", good[..good.len() - 1].to_vec().into());
+    ask(talk, "only a head", good[..30].to_vec().into());
+    ask(talk, "too large", batch(&[&"x".repeat(3_000)]).into());
+    for magic in [0, 1, 3, 0xff] {
+        let mut other = good.clone();
+        other[16] = magic;
+        ask(talk, &format!("magic {magic}"), other.into());
+    }
+    let length = |length: i32| {
+        let mut other = good.clone();
+        other[BatchHeader::LENGTH_AT..][..4].copy_from_slice(&length.to_be_bytes());
+        Bytes::from(other)
+    };
+    for lie in [-1, 0, 10, 48] {
+        ask(talk, &format!("length {lie}"), length(lie));
+    }
+    for (what, at, bytes) in [
+        (
+            "a count too small",
+            BatchHeader::RECORD_COUNT_AT,
+            1i32.to_be_bytes().to_vec(),
+        ),
+        (
+            "a count too large",
+            BatchHeader::RECORD_COUNT_AT,
+            3i32.to_be_bytes().to_vec(),
+        ),
+        (
+            "a negative count",
+            BatchHeader::RECORD_COUNT_AT,
+            (-1i32).to_be_bytes().to_vec(),
+        ),
+        (
+            "no count",
+            BatchHeader::RECORD_COUNT_AT,
+            0i32.to_be_bytes().to_vec(),
+        ),
+        (
+            "a last delta too small",
+            BatchHeader::LAST_OFFSET_DELTA_AT,
+            0i32.to_be_bytes().to_vec(),
+        ),
+        (
+            "a last delta too large",
+            BatchHeader::LAST_OFFSET_DELTA_AT,
+            9i32.to_be_bytes().to_vec(),
+        ),
+        (
+            "a negative last delta",
+            BatchHeader::LAST_OFFSET_DELTA_AT,
+            (-1i32).to_be_bytes().to_vec(),
+        ),
+        ("a control batch", 21, vec![0, 0x20]),
+        ("a transactional batch of nobody", 21, vec![0, 0x10]),
+        ("a delete horizon", 21, vec![0, 0x40]),
+        (
+            "a producer without a sequence",
+            43,
+            9i64.to_be_bytes().to_vec(),
+        ),
+        ("a base offset of its own", 0, 77i64.to_be_bytes().to_vec()),
+        ("a leader epoch of its own", 12, 5i32.to_be_bytes().to_vec()),
+    ] {
+        ask(talk, what, patched(good.clone(), at, &bytes));
+    }
+    // Far in the past and in the future.
+    for (what, timestamp) in [
+        ("ten years old", TIMESTAMP - 315_360_000_000),
+        ("of the year 2100", 4_102_444_800_000),
+    ] {
+        let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+        builder.append(timestamp, None, Some(b"v"), []).unwrap();
+        ask(talk, what, builder.seal(ProducerStamp::NONE).into());
+    }
+    let (compacted, id) = talk.topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    let mut keyless = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    keyless
+        .append(TIMESTAMP, Some(b"k"), Some(b"v"), [])
+        .unwrap();
+    keyless.append(TIMESTAMP, None, Some(b"v"), []).unwrap();
+    let records = Bytes::from(keyless.seal(ProducerStamp::NONE));
+    for version in [7, 8, 9, 12] {
+        let request = produce(&compacted, id, 0, Some(records.clone()));
+        talk.ask_and_hide("a record without a key", version, &request, |response| {
+            response.responses[0].partition_responses[0].log_start_offset = -1;
+        });
+    }
+}
+
+/// Kafka tells where the log begins only where it has asked the log, and which record is to blame where it reads
+/// records; we read none.
+fn hide_details(response: &mut ProduceResponse) {
+    let row = &mut response.responses[0].partition_responses[0];
+    row.log_start_offset = -1;
+    row.record_errors.clear();
+}
+
+pub(crate) fn idempotent(talk: &mut Conversation) {
+    let (topic, id) = talk.topic("t", 1, &[]);
+    let ask = with!(InitProducerIdRequest {
+        transactional_id: None,
+        transaction_timeout_ms: 1_000
+    });
+    let producer = talk.wait_for("a producer id", |talk| {
+        let answer = talk.prepare(4, &ask);
+        (answer.error_code == 0).then_some(answer.producer_id)
+    });
+    // Kafka answers a repeated batch with the timestamp it has.
+    let mut send = |what: &str, records: Bytes| {
+        let request = produce(&topic, id, 0, Some(records));
+        talk.ask_and_hide(what, 9, &request, |response| {
+            response.responses[0].partition_responses[0].log_append_time_ms = -1;
+        });
+    };
+    send("the first", batch_by(producer, 0, 0, &["0", "1"]));
+    send("the first again", batch_by(producer, 0, 0, &["0", "1"]));
+    send("the next", batch_by(producer, 0, 2, &["2"]));
+    send("a part of an old one", batch_by(producer, 0, 0, &["0"]));
+    send("a gap", batch_by(producer, 0, 9, &["9"]));
+    for sequence in 3..8 {
+        send(
+            &format!("sequence {sequence}"),
+            batch_by(producer, 0, sequence, &["n"]),
+        );
+    }
+    send(
+        "one of the last five again",
+        batch_by(producer, 0, 4, &["n"]),
+    );
+    send("an older one again", batch_by(producer, 0, 2, &["2"]));
+    send(
+        "a new epoch that does not begin at 0",
+        batch_by(producer, 1, 5, &["x"]),
+    );
+    send("a new epoch", batch_by(producer, 1, 0, &["x"]));
+    send("the old epoch", batch_by(producer, 0, 8, &["x"]));
+    send(
+        "an unknown producer in the middle",
+        batch_by(producer + 999, 3, 70, &["x"]),
+    );
+    send("a negative epoch", batch_by(producer, -1, 0, &["x"]));
+    let records = batch_of(
+        BatchOptions::new().transactional(),
+        stamp(producer, 1, 1),
+        &["x"],
+    );
+    send("transactional, of a producer that is not", records.into());
+}

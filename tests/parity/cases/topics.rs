@@ -1,0 +1,288 @@
+//! Topics made, changed, described and deleted.
+
+use kafka_protocol::Uuid;
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::*;
+
+use crate::cases::produce::{fill, produce};
+use crate::conversation::Conversation;
+use crate::records::batch;
+
+fn new_topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
+    with!(CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: replicas,
+    })
+}
+
+fn create(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
+    with!(CreateTopicsRequest {
+        topics,
+        timeout_ms: 10_000
+    })
+}
+
+/// Ids and the values of settings are the brokers' own.
+fn hide(response: &mut CreateTopicsResponse) {
+    for topic in &mut response.topics {
+        topic.topic_id = Uuid::from_bytes([u8::from(topic.topic_id != Uuid::ZERO); 16]);
+        topic.configs = topic.configs.as_ref().map(|_| Vec::new());
+    }
+}
+
+pub(crate) fn created(talk: &mut Conversation) {
+    for version in 2..=7 {
+        let name = talk.name(&format!("v{version}"));
+        talk.ask_and_hide("one", version, &create(vec![new_topic(&name, 2, 1)]), hide);
+        talk.ask_and_hide(
+            "again",
+            version,
+            &create(vec![new_topic(&name, 2, 1)]),
+            hide,
+        );
+        let mut request = create(vec![new_topic(&talk.name("only-validated"), 2, 1)]);
+        request.validate_only = true;
+        talk.ask_and_hide("only validated", version, &request, |response| {
+            hide(response);
+            // Kafka gives an id that nobody will ever see again.
+            response.topics[0].topic_id = Uuid::ZERO;
+        });
+    }
+    let name = talk.name("defaults");
+    talk.ask_and_hide("defaults", 7, &create(vec![new_topic(&name, -1, -1)]), hide);
+    let name = talk.name("assigned");
+    let mut topic = new_topic(&name, -1, -1);
+    topic.assignments = vec![with!(CreatableReplicaAssignment {
+        partition_index: 0,
+        broker_ids: [1].into_iter().collect(),
+    })];
+    talk.ask_and_hide("assigned", 7, &create(vec![topic]), hide);
+}
+
+pub(crate) fn refused(talk: &mut Conversation) {
+    let long = "x".repeat(250);
+    for version in [2, 5, 7] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "\u{e4}",
+            &long,
+            "__consumer_offsets",
+        ] {
+            talk.ask_and_hide(
+                &format!("the name {name:?}"),
+                version,
+                &create(vec![new_topic(name, 1, 1)]),
+                hide,
+            );
+        }
+        for (partitions, replicas) in [(0, 1), (-2, 1), (1, 0), (1, -2), (1, 2), (1, 99)] {
+            let name = talk.name("never");
+            let what = format!("{partitions} partitions of {replicas} replicas");
+            talk.ask_and_hide(
+                &what,
+                version,
+                &create(vec![new_topic(&name, partitions, replicas)]),
+                hide,
+            );
+        }
+        let name = talk.name("twice");
+        let twice = vec![new_topic(&name, 1, 1), new_topic(&name, 1, 1)];
+        talk.ask_and_hide("the same twice", version, &create(twice), hide);
+        for (key, value) in [
+            ("retention.ms", Some("soon")),
+            ("nobody.knows", Some("1")),
+            ("cleanup.policy", Some("burn")),
+            ("retention.ms", None),
+            ("segment.bytes", Some("1")),
+            ("max.message.bytes", Some("-5")),
+            ("compression.type", Some("rar")),
+            ("min.insync.replicas", Some("0")),
+        ] {
+            let name = talk.name("never");
+            let mut topic = new_topic(&name, 1, 1);
+            topic.configs = vec![with!(CreatableTopicConfig {
+                name: key.into(),
+                value: value.map(Into::into),
+            })];
+            talk.ask_and_hide(
+                &format!("{key}={value:?}"),
+                version,
+                &create(vec![topic]),
+                hide,
+            );
+        }
+        for (what, assignments) in [
+            ("a gap in the partitions", vec![(1, vec![1])]),
+            ("an unknown broker", vec![(0, vec![9])]),
+            ("a broker twice", vec![(0, vec![1, 1])]),
+            ("no broker", vec![(0, vec![])]),
+            ("a partition twice", vec![(0, vec![1]), (0, vec![1])]),
+        ] {
+            let name = talk.name("never");
+            let mut topic = new_topic(&name, -1, -1);
+            let assigned = assignments
+                .into_iter()
+                .map(|(partition, brokers): (i32, Vec<i32>)| {
+                    with!(CreatableReplicaAssignment {
+                        partition_index: partition,
+                        broker_ids: brokers.into_iter().collect(),
+                    })
+                });
+            topic.assignments = assigned.collect();
+            talk.ask_and_hide(what, version, &create(vec![topic]), hide);
+        }
+    }
+    let (_, _) = talk.topic("with.dot", 1, &[]);
+    let colliding = talk.name("with_dot");
+    talk.ask_and_hide(
+        "a name that collides",
+        7,
+        &create(vec![new_topic(&colliding, 1, 1)]),
+        hide,
+    );
+}
+
+pub(crate) fn grown_and_deleted(talk: &mut Conversation) {
+    let (topic, id) = talk.topic("t", 2, &[]);
+    let grow = |name: &str, count: i32, brokers: Option<Vec<Vec<i32>>>| {
+        let assignments = brokers.map(|brokers| {
+            let assignments = brokers.into_iter().map(|ids| {
+                with!(CreatePartitionsAssignment {
+                    broker_ids: ids.into_iter().collect()
+                })
+            });
+            assignments.collect()
+        });
+        let topic = with!(CreatePartitionsTopic {
+            name: name.into(),
+            count,
+            assignments,
+        });
+        with!(CreatePartitionsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000
+        })
+    };
+    talk.ask_in_all("fewer", &grow(&topic, 1, None));
+    talk.ask_in_all("as many", &grow(&topic, 2, None));
+    talk.ask_in_all("none", &grow(&topic, 0, None));
+    talk.ask_in_all("an unknown topic", &grow("nobody-made-this", 3, None));
+    talk.ask_in_all("an unknown broker", &grow(&topic, 3, Some(vec![vec![9]])));
+    talk.ask_in_all(
+        "too many assignments",
+        &grow(&topic, 3, Some(vec![vec![1], vec![1]])),
+    );
+    talk.ask("three", 3, &grow(&topic, 3, None));
+
+    fill(talk, &topic, id, &[&["a", "b"], &["c"]]);
+    let cut = |name: &str, partition: i32, offset: i64| {
+        let partition = with!(DeleteRecordsPartition {
+            partition_index: partition,
+            offset
+        });
+        let topic = with!(DeleteRecordsTopic {
+            name: name.into(),
+            partitions: vec![partition]
+        });
+        with!(DeleteRecordsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000
+        })
+    };
+    talk.ask_in_all("records above the end", &cut(&topic, 0, 99));
+    talk.ask_in_all("records at a negative offset", &cut(&topic, 0, -7));
+    talk.ask_in_all("records of an unknown partition", &cut(&topic, 9, 0));
+    talk.ask_in_all(
+        "records of an unknown topic",
+        &cut("nobody-made-this", 0, 0),
+    );
+    talk.ask("one record", 2, &cut(&topic, 0, 1));
+    talk.ask("fewer than are gone", 2, &cut(&topic, 0, 0));
+    talk.ask("all records", 2, &cut(&topic, 0, -1));
+
+    let ask = |name: Option<&str>, id: Uuid| {
+        let topic = with!(MetadataRequestTopic {
+            topic_id: id,
+            name: name.map(Into::into)
+        });
+        with!(MetadataRequest {
+            topics: Some(vec![topic]),
+            allow_auto_topic_creation: false
+        })
+    };
+    let hide = |response: &mut MetadataResponse| {
+        response.cluster_id = None;
+    };
+    for version in 4..=13 {
+        talk.ask_and_hide("known", version, &ask(Some(&topic), Uuid::ZERO), hide);
+        talk.ask_and_hide(
+            "unknown",
+            version,
+            &ask(Some("nobody-made-this"), Uuid::ZERO),
+            hide,
+        );
+        talk.ask_and_hide("illegal", version, &ask(Some("a/b"), Uuid::ZERO), hide);
+    }
+    for version in [12, 13] {
+        talk.ask_and_hide("known by id", version, &ask(None, id), hide);
+        talk.ask_and_hide(
+            "unknown by id",
+            version,
+            &ask(None, Uuid::from_bytes([9; 16])),
+            hide,
+        );
+    }
+
+    let delete = |names: &[&str]| {
+        with!(DeleteTopicsRequest {
+            topic_names: names.iter().map(|&name| name.into()).collect(),
+            timeout_ms: 10_000,
+        })
+    };
+    talk.ask_in_all("delete an unknown topic", &delete(&["nobody-made-this"]));
+    talk.ask_in_all("delete an illegal topic", &delete(&["a/b"]));
+    let by = |name: Option<&str>, id: Uuid| {
+        let topic = with!(DeleteTopicState {
+            name: name.map(Into::into),
+            topic_id: id
+        });
+        with!(DeleteTopicsRequest {
+            topics: vec![topic],
+            timeout_ms: 10_000
+        })
+    };
+    talk.ask(
+        "delete an unknown id",
+        6,
+        &by(None, Uuid::from_bytes([9; 16])),
+    );
+    talk.ask("delete by name and id", 6, &by(Some(&topic), id));
+    talk.ask("delete nothing", 6, &by(None, Uuid::ZERO));
+    talk.ask("delete", 6, &by(None, id));
+    talk.ask("delete again", 6, &by(None, id));
+    talk.ask(
+        "produce to what is gone",
+        9,
+        &produce(&topic, id, 0, Some(batch(&["x"]).into())),
+    );
+    talk.ask(
+        "produce to the id of what is gone",
+        13,
+        &produce(&topic, id, 0, Some(batch(&["x"]).into())),
+    );
+}
