@@ -692,7 +692,8 @@ impl Log {
         self.recovery_point = self.recovery_point.min(end);
         self.closed_durable = self.closed_durable.min(self.segments.active.base_offset());
         self.first_dirty_offset = self.first_dirty_offset.min(end);
-        self.producers = recovery::rebuild_producers(&self.disk, &self.dir, &self.segments, end)?;
+        self.producers =
+            recovery::rebuild_producers(&self.disk, &self.dir, self.segments.iter(), end)?;
         Ok(())
     }
 

@@ -109,8 +109,8 @@ pub(crate) fn recover(
         }
         let trusted = verify_from.is_none_or(|from| *base < from);
         let segment = match trusted {
-            true => walk.trusted(*base, next_base, &mut replay, &mut cut)?,
-            false => walk.verified(*base, next_base, &mut replay, &mut cut)?,
+            true => walk.trusted(*base, next_base, &opened, &mut replay, &mut cut)?,
+            false => walk.verified(*base, next_base, &opened, &mut replay, &mut cut)?,
         };
         opened.insert(*base, segment);
         if cut.is_some() {
@@ -133,7 +133,7 @@ pub(crate) fn recover(
         disk.sync_dir(dir)?;
     }
     let producers = if replay.producers_from > log_end_offset {
-        rebuild_producers(disk, dir, &segments, log_end_offset)?
+        rebuild_producers(disk, dir, segments.iter(), log_end_offset)?
     } else {
         replay.producers
     };
@@ -148,17 +148,19 @@ pub(crate) fn recover(
     })
 }
 
-/// The producers as of `end_offset`: the newest snapshot at or before it, and the batches since.
-pub(crate) fn rebuild_producers(
+/// The producers as of `end_offset`: the newest snapshot at or before it, and the batches since, which lie in
+/// these segments.
+pub(crate) fn rebuild_producers<'s>(
     disk: &Arc<dyn Disk>,
     dir: &Path,
-    segments: &Segments,
+    segments: impl Iterator<Item = &'s Segment>,
     end_offset: i64,
 ) -> Result<ProducerState, LogError> {
     let (from, mut producers) = newest_snapshot(disk.as_ref(), dir, end_offset)?
         .unwrap_or_else(|| (i64::MIN, ProducerState::default()));
-    for segment in segments.starting_at(from) {
-        if segment.base_offset() >= end_offset || segment.size() == 0 {
+    for segment in segments {
+        let is_asked_for = segment.next_offset() > from && segment.base_offset() < end_offset;
+        if !is_asked_for || segment.size() == 0 {
             continue;
         }
         let file = segment.file()?;
@@ -379,17 +381,18 @@ impl Walk<'_> {
         &self,
         base: i64,
         next_base: Option<i64>,
+        before: &BTreeMap<i64, Segment>,
         replay: &mut Replay,
         cut: &mut Option<Cut>,
     ) -> Result<Segment, LogError> {
         let opened = Segment::open(self.disk, self.dir, base, next_base, self.now_ms)?;
         let Some(segment) = opened else {
-            return self.mistrusted(base, next_base, replay, cut);
+            return self.mistrusted(base, next_base, before, replay, cut);
         };
         if segment.next_offset() <= replay.from() || segment.size() == 0 {
             return Ok(segment);
         }
-        let before = replay.clone();
+        let unread = replay.clone();
         let file = segment.file()?;
         let mut scan = BatchScan::of_headers(file.as_ref(), 0, segment.size());
         loop {
@@ -408,8 +411,8 @@ impl Walk<'_> {
                 Err(ScanError::Invalid { .. }) => break,
             }
         }
-        *replay = before;
-        self.mistrusted(base, next_base, replay, cut)
+        *replay = unread;
+        self.mistrusted(base, next_base, before, replay, cut)
     }
 
     /// A segment that should have been sound and is not. What is made anew of it is durable at once, since
@@ -418,10 +421,11 @@ impl Walk<'_> {
         &self,
         base: i64,
         next_base: Option<i64>,
+        before: &BTreeMap<i64, Segment>,
         replay: &mut Replay,
         cut: &mut Option<Cut>,
     ) -> Result<Segment, LogError> {
-        let mut segment = self.verified(base, next_base, replay, cut)?;
+        let mut segment = self.verified(base, next_base, before, replay, cut)?;
         segment.close_indexes()?;
         for file in segment.index_files()? {
             file.sync()?;
@@ -435,6 +439,7 @@ impl Walk<'_> {
         &self,
         base: i64,
         next_base: Option<i64>,
+        before: &BTreeMap<i64, Segment>,
         replay: &mut Replay,
         cut: &mut Option<Cut>,
     ) -> Result<Segment, LogError> {
@@ -452,17 +457,30 @@ impl Walk<'_> {
             file.set_len(sound.len)?;
             file.sync()?;
         }
+        // Where the replay takes its producers from a snapshot behind this segment, it cannot tell which
+        // transactions were open here.
+        let mut producers = match base < replay.producers_from {
+            true => Some(rebuild_producers(
+                self.disk,
+                self.dir,
+                before.values(),
+                base,
+            )?),
+            false => None,
+        };
         let mut scan = BatchScan::of_headers(file.as_ref(), 0, sound.len);
         while let Some(batch) = scan.next().map_err(|error| error.in_file(file.as_ref()))? {
             segment.note(&batch.header, self.config.index_interval_bytes);
-            let aborted = match batch.header.attributes.is_control() {
-                true => {
-                    let bytes = scan
-                        .whole(&batch)
-                        .map_err(|error| error.in_file(file.as_ref()))?;
-                    replay.note(&batch.header, bytes)
-                }
-                false => replay.note(&batch.header, &[]),
+            let bytes = match batch.header.attributes.is_control() {
+                true => scan
+                    .whole(&batch)
+                    .map_err(|error| error.in_file(file.as_ref()))?,
+                false => &[],
+            };
+            let replayed = replay.note(&batch.header, bytes);
+            let aborted = match &mut producers {
+                Some(producers) => note_producer(producers, &batch.header, bytes),
+                None => replayed,
             };
             if let Some(aborted) = aborted {
                 segment.note_aborted(aborted);

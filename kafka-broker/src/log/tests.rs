@@ -849,3 +849,36 @@ fn a_follower_takes_batches_as_they_are() {
         (1000, 1000)
     );
 }
+
+/// A segment far behind the newest snapshot loses an index: what is made again must know the transactions that
+/// were open when the segment began.
+#[test]
+fn a_rebuilt_segment_has_its_aborted_transactions_again() {
+    let disk = memory();
+    let mut log = open(&disk, small());
+    append(&mut log, &transactional(2, NOW, 7, 0, 0));
+    append(&mut log, &transactional(2, NOW, 8, 0, 0));
+    log.roll(NOW).unwrap();
+    let end = |log: &mut Log, id, committed| {
+        let marker = marker(NOW, id, 0, committed);
+        log.append(&marker, AppendOrigin::Coordinator, 0, NOW)
+            .unwrap();
+    };
+    end(&mut log, 7, false);
+    append(&mut log, &transactional(2, NOW, 7, 0, 2));
+    end(&mut log, 8, false);
+    log.roll(NOW).unwrap();
+    end(&mut log, 7, false);
+    let known = log.aborted_transactions(0, i64::MAX).unwrap();
+    assert_eq!(known.len(), 3);
+    log.close(NOW).unwrap();
+    for kind in ["index", "timeindex"] {
+        for base in [0, 4, 8] {
+            let name = format!("{base:020}.{kind}");
+            disk.remove_file(&Path::new(DIR).join(name)).unwrap();
+            let log = open_with(&disk, small(), clean());
+            let found = log.aborted_transactions(0, i64::MAX).unwrap();
+            assert_eq!(found, known, "without {kind} {base}");
+        }
+    }
+}
