@@ -126,7 +126,7 @@ pub struct LogStart {
     pub first_dirty_offset: Option<i64>,
     /// Whether all logs of the directory were closed: then nothing is verified.
     pub clean_shutdown: bool,
-    /// Whether the directory can be trusted.
+    /// Whether the log can be trusted.
     pub health: Health,
     /// What the logs may hold in memory together.
     pub tail_budget: TailBudget,
@@ -254,7 +254,7 @@ impl Log {
             log_start_offset: log_dir.log_start_offset(name),
             first_dirty_offset: log_dir.first_dirty_offset(name),
             clean_shutdown: log_dir.was_clean(),
-            health: log_dir.health().clone(),
+            health: log_dir.health().of_log(),
             tail_budget: log_dir.tail_budget().clone(),
         };
         let dir = log_dir.partition_path(name);
@@ -288,7 +288,7 @@ impl Log {
             recovery_point: 0,
             closed_durable: 0,
             cut: None,
-            health: log_dir.health().clone(),
+            health: log_dir.health().of_log(),
             versions: FlushVersions::default(),
             durable: FlushVersions::default(),
             last_flush_ms: now_ms,

@@ -153,7 +153,7 @@ impl LogDir {
         self.was_clean
     }
 
-    /// Whether it can still be trusted: shared by all its logs.
+    /// Whether it can still be trusted, and all its logs with it.
     #[must_use]
     pub fn health(&self) -> &Health {
         &self.health
