@@ -210,7 +210,7 @@ impl Log {
             epochs: epochs.version(),
             truncations: 0,
         };
-        Ok(Self {
+        let mut log = Self {
             tail: Tail::new(config.tail_bytes, start.tail_budget),
             disk,
             dir: dir.to_owned(),
@@ -234,7 +234,11 @@ impl Log {
             last_flush_ms: now_ms,
             flush_before_roll: false,
             unmade: None,
-        })
+        };
+        if log.is_each_durable() && log.recovery_point < log_end_offset {
+            log.flush(now_ms)?;
+        }
+        Ok(log)
     }
 
     /// Opens the log of a partition in a log directory, or begins it if
@@ -310,8 +314,16 @@ impl Log {
     }
 
     /// Cuts, keeps and flushes it in another way from now on.
-    pub fn set_config(&mut self, config: LogConfig) {
+    ///
+    /// # Errors
+    ///
+    /// If each record is to be durable from now on, and those that are there cannot be made so.
+    pub fn set_config(&mut self, config: LogConfig, now_ms: i64) -> Result<(), LogError> {
         self.config = config;
+        if self.is_each_durable() && self.recovery_point < self.log_end_offset() {
+            self.flush(now_ms)?;
+        }
+        Ok(())
     }
 
     /// What recovery took off the end, if anything.
@@ -636,6 +648,29 @@ impl Log {
     #[must_use]
     pub fn has_unflushed_closed(&self) -> bool {
         self.closed_durable < self.segments.active.base_offset()
+    }
+
+    /// Whether there are as many records that are not durable as `flush.messages` allows: a flush is to
+    /// follow before the last of them is acknowledged. The log leaves that to its owner, so that one flush
+    /// serves all who have appended meanwhile.
+    #[must_use]
+    pub fn is_flush_owed(&self) -> bool {
+        self.log_end_offset() - self.recovery_point >= self.config.flush_messages
+    }
+
+    /// Up to where there is nothing that a crash could take back against the flush policy: the end of the
+    /// log, or where each record is to be durable, the end of those that are. Where there is one replica it
+    /// is the high watermark.
+    #[must_use]
+    pub fn settled_offset(&self) -> i64 {
+        match self.is_each_durable() {
+            true => self.recovery_point,
+            false => self.log_end_offset(),
+        }
+    }
+
+    fn is_each_durable(&self) -> bool {
+        self.config.flush_messages <= 1
     }
 
     /// Whether `flush.ms` has passed for a record that is not durable.
@@ -1057,12 +1092,7 @@ impl Log {
             }
             return Err(failure.error.into());
         }
-        self.note(headers, &Bytes::from(bytes))?;
-        let unflushed = self.log_end_offset() - self.recovery_point;
-        if unflushed >= self.config.flush_messages {
-            self.flush(now_ms)?;
-        }
-        Ok(())
+        self.note(headers, &Bytes::from(bytes))
     }
 
     /// Makes the directory and the first segment if there are none. The directory is durable then, with

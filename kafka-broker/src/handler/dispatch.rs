@@ -72,7 +72,8 @@ pub(crate) fn begin(
     };
     Ok(match entry.work {
         Work::Quick => Task::Quick(prepared),
-        Work::Slow => Task::Slow(prepared),
+        Work::Append if !node.topics().table().is_any_flushed() => Task::Quick(prepared),
+        Work::Append | Work::Slow => Task::Slow(prepared),
     })
 }
 

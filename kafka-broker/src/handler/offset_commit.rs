@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_commit_response::{
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::committable::check_committable;
 use crate::handler::topic_ref::find_topic;
 use crate::state::classic_group::answer::MemberClaim;
@@ -23,6 +23,7 @@ pub(crate) struct OffsetCommit;
 
 impl Handler for OffsetCommit {
     type Request = OffsetCommitRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: OffsetCommitRequest) -> Outcome<OffsetCommitResponse> {
         let claim = MemberClaim {

@@ -13,7 +13,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::record::{BatchHeader, Compression};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
 use crate::handler::produce_keys::check_keys;
 use crate::handler::produce_transaction::TransactionalPart;
@@ -28,6 +28,7 @@ pub(crate) struct Produce;
 
 impl Handler for Produce {
     type Request = ProduceRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
         let table = call.node.topics().table();

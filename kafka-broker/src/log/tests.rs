@@ -780,9 +780,65 @@ fn a_flush_follows_as_many_records_as_the_topic_says() {
     let mut flushed = Vec::new();
     for _ in 0..4 {
         append(&mut log, &batch(2, 30, NOW));
+        if log.is_flush_owed() {
+            log.flush(NOW).unwrap();
+        }
         flushed.push(log.recovery_point());
     }
     assert_eq!(flushed, [0, 0, 6, 6]);
+}
+
+#[test]
+fn where_each_record_is_to_be_durable_nothing_else_is_settled() {
+    let disk = memory();
+    let each = LogConfig {
+        flush_messages: 1,
+        ..small()
+    };
+    let mut log = open(&disk, small());
+    fill(&mut log, 2);
+    assert_eq!((log.settled_offset(), log.recovery_point()), (4, 0));
+    log.set_config(each.clone(), NOW).unwrap();
+    assert_eq!((log.settled_offset(), log.recovery_point()), (4, 4));
+    fill_on(&mut log, 1);
+    assert_eq!((log.settled_offset(), log.log_end_offset()), (4, 6));
+    assert!(log.is_flush_owed());
+    drop(log);
+    // What a kill has left is made durable before anyone sees it.
+    assert_eq!(open(&disk, each).recovery_point(), 6);
+}
+
+/// A segment far behind the newest snapshot loses an index: what is made again must know the transactions that
+/// were open when the segment began.
+#[test]
+fn a_rebuilt_segment_has_its_aborted_transactions_again() {
+    let disk = memory();
+    let mut log = open(&disk, small());
+    append(&mut log, &transactional(2, NOW, 7, 0, 0));
+    append(&mut log, &transactional(2, NOW, 8, 0, 0));
+    log.roll(NOW).unwrap();
+    let end = |log: &mut Log, id, committed| {
+        let marker = marker(NOW, id, 0, committed);
+        log.append(&marker, AppendOrigin::Coordinator, 0, NOW)
+            .unwrap();
+    };
+    end(&mut log, 7, false);
+    append(&mut log, &transactional(2, NOW, 7, 0, 2));
+    end(&mut log, 8, false);
+    log.roll(NOW).unwrap();
+    end(&mut log, 7, false);
+    let known = log.aborted_transactions(0, i64::MAX).unwrap();
+    assert_eq!(known.len(), 3);
+    log.close(NOW).unwrap();
+    for kind in ["index", "timeindex"] {
+        for base in [0, 4, 8] {
+            let name = format!("{base:020}.{kind}");
+            disk.remove_file(&Path::new(DIR).join(name)).unwrap();
+            let log = open_with(&disk, small(), clean());
+            let found = log.aborted_transactions(0, i64::MAX).unwrap();
+            assert_eq!(found, known, "without {kind} {base}");
+        }
+    }
 }
 
 #[test]

@@ -222,7 +222,7 @@ impl Catalog {
         let topic = self.replace(&topic, overrides, topic.partitions.clone());
         let config = self.topic_log(&topic.name, &topic.config);
         for partition in &topic.partitions {
-            if let Err(error) = partition.set_config(config.clone()) {
+            if let Err(error) = partition.set_config(config.clone(), now.unix_ms) {
                 tracing::error!(topic = name, "cannot configure: {error}");
             }
         }

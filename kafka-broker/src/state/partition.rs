@@ -28,6 +28,8 @@ pub(crate) struct Partition {
     /// `None` once the partition is gone from this broker.
     log: RwLock<Option<Log>>,
     watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+    /// Held by whoever makes appends durable, for all who wait meanwhile.
+    flushing: Mutex<()>,
     /// Set once compaction has failed.
     is_uncleanable: AtomicBool,
 }
@@ -118,6 +120,7 @@ impl Partition {
             leader_epoch,
             log,
             watchers: Mutex::default(),
+            flushing: Mutex::default(),
             is_uncleanable: AtomicBool::new(false),
         }
     }
@@ -130,6 +133,7 @@ impl Partition {
         now_ms: i64,
     ) -> Result<AppendInfo, PartitionError> {
         let info = self.write(|log| log.append(batches, origin, self.leader_epoch, now_ms))?;
+        self.flush_if_owed(info.last_offset + 1, now_ms)?;
         if !info.is_duplicate {
             self.tell(|watcher| watcher.handle_append(batches.len()));
         }
@@ -138,9 +142,11 @@ impl Partition {
 
     /// Appends the marker that ends a transaction, and wakes who waits for what it lets go.
     pub(crate) fn append_marker(&self, marker: &[u8], now_ms: i64) -> Result<(), PartitionError> {
+        let origin = AppendOrigin::Coordinator;
+        let info = self.write(|log| log.append(marker, origin, self.leader_epoch, now_ms))?;
+        self.flush_if_owed(info.last_offset + 1, now_ms)?;
         self.write(|log| {
-            log.append(marker, AppendOrigin::Coordinator, self.leader_epoch, now_ms)?;
-            log.release_ended(log.log_end_offset());
+            log.release_ended(log.settled_offset());
             Ok(())
         })?;
         // Far more may be readable now than was appended.
@@ -198,7 +204,7 @@ impl Partition {
             if epoch == self.leader_epoch {
                 return Ok(EpochEnd {
                     epoch,
-                    end_offset: log.log_end_offset(),
+                    end_offset: log.settled_offset(),
                 });
             }
             Ok(log.epoch_end_offset(epoch))
@@ -229,17 +235,14 @@ impl Partition {
     }
 
     /// Keeps the log in another way from now on.
-    pub(crate) fn set_config(&self, config: LogConfig) -> Result<(), PartitionError> {
-        self.write(|log| {
-            log.set_config(config);
-            Ok(())
-        })
+    pub(crate) fn set_config(&self, config: LogConfig, now_ms: i64) -> Result<(), PartitionError> {
+        self.write(|log| log.set_config(config, now_ms))
     }
 
     /// Lets go of what is too old or too much. Gives how many segments went.
     pub(crate) fn apply_retention(&self, now_ms: i64) -> Result<usize, PartitionError> {
         self.write(|log| {
-            let high_watermark = log.log_end_offset();
+            let high_watermark = log.settled_offset();
             let removed = log.apply_retention(high_watermark, now_ms)?;
             log.forget_idle(high_watermark, now_ms);
             Ok(removed)
@@ -361,6 +364,20 @@ impl Partition {
         watchers.retain(|one| !one.ptr_eq(&leaving));
     }
 
+    /// Makes what was appended up to `offset` durable if `flush.messages` asks for it: by one flush for all
+    /// who have appended while the one before was under way.
+    fn flush_if_owed(&self, offset: i64, now_ms: i64) -> Result<(), PartitionError> {
+        let is_owed = || self.with(|log| Ok(log.is_flush_owed() && log.recovery_point() < offset));
+        if !is_owed()? {
+            return Ok(());
+        }
+        let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_owed()? {
+            self.flush(now_ms)?;
+        }
+        Ok(())
+    }
+
     fn run(&self, job: &FlushJob, now_ms: i64) -> Result<(), PartitionError> {
         let result = job.run();
         self.write(|log| log.finish_flush(job, result, now_ms))
@@ -391,7 +408,7 @@ impl Partition {
 }
 
 fn marks(log: &Log) -> Marks {
-    let high_watermark = log.log_end_offset();
+    let high_watermark = log.settled_offset();
     Marks {
         log_start_offset: log.log_start_offset(),
         high_watermark,
@@ -405,4 +422,84 @@ fn panicked() -> PartitionError {
         cause: "a panic in the log".to_owned(),
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+
+    use super::*;
+    use crate::log::{Disk, Fault, LogStart, MemoryDisk, Operation};
+
+    const NOW: i64 = 1_760_000_000_000;
+
+    fn flushed(disk: &MemoryDisk) -> Partition {
+        let dir = Path::new("t-0");
+        disk.create_dir(dir).unwrap();
+        let config = LogConfig {
+            flush_messages: 1,
+            ..LogConfig::default()
+        };
+        let start = LogStart::default();
+        let log = Log::open(Arc::new(disk.clone()), dir, config, start, NOW).unwrap();
+        Partition::new("t".into(), 0, 0, log)
+    }
+
+    fn batch() -> Vec<u8> {
+        let mut batch = BatchBuilder::new(Vec::new(), BatchOptions::new());
+        batch.append(NOW, None, Some(b"value"), []).unwrap();
+        batch.seal(ProducerStamp::NONE)
+    }
+
+    /// All who have appended while a sync is under way share the next one.
+    #[test]
+    fn one_sync_serves_all_who_wait_for_it() {
+        let disk = MemoryDisk::journaled();
+        let partition = flushed(&disk);
+        // The first one begins an epoch and makes names durable besides.
+        let append = || partition.append(&batch(), AppendOrigin::Client, NOW);
+        append().unwrap();
+        let before = disk.event_count();
+        let end = || partition.with(|log| Ok(log.log_end_offset())).unwrap();
+        std::thread::scope(|scope| {
+            let sync = partition.flushing.lock().unwrap();
+            let appends: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
+            while end() < 9 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(partition.marks().unwrap().high_watermark, 1);
+            assert!(appends.iter().all(|append| !append.is_finished()));
+            drop(sync);
+            for append in appends {
+                append.join().unwrap().unwrap();
+            }
+        });
+        assert_eq!(partition.marks().unwrap().high_watermark, 9);
+        let writes = 8;
+        let syncs = disk.event_count() - before - writes;
+        assert_eq!(syncs, 1);
+    }
+
+    /// After a sync that failed nothing is acknowledged, and what was appended is not shown.
+    #[test]
+    fn nothing_is_acknowledged_after_a_failed_sync() {
+        let disk = MemoryDisk::journaled();
+        let partition = flushed(&disk);
+        let append = || partition.append(&batch(), AppendOrigin::Client, NOW);
+        append().unwrap();
+        disk.inject(Fault::new(Operation::Sync, std::io::ErrorKind::Other));
+        for _ in 0..3 {
+            let refused = append().unwrap_err();
+            let PartitionError::Log(error) = &refused else {
+                panic!("{refused}");
+            };
+            let code = error.error_code();
+            assert_eq!(code, kafka_protocol::ErrorCode::KAFKA_STORAGE_ERROR);
+            assert!(refused.to_string().contains("sync"), "{refused}");
+            assert_eq!(partition.marks().unwrap().high_watermark, 1);
+        }
+    }
 }

@@ -76,6 +76,8 @@ pub(crate) struct TopicTable {
     by_id: BTreeMap<Uuid, Arc<Topic>>,
     /// Counts the changes.
     version: u64,
+    /// Whether there was a topic with `flush.messages`.
+    is_any_flushed: bool,
 }
 
 impl TopicTable {
@@ -92,6 +94,11 @@ impl TopicTable {
     /// All topics by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.by_name.values()
+    }
+
+    /// Whether an append may have to wait for the disk because a topic wants it so.
+    pub(crate) fn is_any_flushed(&self) -> bool {
+        self.is_any_flushed
     }
 
     /// Tells whether a topic of this name may be made.
@@ -122,6 +129,7 @@ impl TopicTable {
 
     /// Puts a topic in, in the place of one with its id.
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
+        self.is_any_flushed |= topic.config.flush_messages < i64::MAX;
         self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         self.by_id.insert(topic.id, topic);
     }

@@ -195,6 +195,9 @@ impl Teller {
     fn append_bytes(&mut self, bytes: &[u8], origin: AppendOrigin) {
         let epoch = self.epoch;
         self.log().append(bytes, origin, epoch, NOW).unwrap();
+        if self.log().is_flush_owed() {
+            self.log().flush(NOW).unwrap();
+        }
         self.note();
     }
 

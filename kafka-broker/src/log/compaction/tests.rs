@@ -231,7 +231,7 @@ fn a_log_is_compacted_when_enough_of_it_is_dirty_or_has_waited() {
     let mut config = config();
     config.min_cleanable_dirty_ratio = 0.4;
     config.min_compaction_lag_ms = 1000;
-    log.set_config(config.clone());
+    log.set_config(config.clone(), NOW).unwrap();
     put(&mut log, &[("a", Some("1"))]);
     let end = log.log_end_offset();
     assert_eq!(log.dirtiness(end, NOW).unwrap(), None, "the active segment");
@@ -256,11 +256,11 @@ fn a_log_is_compacted_when_enough_of_it_is_dirty_or_has_waited() {
     let dirty = log.dirtiness(end, NOW + 2000).unwrap().unwrap();
     assert!(dirty.ratio < 0.4 && !dirty.is_due, "{dirty:?}");
     config.max_compaction_lag_ms = 5000;
-    log.set_config(config.clone());
+    log.set_config(config.clone(), NOW).unwrap();
     assert!(!log.dirtiness(end, NOW + 5000).unwrap().unwrap().is_due);
     assert!(log.dirtiness(end, NOW + 5001).unwrap().unwrap().is_due);
     config.compact = false;
-    log.set_config(config);
+    log.set_config(config, NOW).unwrap();
     assert_eq!(log.dirtiness(end, NOW + 5001).unwrap(), None);
     assert_eq!(log.first_dirty_offset(), None);
 }
