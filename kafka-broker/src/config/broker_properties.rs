@@ -334,7 +334,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Kind::Long,
         "0",
         Limit::AtLeast(0),
-        "By how much the time of a roll is spread; kept, without effect.",
+        "By how much at most a segment is closed before its time, so that not all are at once.",
     ),
     unset(
         "log.roll.ms",

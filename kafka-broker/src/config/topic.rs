@@ -53,6 +53,8 @@ pub(crate) struct TopicConfig {
     pub(crate) segment_bytes: i32,
     /// `segment.index.bytes`.
     pub(crate) segment_index_bytes: i32,
+    /// `segment.jitter.ms`.
+    pub(crate) segment_jitter_ms: i64,
     /// `segment.ms`.
     pub(crate) segment_ms: i64,
 }
@@ -90,6 +92,7 @@ impl TopicConfig {
             retention_ms: long("retention.ms"),
             segment_bytes: int("segment.bytes"),
             segment_index_bytes: int("segment.index.bytes"),
+            segment_jitter_ms: long("segment.jitter.ms"),
             segment_ms: long("segment.ms"),
         }
     }

@@ -195,7 +195,7 @@ pub(crate) const TOPIC_PROPERTIES: &[Property] = &[
         "0",
         Limit::AtLeast(0),
         Some("log.roll.jitter.ms"),
-        "By how much the time of a roll is spread; kept, without effect.",
+        "By how much at most a segment is closed before its time, so that not all are at once.",
     ),
     row(
         "segment.ms",

@@ -15,6 +15,9 @@ pub struct LogConfig {
     pub segment_bytes: usize,
     /// `segment.ms`: a segment is closed when its first record is this old. Default 7 days.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: by how much at most a segment is closed sooner than `segment.ms` says, so that not
+    /// all logs are cut at the same time. Default 0.
+    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`: a segment is closed when one of its indexes is this large. Default
     /// 10 MiB.
     pub segment_index_bytes: usize,
@@ -73,6 +76,7 @@ impl Default for LogConfig {
             compact: false,
             segment_bytes: 1 << 30,
             segment_ms: 7 * DAY_MS,
+            segment_jitter_ms: 0,
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
             max_message_bytes: (1 << 20) + 12,

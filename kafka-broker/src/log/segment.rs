@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use kafka_protocol::record::BatchHeader;
+use kafka_protocol::record::{BatchHeader, crc32c};
 
 use crate::log::batch_chain::BatchChain;
 use crate::log::batch_scan::{BatchScan, ScanError, ScannedBatch};
@@ -184,6 +184,9 @@ impl Segment {
                 if !segment.find_end()? {
                     return Ok(None);
                 }
+                if segment.size > 0 {
+                    segment.first_timestamp = Some(segment.first_timestamp()?);
+                }
             }
         }
         Ok(Some(segment))
@@ -323,10 +326,20 @@ impl Segment {
         let time_entries = self.time_index.file.len() + 2;
         self.size > 0
             && (self.size + len as u64 > config.segment_bytes as u64
-                || self.age(max_timestamp, now_ms) > config.roll_ms()
+                || self.age(max_timestamp, now_ms) > self.roll_ms(config)
                 || offset_entries * 8 > config.segment_index_bytes
                 || time_entries * 12 > config.segment_index_bytes)
             || last_offset - self.base_offset > i64::from(i32::MAX)
+    }
+
+    /// How old the first record may become. The jitter is the same each time for a segment, and another one
+    /// for each.
+    fn roll_ms(&self, config: &LogConfig) -> i64 {
+        let roll_ms = config.roll_ms();
+        match config.segment_jitter_ms.min(roll_ms) {
+            ..=0 => roll_ms,
+            most => roll_ms - i64::from(crc32c(self.path.as_os_str().as_encoded_bytes())) % most,
+        }
     }
 
     /// How old the first record is: by its own clock if it has one, else by ours.
@@ -339,7 +352,7 @@ impl Segment {
 
     /// Whether the first record is older than `segment.ms`.
     pub(crate) fn is_due(&self, config: &LogConfig, now_ms: i64) -> bool {
-        self.size > 0 && self.age(now_ms, now_ms) > config.roll_ms()
+        self.size > 0 && self.age(now_ms, now_ms) > self.roll_ms(config)
     }
 
     /// Writes whole batches with their final offsets; `headers` are theirs.

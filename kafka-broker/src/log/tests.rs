@@ -909,32 +909,45 @@ fn a_follower_takes_batches_as_they_are() {
 /// A segment far behind the newest snapshot loses an index: what is made again must know the transactions that
 /// were open when the segment began.
 #[test]
-fn a_rebuilt_segment_has_its_aborted_transactions_again() {
-    let disk = memory();
-    let mut log = open(&disk, small());
-    append(&mut log, &transactional(2, NOW, 7, 0, 0));
-    append(&mut log, &transactional(2, NOW, 8, 0, 0));
-    log.roll(NOW).unwrap();
-    let end = |log: &mut Log, id, committed| {
-        let marker = marker(NOW, id, 0, committed);
-        log.append(&marker, AppendOrigin::Coordinator, 0, NOW)
-            .unwrap();
-    };
-    end(&mut log, 7, false);
-    append(&mut log, &transactional(2, NOW, 7, 0, 2));
-    end(&mut log, 8, false);
-    log.roll(NOW).unwrap();
-    end(&mut log, 7, false);
-    let known = log.aborted_transactions(0, i64::MAX).unwrap();
-    assert_eq!(known.len(), 3);
-    log.close(NOW).unwrap();
-    for kind in ["index", "timeindex"] {
-        for base in [0, 4, 8] {
-            let name = format!("{base:020}.{kind}");
-            disk.remove_file(&Path::new(DIR).join(name)).unwrap();
-            let log = open_with(&disk, small(), clean());
-            let found = log.aborted_transactions(0, i64::MAX).unwrap();
-            assert_eq!(found, known, "without {kind} {base}");
-        }
+fn jitter_closes_segments_at_different_times_before_their_time() {
+    let mut ages = std::collections::BTreeSet::new();
+    for name in ["a-0", "b-0", "c-0"] {
+        let disk = memory();
+        disk.create_dir(Path::new(name)).unwrap();
+        let config = LogConfig {
+            segment_ms: 10_000,
+            segment_jitter_ms: 5000,
+            ..small()
+        };
+        let (start, path) = (LogStart::default(), Path::new(name));
+        let mut log = Log::open(Arc::clone(&disk), path, config, start, NOW).unwrap();
+        append(&mut log, &batch(1, 10, NOW));
+        let closed = (0..=10_001).find(|age| {
+            log.roll_if_due(NOW + age).unwrap();
+            log.segment_count() > 1
+        });
+        ages.insert(closed.unwrap());
+    }
+    assert!(ages.iter().all(|age| (5001..=10_001).contains(age)));
+    assert_eq!(ages.len(), 3, "{ages:?}");
+}
+
+/// By the clock of its records, not by when the broker was started.
+#[test]
+fn the_age_of_a_segment_outlives_a_restart() {
+    for start in [clean(), LogStart::default()] {
+        let disk = memory();
+        let config = LogConfig {
+            segment_ms: 10_000,
+            ..small()
+        };
+        let mut log = open(&disk, config.clone());
+        append(&mut log, &batch(1, 10, NOW - 9000));
+        log.close(NOW).unwrap();
+        let mut log = open_with(&disk, config, start);
+        log.roll_if_due(NOW + 1000).unwrap();
+        assert_eq!(log.segment_count(), 1);
+        log.roll_if_due(NOW + 1001).unwrap();
+        assert_eq!(log.segment_count(), 2);
     }
 }

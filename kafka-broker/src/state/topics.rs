@@ -200,6 +200,7 @@ pub(crate) fn log_config(broker: &BrokerConfig, topic: &TopicConfig) -> LogConfi
         compact: topic.compact,
         segment_bytes: size(topic.segment_bytes),
         segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
         segment_index_bytes: size(topic.segment_index_bytes),
         index_interval_bytes: size(topic.index_interval_bytes),
         max_message_bytes: size(topic.message_max_bytes),
