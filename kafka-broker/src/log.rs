@@ -107,6 +107,8 @@ pub struct Log {
     versions: FlushVersions,
     durable: FlushVersions,
     last_flush_ms: i64,
+    /// Where the log ended when it was last looked at for what is idle.
+    idle_since: i64,
     /// Set once the log was cut below a recovery point that may be on disk: until the broker restarts,
     /// a closed segment must then be durable before the next one begins, since recovery will believe it.
     flush_before_roll: bool,
@@ -193,13 +195,15 @@ impl Log {
         };
         let recovered = recovery::recover(&disk, dir, &config, left, now_ms)?;
         let Recovered {
-            segments,
+            mut segments,
             epochs,
             producers,
             log_start_offset,
             closed_durable,
             cut,
         } = recovered;
+        // A broker of many partitions would have as many files open before anyone asks.
+        segments.release_files(true);
         let log_end_offset = segments.active.next_offset();
         let recovery_point = match start.clean_shutdown {
             true => log_end_offset,
@@ -232,6 +236,7 @@ impl Log {
             versions,
             durable: FlushVersions::default(),
             last_flush_ms: now_ms,
+            idle_since: 0,
             flush_before_roll: false,
             unmade: None,
         };
@@ -296,6 +301,7 @@ impl Log {
             versions: FlushVersions::default(),
             durable: FlushVersions::default(),
             last_flush_ms: now_ms,
+            idle_since: 0,
             flush_before_roll: false,
             unmade: Some(topic_id),
         }
@@ -940,6 +946,10 @@ impl Log {
     /// Forgets what only saves time: producers that were silent for `producer.id.expiration.ms`, ended
     /// transactions below the high watermark, and the batches kept in memory if none came of late.
     pub fn forget_idle(&mut self, high_watermark: i64, now_ms: i64) {
+        let end = self.log_end_offset();
+        let is_idle = self.idle_since == end && self.unmade.is_none();
+        self.segments.release_files(is_idle);
+        self.idle_since = end;
         let silent_since = now_ms.saturating_sub(self.config.producer_id_expiration_ms);
         self.producers.expire(silent_since);
         self.release_ended(high_watermark);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kafka_broker::Broker;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -63,6 +64,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    allow_many_files();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut builder = Broker::builder()
@@ -94,6 +96,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     broker.stop().await?;
     Ok(())
+}
+
+/// Asks the system for as many open files as it lets a process have: each connection is one, and each partition
+/// that is written to.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {

@@ -312,6 +312,11 @@ impl Segment {
         Ok(self.file.get_or_init(|| file))
     }
 
+    /// Lets the file go until it is needed again.
+    pub(crate) fn release_file(&mut self) {
+        self.file = OnceLock::new();
+    }
+
     /// Whether the log must go on in a new segment before this batch is taken.
     pub(crate) fn is_full_for(
         &self,

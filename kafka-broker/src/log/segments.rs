@@ -63,6 +63,14 @@ impl Segments {
         self.closed.insert(closed.base_offset(), closed);
     }
 
+    /// Lets the files of closed segments go until they are needed again, and that of the active one if told.
+    pub(crate) fn release_files(&mut self, also_active: bool) {
+        self.closed.values_mut().for_each(Segment::release_file);
+        if also_active {
+            self.active.release_file();
+        }
+    }
+
     /// Whether the segments of all these base offsets are closed and here.
     pub(crate) fn has_closed(&self, bases: &[i64]) -> bool {
         bases.iter().all(|base| self.closed.contains_key(base))

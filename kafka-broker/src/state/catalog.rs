@@ -5,6 +5,7 @@
 //! the files, then the table that everyone sees. For a deletion the table comes first.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
@@ -316,23 +317,36 @@ impl Catalog {
 
     /// Closes all logs and leaves word that all is in order.
     pub(crate) fn close(self, now: Now) -> Result<(), LogError> {
-        let mut checkpoints = Vec::new();
         let partitions = self.partitions();
-        let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
-        for partition in all {
-            let Some(log) = partition.take_log() else {
-                continue;
-            };
-            let first_dirty_offset = log.first_dirty_offset();
-            let closed = log.close(now.unix_ms)?;
-            checkpoints.push(PartitionCheckpoint {
-                name: TopicPartition::new(partition.topic.to_string(), partition.index)?,
-                recovery_point: closed.log_end_offset,
-                log_start_offset: closed.log_start_offset,
-                high_watermark: closed.log_end_offset,
-                first_dirty_offset,
+        let all: Vec<_> = partitions
+            .iter()
+            .map(AsRef::as_ref)
+            .chain([&self.metadata])
+            .collect();
+        let next = AtomicUsize::new(0);
+        let close_some = || -> Result<Vec<PartitionCheckpoint>, LogError> {
+            let (mut closed, mut failed) = (Vec::new(), None);
+            while let Some(partition) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match close_partition(partition, now) {
+                    Ok(checkpoint) => closed.extend(checkpoint),
+                    // The others are closed all the same.
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            failed.map_or(Ok(closed), Err)
+        };
+        // They wait for the disk, not for each other.
+        let closed: Result<Vec<_>, _> = std::thread::scope(|scope| {
+            let count = CLOSING_THREADS.min(all.len().div_ceil(PARTITIONS_PER_THREAD));
+            let threads: Vec<_> = (1..count).map(|_| scope.spawn(close_some)).collect();
+            let own = close_some();
+            let others = threads.into_iter().map(|thread| match thread.join() {
+                Ok(closed) => closed,
+                Err(panic) => std::panic::resume_unwind(panic),
             });
-        }
+            std::iter::once(own).chain(others).collect()
+        });
+        let checkpoints = closed?.concat();
         self.dir.close(&checkpoints, -1)
     }
 
@@ -560,6 +574,25 @@ impl Catalog {
     }
 }
 
+/// Closes the log of a partition. Gives what is to be remembered of it; nothing if it is gone.
+fn close_partition(
+    partition: &Partition,
+    now: Now,
+) -> Result<Option<PartitionCheckpoint>, LogError> {
+    let Some(log) = partition.take_log() else {
+        return Ok(None);
+    };
+    let first_dirty_offset = log.first_dirty_offset();
+    let closed = log.close(now.unix_ms)?;
+    Ok(Some(PartitionCheckpoint {
+        name: TopicPartition::new(partition.topic.to_string(), partition.index)?,
+        recovery_point: closed.log_end_offset,
+        log_start_offset: closed.log_start_offset,
+        high_watermark: closed.log_end_offset,
+        first_dirty_offset,
+    }))
+}
+
 /// An error with its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -616,6 +649,12 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// The id that this topic has in every cluster.
 const METADATA_ID: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// How many logs are closed at once at the end.
+const CLOSING_THREADS: usize = 16;
+
+/// For fewer logs a thread is not worth its making.
+const PARTITIONS_PER_THREAD: usize = 8;
 
 /// How many producer ids are set aside at once.
 const PRODUCER_ID_BLOCK: i64 = 1000;
