@@ -61,7 +61,7 @@ pub use fetch_data::FetchData;
 pub use flush::FlushJob;
 pub use health::Health;
 pub use leader_epochs::{EpochEnd, EpochStart};
-pub use log_dir::{FoundPartition, LogDir, LogDirOwner, PartitionCheckpoint};
+pub use log_dir::{FoundPartition, LogDir, LogDirOwner, MetadataSnapshot, PartitionCheckpoint};
 pub use producer_state::ActiveProducer;
 pub use recovery::Cut;
 pub use tail::TailBudget;
@@ -944,7 +944,8 @@ impl Log {
     }
 
     /// Forgets what only saves time: producers that were silent for `producer.id.expiration.ms`, ended
-    /// transactions below the high watermark, and the batches kept in memory if none came of late.
+    /// transactions below the high watermark, and open files, the active segment's too if nothing was appended
+    /// since the last time.
     pub fn forget_idle(&mut self, high_watermark: i64, now_ms: i64) {
         let end = self.log_end_offset();
         let is_idle = self.idle_since == end && self.unmade.is_none();

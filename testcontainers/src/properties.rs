@@ -2,12 +2,22 @@
 
 use std::path::Path;
 
+/// How a node learns who votes on the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voters {
+    /// Kafka's own format command has written it down beside the metadata.
+    Written,
+    /// The properties say it: this node alone.
+    Named,
+}
+
 /// Writes the properties of one node. A property given by the caller replaces ours of that name.
 pub(crate) fn server_properties(
     host: &str,
     broker_port: u16,
     controller_port: u16,
     log_dir: &Path,
+    voters: Voters,
     extra: &[(String, String)],
 ) -> String {
     let listeners =
@@ -15,10 +25,16 @@ pub(crate) fn server_properties(
     let own = [
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
-        (
-            "controller.quorum.bootstrap.servers",
-            format!("{host}:{controller_port}"),
-        ),
+        match voters {
+            Voters::Written => (
+                "controller.quorum.bootstrap.servers",
+                format!("{host}:{controller_port}"),
+            ),
+            Voters::Named => (
+                "controller.quorum.voters",
+                format!("1@{host}:{controller_port}"),
+            ),
+        },
         ("listeners", listeners.clone()),
         ("advertised.listeners", listeners),
         ("controller.listener.names", "CONTROLLER".to_owned()),
@@ -69,7 +85,14 @@ mod tests {
             ("node.id".to_owned(), "7".to_owned()),
             ("message.max.bytes".to_owned(), "1000".to_owned()),
         ];
-        let text = server_properties("127.0.0.1", 9092, 9093, Path::new("data"), &extra);
+        let text = server_properties(
+            "127.0.0.1",
+            9092,
+            9093,
+            Path::new("data"),
+            Voters::Written,
+            &extra,
+        );
         let of = |key: &str| -> Vec<&str> {
             text.lines()
                 .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))

@@ -15,7 +15,7 @@ use crate::error::{StartError, tail};
 use crate::jars::JarSet;
 use crate::java;
 use crate::process::{self, Guarded};
-use crate::properties::server_properties;
+use crate::properties::{Voters, server_properties};
 use crate::readiness;
 
 /// A running node of real Apache Kafka. Dropping it kills the node and removes its data.
@@ -28,7 +28,9 @@ pub struct RealKafka {
     address: SocketAddr,
     /// Above the folder, so that the node has ended before its data goes.
     process: Option<Guarded>,
-    /// Properties, log and data of the node; removed on drop.
+    /// Where the partitions lie.
+    log_dir: PathBuf,
+    /// Properties, log and, unless they lie elsewhere, data of the node; removed on drop.
     folder: TempDir,
 }
 
@@ -49,6 +51,7 @@ impl RealKafka {
         RealKafkaBuilder {
             release: release.to_owned(),
             port: None,
+            data_dir: None,
             properties: Vec::new(),
             heap: "512m".to_owned(),
             patience: Duration::from_secs(90),
@@ -64,7 +67,7 @@ impl RealKafka {
     /// The folder that holds the partitions, for a tool that reads them.
     #[must_use]
     pub fn log_dir(&self) -> PathBuf {
-        self.folder.path().join(LOG_DIR)
+        self.log_dir.clone()
     }
 
     /// What the node has logged so far.
@@ -119,6 +122,7 @@ impl RealKafka {
 pub struct RealKafkaBuilder {
     release: String,
     port: Option<u16>,
+    data_dir: Option<PathBuf>,
     properties: Vec<(String, String)>,
     heap: String,
     patience: Duration,
@@ -129,6 +133,14 @@ impl RealKafkaBuilder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// Where the partitions lie; the folder stays when the node is dropped. One that a broker has used before,
+    /// whichever it was, is taken over as it is: it must be that of node 1. Default: a temporary folder.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
         self
     }
 
@@ -183,26 +195,47 @@ impl RealKafkaBuilder {
             .prefix("real-kafka-")
             .tempdir()
             .map_err(StartError::system("a temporary folder"))?;
+        let log_dir = match &self.data_dir {
+            Some(path) => std::path::absolute(path).map_err(StartError::file(path))?,
+            None => folder.path().join(LOG_DIR),
+        };
+        let is_used = log_dir.join("meta.properties").is_file();
+        let voters = match is_used && !was_formatted_by_kafka(&log_dir) {
+            true => Voters::Named,
+            false => Voters::Written,
+        };
         let text = server_properties(
             &address.ip().to_string(),
             address.port(),
             controller,
-            &folder.path().join(LOG_DIR),
+            &log_dir,
+            voters,
             &self.properties,
         );
         let properties = folder.path().join(PROPERTIES);
         fs::write(&properties, text).map_err(StartError::file(&properties))?;
-        format_storage(jars, folder.path(), &properties)?;
+        if !is_used {
+            format_storage(jars, folder.path(), &properties)?;
+        }
         let mut kafka = RealKafka {
             jars: jars.to_path_buf(),
             options: self.clone(),
             address,
             process: None,
+            log_dir,
             folder,
         };
         kafka.launch()?;
         Ok(kafka)
     }
+}
+
+/// Whether Kafka's format command has left its snapshot, which names the voters.
+fn was_formatted_by_kafka(log_dir: &Path) -> bool {
+    let metadata = log_dir.join("__cluster_metadata-0");
+    let names = fs::read_dir(metadata).into_iter().flatten().flatten();
+    let mut paths = names.map(|entry| entry.path());
+    paths.any(|path| path.extension().is_some_and(|kind| kind == "checkpoint"))
 }
 
 fn format_storage(jars: &Path, folder: &Path, properties: &Path) -> Result<(), StartError> {

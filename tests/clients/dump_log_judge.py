@@ -12,12 +12,19 @@ COMPLAINTS = re.compile(
     r"isn't found|bytes at the end",
     re.IGNORECASE,
 )
+INTERNAL = ("__consumer_offsets", "__transaction_state")
 # The producer snapshot has a reader in the tool as well.
 KINDS = (".log", ".index", ".timeindex", ".txnindex", ".snapshot")
 
 
-def judge(directory, topic=None, records=None):
-    """What is wrong with the directory: a list of lines, empty when nothing is."""
+# The tool names a file, and below it each record that does not come right behind the one before.
+GAPS = re.compile(r"Non-?consecutive offsets in (\S+)")
+GAP = re.compile(r"\s+(-?\d+) is followed by (\d+)")
+
+
+def judge(directory, topic=None, records=None, compacted=()):
+    """What is wrong with the directory: a list of lines, empty when nothing is. The topics that are compacted may
+    have gaps."""
     files = [path for path in sorted(directory.rglob("*")) if is_readable(path)]
     # Internal topics have formats and rules of their own; the tool judges their batches as well.
     logs = [path for path in files if path.suffix == ".log"]
@@ -25,7 +32,9 @@ def judge(directory, topic=None, records=None):
         return [f"{directory}: no segment lies there"]
     output = dump(files)
     print(f"dumped {len(files)} files, {len(logs)} of them segments", flush=True)
-    problems = [line for line in output if COMPLAINTS.search(line)]
+    problems = [
+        line for line in output if COMPLAINTS.search(line) and not GAPS.search(line)
+    ] + gaps(output, {*compacted, *INTERNAL})
     for path in files:
         if not any(line == f"Dumping {path}" for line in output):
             problems.append(f"{path}: the tool did not read it")
@@ -34,6 +43,21 @@ def judge(directory, topic=None, records=None):
         if found != records:
             problems.append(f"{found} records in the dump of {topic}, not {records}")
     return problems
+
+
+def gaps(output, compacted):
+    """Where a segment skips offsets and must not."""
+    found, file = [], None
+    for line in output:
+        if header := GAPS.search(line):
+            file = pathlib.PurePath(header.group(1))
+        elif file is not None and (gap := GAP.fullmatch(line)):
+            # To the tool the first record of every segment but the first of a log is one.
+            if gap.group(1) != "-1" and file.parent.name.rpartition("-")[0] not in compacted:
+                found.append(f"{file}: {line.strip()}")
+        else:
+            file = None
+    return found
 
 
 def is_readable(path):

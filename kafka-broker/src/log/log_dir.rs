@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kafka_protocol::Uuid;
 
 use crate::log::checkpoint;
@@ -14,6 +15,7 @@ use crate::log::health::Health;
 use crate::log::meta_properties::MetaProperties;
 use crate::log::tail::TailBudget;
 use crate::log::topic_partition::{TopicPartition, is_deleted_dir};
+use crate::log::validation;
 
 /// A log directory, locked for this broker as long as this lives.
 #[derive(Debug)]
@@ -55,6 +57,16 @@ pub struct FoundPartition {
     pub name: TopicPartition,
     /// The identifier of its topic; `None` if the partition has no sound `partition.metadata`.
     pub topic_id: Option<Uuid>,
+}
+
+/// The sum of the records of a metadata log up to an offset, which Kafka writes beside the log.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MetadataSnapshot {
+    /// The offset behind the last record that it stands for.
+    pub end_offset: i64,
+    /// Whole batches, each with a sound checksum.
+    pub batches: Bytes,
 }
 
 /// What the checkpoints keep of one partition.
@@ -219,6 +231,30 @@ impl LogDir {
         }
         found.sort();
         Ok(found)
+    }
+
+    /// The newest snapshot beside the log of a partition, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails, or the snapshot is damaged.
+    pub fn metadata_snapshot(
+        &self,
+        name: &TopicPartition,
+    ) -> Result<Option<MetadataSnapshot>, LogError> {
+        let dir = self.partition_path(name);
+        let names = self.disk.list(&dir)?.into_iter();
+        let found = names.filter_map(|entry| Some((snapshot_offset(&entry.name)?, entry.name)));
+        let Some((end_offset, name)) = found.max() else {
+            return Ok(None);
+        };
+        let path = dir.join(name);
+        let batches = read_file(self.disk.as_ref(), &path)?.unwrap_or_default();
+        validation::split(&batches)?;
+        Ok(Some(MetadataSnapshot {
+            end_offset,
+            batches: batches.into(),
+        }))
     }
 
     /// Makes the directory of a new partition. It is durable before this returns.
@@ -410,6 +446,15 @@ fn decode_offsets(content: &[u8]) -> Option<Offsets> {
         offsets.insert(name, offset.max(0));
     }
     Some(offsets)
+}
+
+/// The offset in the name of a snapshot, which is `OFFSET-EPOCH.checkpoint`.
+fn snapshot_offset(name: &str) -> Option<i64> {
+    let (offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
+    let is_number =
+        |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_snapshot = is_number(offset, 20) && is_number(epoch, 10);
+    is_snapshot.then(|| offset.parse().ok()).flatten()
 }
 
 fn encode_metadata(topic_id: Uuid) -> Vec<u8> {

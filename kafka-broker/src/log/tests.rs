@@ -906,8 +906,6 @@ fn a_follower_takes_batches_as_they_are() {
     );
 }
 
-/// A segment far behind the newest snapshot loses an index: what is made again must know the transactions that
-/// were open when the segment began.
 #[test]
 fn jitter_closes_segments_at_different_times_before_their_time() {
     let mut ages = std::collections::BTreeSet::new();

@@ -15,12 +15,12 @@ use crate::config::broker::BrokerConfig;
 use crate::config::topic::{Overrides, TopicConfig};
 use crate::log::{Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition};
 use crate::state::metadata_image::{
-    MetadataImage, TopicImage, config_record, epoch_record, partition_record, producer_ids_record,
-    remove_topic_record, topic_records,
+    MetadataImage, TopicImage, config_record, epoch_record, feature_records, partition_record,
+    producer_ids_record, remove_topic_record, topic_records,
 };
 use crate::state::metadata_record::MetadataRecord;
 use crate::state::partition::{Partition, PartitionError};
-use crate::state::record_log::{self, ReadError};
+use crate::state::record_log::{self, Pair, ReadError};
 use crate::state::refusal::Refusal;
 use crate::state::time::Now;
 use crate::state::topic_name::OFFSETS_TOPIC;
@@ -72,8 +72,10 @@ impl Catalog {
         let name = TopicPartition::new(METADATA_TOPIC, 0)?;
         dir.create_partition(&name, METADATA_ID)?;
         let log = Log::open_in(&dir, &name, own_log(), now.unix_ms)?;
-        let metadata = Partition::new(METADATA_TOPIC.into(), 0, 0, log);
-        let image = read_image(&metadata).map_err(CatalogError::Metadata)?;
+        // Kafka has begun an epoch with each start; ours goes on with the last.
+        let epoch = log.latest_epoch().max(0);
+        let metadata = Partition::new(METADATA_TOPIC.into(), 0, epoch, log);
+        let image = read_image(&dir, &name, &metadata).map_err(CatalogError::Metadata)?;
         let next = image.next_producer_id;
         let catalog = Self {
             config,
@@ -83,6 +85,11 @@ impl Catalog {
             changes: Mutex::new(ProducerIds { next, end: next }),
             random,
         };
+        if !image.has_version {
+            catalog
+                .append(now, feature_records())
+                .map_err(into_log_error)?;
+        }
         catalog.load(image, now)?;
         Ok(catalog)
     }
@@ -605,14 +612,23 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn read_image(metadata: &Partition) -> Result<MetadataImage, ReadError> {
+fn read_image(
+    dir: &LogDir,
+    name: &TopicPartition,
+    metadata: &Partition,
+) -> Result<MetadataImage, ReadError> {
     let mut image = MetadataImage::default();
-    record_log::read_all(metadata, |(_, value)| {
-        match MetadataRecord::decode(value.unwrap_or_default()) {
-            Ok(record) => image.apply(record),
-            Err(error) => tracing::error!("a record of the metadata log is passed over: {error}"),
-        }
-    })?;
+    let mut apply = |(_, value): Pair| match MetadataRecord::decode(value.unwrap_or_default()) {
+        Ok(record) => image.apply(record),
+        Err(error) => tracing::error!("a record of the metadata log is passed over: {error}"),
+    };
+    // Only Kafka writes one. The log goes on where it ends.
+    let mut offset = metadata.marks()?.log_start_offset;
+    if let Some(snapshot) = dir.metadata_snapshot(name).map_err(PartitionError::Log)? {
+        record_log::read_batches(snapshot.batches, &mut apply)?;
+        offset = offset.max(snapshot.end_offset);
+    }
+    record_log::read_all_from(metadata, offset, apply)?;
     Ok(image)
 }
 

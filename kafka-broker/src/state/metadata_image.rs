@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bytestring::ByteString;
 use kafka_protocol::Uuid;
 use kafka_protocol::messages::{
-    ConfigRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RemoveTopicRecord,
-    TopicRecord,
+    ConfigRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
+    RemoveTopicRecord, TopicRecord,
 };
 
 use crate::config::topic::Overrides;
@@ -22,6 +22,8 @@ pub(crate) struct MetadataImage {
     configs: BTreeMap<ByteString, Overrides>,
     /// The first producer id that nobody was given yet.
     pub(crate) next_producer_id: i64,
+    /// Whether it says how records of it are to be read, by Kafka's `metadata.version`.
+    pub(crate) has_version: bool,
 }
 
 /// A topic of the image.
@@ -69,6 +71,9 @@ impl MetadataImage {
             MetadataRecord::ProducerIds(record) => {
                 self.next_producer_id = self.next_producer_id.max(record.next_producer_id);
             }
+            MetadataRecord::FeatureLevel(record) => {
+                self.has_version |= record.name == METADATA_VERSION;
+            }
             MetadataRecord::Other(_) => {}
         }
     }
@@ -88,6 +93,17 @@ impl MetadataImage {
             None => overrides.remove(record.name.as_ref() as &str),
         };
     }
+}
+
+/// The records that begin a metadata log: without them Kafka does not read what follows.
+pub(crate) fn feature_records() -> Vec<MetadataRecord> {
+    let record = |(name, level): &(&str, i16)| {
+        let mut record = FeatureLevelRecord::default();
+        record.name = (*name).into();
+        record.feature_level = *level;
+        MetadataRecord::FeatureLevel(record)
+    };
+    FEATURES.iter().map(record).collect()
 }
 
 /// The records that make a topic.
@@ -157,6 +173,15 @@ pub(crate) fn producer_ids_record(node_id: i32, next: i64) -> MetadataRecord {
     MetadataRecord::ProducerIds(record)
 }
 
+const METADATA_VERSION: &str = "metadata.version";
+
+/// What Kafka 4.0 has begun with, which every later release reads.
+const FEATURES: &[(&str, i16)] = &[
+    (METADATA_VERSION, 25),
+    ("group.version", 1),
+    ("transaction.version", 2),
+];
+
 const TOPIC_RESOURCE: i8 = 2;
 
 /// What stands for the leader in a change that leaves it, and its epoch, alone.
@@ -187,6 +212,11 @@ mod tests {
         assert_eq!(topic.partitions, BTreeMap::from([(0, 0), (1, 1), (2, 0)]));
         assert_eq!(image.topic_config("t"), configs);
         assert_eq!(image.next_producer_id, 2000);
+        assert!(!image.has_version);
+        for record in feature_records() {
+            image.apply(MetadataRecord::decode(record.encode().unwrap()).unwrap());
+        }
+        assert!(image.has_version);
 
         image.apply(config_record(&name, "retention.ms", None));
         assert_eq!(image.topic_config("t"), Overrides::new());

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::{
-    ConfigRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RemoveTopicRecord,
-    TopicRecord,
+    ConfigRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
+    RemoveTopicRecord, TopicRecord,
 };
 use kafka_protocol::request::TypedRecord;
 use kafka_protocol::wire::{Reader, Writer};
@@ -24,6 +24,8 @@ pub(crate) enum MetadataRecord {
     RemoveTopic(RemoveTopicRecord),
     /// From where on producer ids are free.
     ProducerIds(ProducerIdsRecord),
+    /// The level of a feature that the cluster has agreed on.
+    FeatureLevel(FeatureLevelRecord),
     /// A record that a real controller wrote and this broker has no use for.
     Other(u32),
 }
@@ -52,6 +54,8 @@ impl MetadataRecord {
             Self::RemoveTopic(RemoveTopicRecord::decode(&mut reader, version)?)
         } else if is(ProducerIdsRecord::TYPE_ID) {
             Self::ProducerIds(ProducerIdsRecord::decode(&mut reader, version)?)
+        } else if is(FeatureLevelRecord::TYPE_ID) {
+            Self::FeatureLevel(FeatureLevelRecord::decode(&mut reader, version)?)
         } else {
             Self::Other(kind)
         })
@@ -70,6 +74,7 @@ impl MetadataRecord {
             Self::Config(record) => encode(record),
             Self::RemoveTopic(record) => encode(record),
             Self::ProducerIds(record) => encode(record),
+            Self::FeatureLevel(record) => encode(record),
             Self::Other(_) => Ok(Bytes::new()),
         }
     }

@@ -85,22 +85,44 @@ pub(crate) fn append_in_transaction(
 }
 
 /// Reads all records from the beginning on, batch by batch.
-pub(crate) fn read_all(partition: &Partition, mut take: impl FnMut(Pair)) -> Result<(), ReadError> {
-    read_entries(partition, |entry| {
-        if let LogEntry::Record(pair) | LogEntry::InTransaction(_, pair) = entry {
-            take(pair);
-        }
-    })
+pub(crate) fn read_all(partition: &Partition, take: impl FnMut(Pair)) -> Result<(), ReadError> {
+    read_all_from(partition, partition.marks()?.log_start_offset, take)
+}
+
+/// Reads all records from an offset on, batch by batch.
+pub(crate) fn read_all_from(
+    partition: &Partition,
+    offset: i64,
+    mut take: impl FnMut(Pair),
+) -> Result<(), ReadError> {
+    read_entries_from(partition, offset, |entry| take_records(entry, &mut take))
+}
+
+/// Reads all records of whole batches that are no log's.
+pub(crate) fn read_batches(bytes: Bytes, mut take: impl FnMut(Pair)) -> Result<(), ReadError> {
+    Entries::default().read(bytes, &mut |entry| take_records(entry, &mut take))
+}
+
+fn take_records(entry: LogEntry, take: &mut impl FnMut(Pair)) {
+    if let LogEntry::Record(pair) | LogEntry::InTransaction(_, pair) = entry {
+        take(pair);
+    }
 }
 
 /// Reads all records from the beginning on, and how transactions ended.
 pub(crate) fn read_entries(
     partition: &Partition,
+    take: impl FnMut(LogEntry),
+) -> Result<(), ReadError> {
+    read_entries_from(partition, partition.marks()?.log_start_offset, take)
+}
+
+fn read_entries_from(
+    partition: &Partition,
+    mut offset: i64,
     mut take: impl FnMut(LogEntry),
 ) -> Result<(), ReadError> {
-    let mut offset = partition.marks()?.log_start_offset;
-    let mut decompressor = Decompressor::new();
-    let mut buffer = Vec::new();
+    let mut entries = Entries::default();
     loop {
         let found = partition.read(ReadRequest {
             offset,
@@ -112,12 +134,26 @@ pub(crate) fn read_entries(
             return Ok(());
         }
         offset = found.data.next_offset;
-        let mut bytes = found.data.load().map_err(PartitionError::Log)?;
+        let bytes = found.data.load().map_err(PartitionError::Log)?;
+        entries.read(bytes, &mut take)?;
+    }
+}
+
+/// Reads the entries of batches, with buffers that are used again.
+#[derive(Debug, Default)]
+struct Entries {
+    decompressor: Decompressor,
+    buffer: Vec<u8>,
+}
+
+impl Entries {
+    fn read(&mut self, mut bytes: Bytes, take: &mut impl FnMut(LogEntry)) -> Result<(), ReadError> {
         while let Ok(header) = BatchHeader::decode(&bytes) {
             let whole = header.total_len().min(bytes.len());
             let batch = Batch::decode(bytes.split_to(whole))?;
             let attributes = header.attributes;
-            for record in batch.records(&mut decompressor, &mut buffer, DECOMPRESSED_MAX)? {
+            let (decompressor, buffer) = (&mut self.decompressor, &mut self.buffer);
+            for record in batch.records(decompressor, buffer, DECOMPRESSED_MAX)? {
                 let record = record?;
                 if attributes.is_control() {
                     if let Some(marker) = EndTransactionMarker::decode(record.key, record.value)? {
@@ -135,6 +171,7 @@ pub(crate) fn read_entries(
                 });
             }
         }
+        Ok(())
     }
 }
 
