@@ -13,8 +13,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use crate::config::broker::BrokerConfig;
+use crate::control::Control;
+use crate::control::switchboard::Switchboard;
 use crate::error::BrokerError;
-use crate::handler::registry::served_apis;
+use crate::handler::registry::{api_subjects, served_apis};
 use crate::log::{LogDir, LogDirOwner, LogError, OsDisk};
 use crate::plan::{Plan, host_and_port};
 use crate::server::{self, cleaner::Cleaner, clock::Clock};
@@ -42,6 +44,7 @@ pub struct Broker {
     bootstrap_servers: String,
     local_address: SocketAddr,
     data_dir: PathBuf,
+    switchboard: Arc<Switchboard>,
     running: Option<Running>,
 }
 
@@ -89,6 +92,19 @@ impl Broker {
         &self.data_dir
     }
 
+    /// The number of the node.
+    #[must_use]
+    pub fn node_id(&self) -> i32 {
+        // A broker of one node.
+        self.switchboard.brokers.first().copied().unwrap_or(-1)
+    }
+
+    /// Faults on demand, and the journal of requests, which begins with the first call.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.switchboard))
+    }
+
     /// Ends the broker in order: what is under way is answered, all logs are made durable and closed.
     ///
     /// *Cancel safety*: once polled, the broker stops even if the future is dropped.
@@ -116,10 +132,12 @@ impl Broker {
         let (end, told_to_end) = oneshot::channel();
         let (tell_ended, ended) = mpsc::channel();
         let (tell_result, result) = oneshot::channel();
+        let switchboard = Switchboard::new(vec![plan.config.node_id], api_subjects());
+        let of_thread = Arc::clone(&switchboard);
         let thread = std::thread::Builder::new()
             .name("kafka-broker".to_owned())
             .spawn(move || {
-                let outcome = live(plan, tell_started, told_to_end);
+                let outcome = live(plan, of_thread, tell_started, told_to_end);
                 let _ = tell_result.send(outcome);
                 let _ = tell_ended.send(());
             })
@@ -135,6 +153,7 @@ impl Broker {
                 bootstrap_servers: started.bootstrap_servers,
                 local_address: started.local_address,
                 data_dir: started.data_dir,
+                switchboard,
                 running: Some(running),
             }),
             // The thread ends at once when it cannot begin, and says why.
@@ -166,6 +185,7 @@ impl Drop for Broker {
 /// A broker's whole life, on its own thread.
 fn live(
     plan: Plan,
+    switchboard: Arc<Switchboard>,
     tell_started: oneshot::Sender<Started>,
     told_to_end: oneshot::Receiver<End>,
 ) -> Result<(), BrokerError> {
@@ -186,7 +206,15 @@ fn live(
         Some(dir) => (dir.path().to_owned(), OsDisk::for_temporary_data()),
         None => (plan.data_dir.clone().unwrap_or_default(), OsDisk::new()),
     };
-    let result = serve(&runtime, plan, data_dir, disk, tell_started, told_to_end);
+    let result = serve(
+        &runtime,
+        plan,
+        switchboard,
+        data_dir,
+        disk,
+        tell_started,
+        told_to_end,
+    );
     runtime.shutdown_timeout(END_WAIT);
     result
 }
@@ -194,6 +222,7 @@ fn live(
 fn serve(
     runtime: &Runtime,
     plan: Plan,
+    switchboard: Arc<Switchboard>,
     data_dir: PathBuf,
     disk: OsDisk,
     tell_started: oneshot::Sender<Started>,
@@ -240,7 +269,7 @@ fn serve(
         .map_err(|source| BrokerError::Runtime { source })?;
     let (tell_stop, stop) = watch::channel(false);
     let how = runtime.block_on(async {
-        let server = server::run(Arc::clone(&node), clock, listener, stop);
+        let server = server::run(Arc::clone(&node), clock, switchboard, listener, stop);
         let end = async {
             // Who has dropped the broker without a word wants it killed.
             let how = if tell_started.send(started).is_ok() {

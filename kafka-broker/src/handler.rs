@@ -32,6 +32,7 @@ pub(crate) mod find_coordinator;
 pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
+pub(crate) mod inspect;
 pub(crate) mod join_group;
 pub(crate) mod leader_epoch;
 pub(crate) mod leave_group;

@@ -23,6 +23,7 @@
 mod broker;
 mod builder;
 mod config;
+pub mod control;
 mod error;
 mod handler;
 pub mod log;
@@ -33,3 +34,4 @@ mod state;
 pub use broker::Broker;
 pub use builder::BrokerBuilder;
 pub use error::BrokerError;
+pub use kafka_protocol::{ApiKey, ErrorCode};

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::control::switchboard::Switchboard;
 use crate::server::clock::Clock;
 use crate::server::connection::{Shared, serve};
 use crate::state::node::Node;
@@ -16,6 +17,7 @@ use crate::state::node::Node;
 pub(crate) mod cleaner;
 pub(crate) mod clock;
 pub(crate) mod connection;
+pub(crate) mod interference;
 pub(crate) mod output;
 pub(crate) mod timers;
 
@@ -23,6 +25,7 @@ pub(crate) mod timers;
 pub(crate) async fn run(
     node: Arc<Node>,
     clock: Clock,
+    switchboard: Arc<Switchboard>,
     listener: TcpListener,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -30,6 +33,7 @@ pub(crate) async fn run(
     let shared = Arc::new(Shared {
         node: Arc::clone(&node),
         clock,
+        switchboard,
         request_max_bytes: config.request_max_bytes,
         idle_max: config.idle_max,
     });

@@ -109,7 +109,8 @@ const ALLOWED: &[(&str, &[Row])] = &[
             ("config", "log"),
             ("state", "log config"),
             ("control", "state log config"),
-            ("handler", "state log config"),
+            // Handlers are told by rules what to refuse, and tell them what requests are about.
+            ("handler", "control state log config"),
             ("server", "handler control state log config"),
             ("error", "log"),
             ("plan", "config"),

@@ -11,6 +11,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 };
 use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::transaction::{Participant, ProducerClaim};
 use crate::state::transactions::{Admission, Refused};
@@ -57,10 +58,25 @@ fn add(
         producer_id: transaction.producer_id,
         epoch: transaction.producer_epoch,
     };
+    let admitted = |(topic, index): &Participant| {
+        let about = About::topic(topic).partition(*index);
+        call.admit(about)
+    };
     let (known, unknown) = sort(call, &transaction.topics);
     let transactions = &call.node.transactions;
     if id.is_empty() {
         return answer(transaction.topics, |_| ErrorCode::INVALID_REQUEST);
+    }
+    if known
+        .iter()
+        .chain(&unknown)
+        .any(|one| admitted(one).is_err())
+    {
+        return answer(transaction.topics, |one| {
+            admitted(one)
+                .err()
+                .unwrap_or(ErrorCode::OPERATION_NOT_ATTEMPTED)
+        });
     }
     if !unknown.is_empty() {
         return answer(transaction.topics, |one| {

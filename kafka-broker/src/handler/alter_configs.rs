@@ -11,7 +11,7 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 use crate::config::topic::{Overrides, check_override};
 use crate::handler::call::{Call, Handler, Outcome, Work};
-use crate::handler::config_resource::TOPIC;
+use crate::handler::config_resource::{TOPIC, about};
 use crate::state::refusal::Refusal;
 
 /// AlterConfigs.
@@ -26,20 +26,25 @@ impl Handler for AlterConfigs {
         let mut response = AlterConfigsResponse::default();
         for resource in request.resources {
             let mut row = AlterConfigsResourceResponse::default();
-            let is_topic = resource.resource_type == TOPIC;
             let name = &resource.resource_name;
-            let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
-                overrides.clear();
-                check_unique(resource.configs.iter().map(|config| &*config.name))?;
-                for config in &resource.configs {
-                    let value = given(&config.name, config.value.as_deref())?;
-                    let property = check_override(&config.name, value).map_err(|error| {
-                        Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())
-                    })?;
-                    overrides.insert(property.name.to_owned(), value.to_owned());
-                }
-                Ok(())
-            });
+            let done = alter_topic(
+                call,
+                resource.resource_type,
+                name,
+                request.validate_only,
+                |overrides| {
+                    overrides.clear();
+                    check_unique(resource.configs.iter().map(|config| &*config.name))?;
+                    for config in &resource.configs {
+                        let value = given(&config.name, config.value.as_deref())?;
+                        let property = check_override(&config.name, value).map_err(|error| {
+                            Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())
+                        })?;
+                        overrides.insert(property.name.to_owned(), value.to_owned());
+                    }
+                    Ok(())
+                },
+            );
             if let Err(refusal) = done {
                 row.error_code = refusal.code().code();
                 row.error_message = Some(refusal.to_string().into());
@@ -75,12 +80,13 @@ pub(crate) fn given<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, R
 /// Changes the settings of a topic, or only tells whether it could.
 pub(crate) fn alter_topic(
     call: &Call,
-    is_topic: bool,
+    resource_type: i8,
     name: &str,
     validate_only: bool,
     change: impl FnOnce(&mut Overrides) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    if !is_topic {
+    call.admit_or_say(about(resource_type, name))?;
+    if resource_type != TOPIC {
         return Err(Refusal::new(
             ErrorCode::INVALID_REQUEST,
             "only topics can be configured at run time",

@@ -8,16 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 use kafka_protocol::EncodeError;
-use kafka_protocol::Request;
+use kafka_protocol::{ErrorCode, Request};
 
+use crate::control::subjects::{About, Refusals};
+use crate::handler::inspect::message::Inspect;
 use crate::state::node::Node;
+use crate::state::refusal::Refusal;
 use crate::state::signal::Signal;
 use crate::state::time::Now;
 
 /// Handles one API.
 pub(crate) trait Handler {
     /// What it answers.
-    type Request: Request;
+    type Request: Inspect;
     /// Whether it may keep a thread waiting.
     const WORK: Work = Work::Quick;
 
@@ -51,6 +54,32 @@ pub(crate) struct Call {
     pub(crate) client_host: ByteString,
     /// When the request was read.
     pub(crate) now: Now,
+    /// What rules want of it.
+    pub(crate) wishes: Wishes,
+}
+
+/// What rules and the journal want of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    /// What is to be refused, whatever the state says.
+    pub(crate) refused: Refusals,
+    /// What is to be answered with an error although it was applied.
+    pub(crate) overruled: Refusals,
+    /// Whether anybody wants to know the error codes of the answer.
+    pub(crate) is_watched: bool,
+}
+
+impl Call {
+    /// Fails if a rule refuses this part of the request.
+    pub(crate) fn admit(&self, about: About<'_>) -> Result<(), ErrorCode> {
+        self.wishes.refused.of(about).map_or(Ok(()), Err)
+    }
+
+    /// As [`Call::admit`], with a reason for where there is room for one.
+    pub(crate) fn admit_or_say(&self, about: About<'_>) -> Result<(), Refusal> {
+        let refused = |code| Refusal::new(code, "a rule refuses it");
+        self.admit(about).map_err(refused)
+    }
 }
 
 /// The other end of a connection.
@@ -93,10 +122,19 @@ pub(crate) trait Later<T>: Send {
     fn poll(&mut self, now: Now) -> Option<T>;
 }
 
+/// An answer as a frame.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The pieces of the frame, in order.
+    pub(crate) frame: Vec<Bytes>,
+    /// The error codes in it, each once, if anybody wants to know.
+    pub(crate) errors: Vec<ErrorCode>,
+}
+
 /// What becomes of a request, with the answer as a frame.
 pub(crate) enum Reply {
-    /// The frame of the answer.
-    Ready(Vec<Bytes>),
+    /// The answer.
+    Ready(Answer),
     /// No answer.
     Silent,
     /// The connection ends for this reason.
@@ -123,5 +161,5 @@ pub(crate) trait Waiting: Send {
     /// As [`Later::deadline`].
     fn deadline(&self) -> Option<Duration>;
     /// As [`Later::poll`].
-    fn poll(&mut self, now: Now) -> Option<Result<Vec<Bytes>, EncodeError>>;
+    fn poll(&mut self, now: Now) -> Option<Result<Answer, EncodeError>>;
 }

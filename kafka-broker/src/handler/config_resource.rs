@@ -2,6 +2,7 @@
 
 use kafka_protocol::ErrorCode;
 
+use crate::control::subjects::About;
 use crate::handler::call::Call;
 use crate::state::refusal::Refusal;
 
@@ -10,6 +11,14 @@ pub(crate) const TOPIC: i8 = 2;
 
 /// A broker, by the number of its node.
 pub(crate) const BROKER: i8 = 4;
+
+/// What a row for this resource is about.
+pub(crate) fn about(resource_type: i8, name: &str) -> About<'_> {
+    match resource_type {
+        TOPIC => About::topic(name),
+        _ => About::WHOLE,
+    }
+}
 
 /// Refuses the name of another broker than this.
 pub(crate) fn check_broker_name(call: &Call, name: &str) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ use kafka_protocol::messages::consumer_group_describe_response::{
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::consumer_group::ConsumerGroup;
 use crate::state::consumer_group::change::TopicIdPartition;
@@ -43,6 +44,9 @@ fn describe(call: &Call, table: &TopicTable, id: ByteString) -> DescribedGroup {
         row.error_message = Some(message.into());
     };
     match state.as_ref().map(|state| state.members.kind()) {
+        _ if let Err(code) = call.admit(About::group(&id)) => {
+            refuse(code, "a rule refuses it".to_owned());
+        }
         _ if id.is_empty() => {
             refuse(
                 ErrorCode::INVALID_GROUP_ID,

@@ -5,6 +5,7 @@ use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::refusal::Refusal;
 
@@ -20,7 +21,9 @@ impl Handler for CreatePartitions {
         let mut response = CreatePartitionsResponse::default();
         for topic in request.topics {
             let mut row = CreatePartitionsTopicResult::default();
-            if let Err(refusal) = grow(call, &topic, request.validate_only) {
+            let admitted = call.admit_or_say(About::topic(&topic.name));
+            let grown = admitted.and_then(|()| grow(call, &topic, request.validate_only));
+            if let Err(refusal) = grown {
                 row.error_code = refusal.code().code();
                 row.error_message = Some(refusal.to_string().into());
             }

@@ -13,6 +13,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::topic::{Overrides, Source, check_override, value_and_source};
 use crate::config::topic_properties::TOPIC_PROPERTIES;
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::refusal::Refusal;
 use crate::state::topics::NewTopic;
@@ -52,7 +53,9 @@ impl Handler for CreateTopics {
 }
 
 fn create(call: &Call, request: &CreatableTopic, validate_only: bool) -> CreatableTopicResult {
-    let made = plan(call, request).and_then(|topic| {
+    let admitted = call.admit_or_say(About::topic(&request.name));
+    let planned = admitted.and_then(|()| plan(call, request));
+    let made = planned.and_then(|topic| {
         if validate_only {
             call.node.catalog().check_new_topic(&topic)?;
             return Ok((topic.partitions, topic.overrides, Uuid::ZERO));

@@ -4,6 +4,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 
 /// DeleteGroups.
@@ -20,7 +21,10 @@ impl Handler for DeleteGroups {
             .into_iter()
             .map(|id| {
                 let mut row = DeletableGroupResult::default();
-                let error = call.node.groups.delete(call.now, &id);
+                let error = match call.admit(About::group(&id)) {
+                    Ok(()) => call.node.groups.delete(call.now, &id),
+                    Err(code) => code,
+                };
                 row.error_code = error.code();
                 row.error_message = match error {
                     ErrorCode::NONE => None,

@@ -6,6 +6,7 @@ use kafka_protocol::messages::delete_records_response::{
 };
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
 use crate::state::topics::{Topic, TopicTable};
@@ -26,12 +27,11 @@ impl Handler for DeleteRecords {
             for partition in topic.partitions {
                 let mut row = DeleteRecordsPartitionResult::default();
                 row.partition_index = partition.partition_index;
-                match delete(
-                    &table,
-                    &topic.name,
-                    partition.partition_index,
-                    partition.offset,
-                ) {
+                let index = partition.partition_index;
+                let admitted = call.admit(About::topic(&topic.name).partition(index));
+                let deleted =
+                    admitted.and_then(|()| delete(&table, &topic.name, index, partition.offset));
+                match deleted {
                     Ok(low_watermark) => row.low_watermark = low_watermark,
                     Err(code) => {
                         row.low_watermark = -1;

@@ -8,6 +8,7 @@ use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::refusal::Refusal;
 use crate::state::topics::Topic;
@@ -36,7 +37,9 @@ impl Handler for DeleteTopics {
             let mut row = DeletableTopicResult::default();
             row.name = name.clone();
             row.topic_id = id;
-            match delete(call, name.as_deref(), id) {
+            let about = About::topic_by(name.as_deref().unwrap_or_default(), id);
+            let admitted = call.admit_or_say(about);
+            match admitted.and_then(|()| delete(call, name.as_deref(), id)) {
                 Ok(topic) => {
                     row.name = Some(topic.name.clone());
                     row.topic_id = topic.id;

@@ -16,7 +16,7 @@ use crate::config::property::Property;
 use crate::config::topic::{Overrides, Source, value_and_source};
 use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome};
-use crate::handler::config_resource::{BROKER, TOPIC, check_broker_name};
+use crate::handler::config_resource::{BROKER, TOPIC, about, check_broker_name};
 use crate::state::refusal::Refusal;
 use crate::state::topic_name::check_topic_name;
 
@@ -32,7 +32,9 @@ impl Handler for DescribeConfigs {
         for resource in request.resources {
             let mut row = DescribeConfigsResult::default();
             row.resource_type = resource.resource_type;
-            match describe(call, &resource) {
+            let about = about(resource.resource_type, &resource.resource_name);
+            let admitted = call.admit_or_say(about);
+            match admitted.and_then(|()| describe(call, &resource)) {
                 Ok(mut configs) => {
                     for config in &mut configs {
                         if !request.include_synonyms {

@@ -6,6 +6,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::classic_group::ClassicGroup;
 use crate::state::group_members::GroupKind;
@@ -29,6 +30,13 @@ impl Handler for DescribeGroups {
 }
 
 fn describe(call: &Call, id: ByteString) -> DescribedGroup {
+    if let Err(code) = call.admit(About::group(&id)) {
+        let mut row = DescribedGroup::default();
+        row.group_state = "Dead".into();
+        row.error_code = code.code();
+        row.group_id = id;
+        return row;
+    }
     let found = call.node.groups.find(&id);
     let state = found.as_ref().map(|group| group.lock());
     let classic = match state.as_ref().map(|state| state.members.kind()) {

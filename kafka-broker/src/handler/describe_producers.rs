@@ -7,6 +7,7 @@ use kafka_protocol::messages::describe_producers_response::{
 };
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::log::ActiveProducer;
@@ -29,7 +30,9 @@ impl Handler for DescribeProducers {
             let mut row = TopicResponse::default();
             for index in topic.partition_indexes {
                 let partition = found.and_then(|topic| topic.partition(index));
+                let about = About::topic(&topic.name).partition(index);
                 let producers = match partition {
+                    _ if let Err(code) = call.admit(about) => Err(code),
                     Some(partition) => partition
                         .active_producers()
                         .map_err(|error| code_of(&error)),

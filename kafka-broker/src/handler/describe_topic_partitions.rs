@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_topic_partitions_response::{
 };
 use kafka_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
@@ -52,6 +53,9 @@ impl Handler for DescribeTopicPartitions {
             let mut row = DescribeTopicPartitionsResponseTopic::default();
             row.name = Some(name.clone());
             match table.by_name(&name) {
+                _ if let Err(code) = call.admit(About::topic(&name)) => {
+                    row.error_code = code.code();
+                }
                 None => {
                     let unknown = if check_topic_name(&name).is_err() {
                         ErrorCode::INVALID_TOPIC_EXCEPTION
@@ -67,7 +71,10 @@ impl Handler for DescribeTopicPartitions {
                         .partitions
                         .iter()
                         .filter(|partition| partition.index >= from);
-                    row.partitions = rest.take(room).map(|one| describe(call, one)).collect();
+                    row.partitions = rest
+                        .take(room)
+                        .map(|one| describe(call, &name, one))
+                        .collect();
                     room -= row.partitions.len();
                     let end = row
                         .partitions
@@ -93,11 +100,19 @@ fn cursor(name: &bytestring::ByteString, partition: i32) -> Cursor {
     cursor
 }
 
-fn describe(call: &Call, partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
+fn describe(
+    call: &Call,
+    topic: &str,
+    partition: &Partition,
+) -> DescribeTopicPartitionsResponsePartition {
     let node_id = call.node.config.node_id;
     let mut row = DescribeTopicPartitionsResponsePartition::default();
     row.partition_index = partition.index;
     row.leader_id = node_id;
+    if let Err(code) = call.admit(About::topic(topic).partition(partition.index)) {
+        row.error_code = code.code();
+        row.leader_id = -1;
+    }
     row.leader_epoch = partition.leader_epoch;
     row.replica_nodes = vec![node_id];
     row.isr_nodes = vec![node_id];

@@ -7,6 +7,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 
 /// DescribeTransactions.
@@ -29,11 +30,18 @@ impl Handler for DescribeTransactions {
 
 fn describe(call: &Call, id: ByteString) -> TransactionState {
     let mut row = TransactionState::default();
-    match call.node.transactions.describe(&id) {
-        None => {
-            row.error_code = ErrorCode::TRANSACTIONAL_ID_NOT_FOUND.code();
+    let found = match call.admit(About::WHOLE) {
+        Ok(()) => {
+            let found = call.node.transactions.describe(&id);
+            found.ok_or(ErrorCode::TRANSACTIONAL_ID_NOT_FOUND)
         }
-        Some(transaction) => {
+        Err(code) => Err(code),
+    };
+    match found {
+        Err(code) => {
+            row.error_code = code.code();
+        }
+        Ok(transaction) => {
             row.transaction_state = transaction.phase.name().into();
             row.transaction_timeout_ms = transaction.timeout_ms;
             row.transaction_start_time_ms = transaction.started_ms;

@@ -7,31 +7,62 @@ use kafka_protocol::messages::RequestHeader;
 use kafka_protocol::wire::Reader;
 use kafka_protocol::{ApiKey, Message};
 
-use crate::handler::call::{Call, Peer, Reply, Work};
+use crate::control::subjects::Subjects;
+use crate::handler::call::{Call, Peer, Reply, Wishes, Work};
 use crate::handler::exchange::Refusal;
 use crate::handler::registry::{Entry, entry_of};
 use crate::state::node::Node;
 use crate::state::time::Now;
 
-/// A request that was understood as far as its header.
+/// A request that was understood as far as its header, with its handler.
 #[derive(Debug)]
-pub(crate) enum Task {
-    /// To be run at once.
-    Quick(Prepared),
-    /// To be run where it may wait for the disk.
-    Slow(Prepared),
-}
-
-/// A request with its handler.
-#[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct Task {
     entry: &'static Entry,
     call: Call,
     correlation_id: i32,
     body: Reader,
 }
 
-impl Prepared {
+impl Task {
+    /// Whether it is to be run where it may wait for the disk.
+    pub(crate) fn is_slow(&self) -> bool {
+        match self.entry.work {
+            Work::Quick => false,
+            Work::Append => self.call.node.topics().table().is_any_flushed(),
+            Work::Slow => true,
+        }
+    }
+
+    /// The API that is asked.
+    pub(crate) fn api(&self) -> ApiKey {
+        self.entry.key
+    }
+
+    /// The version of the request.
+    pub(crate) fn version(&self) -> i16 {
+        self.call.version
+    }
+
+    /// What the client calls itself.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.call.client_id
+    }
+
+    /// What the request is about.
+    pub(crate) fn subjects(&self) -> Subjects {
+        (self.entry.subjects)(&self.call, self.body.clone())
+    }
+
+    /// Tells that the request has waited before it is run.
+    pub(crate) fn set_now(&mut self, now: Now) {
+        self.call.now = now;
+    }
+
+    /// Tells what rules want of the request.
+    pub(crate) fn wish(&mut self, wishes: Wishes) {
+        self.call.wishes = wishes;
+    }
+
     /// Has the request answered.
     pub(crate) fn run(self) -> Result<Reply, Refusal> {
         (self.entry.run)(self.call, self.correlation_id, self.body)
@@ -63,17 +94,13 @@ pub(crate) fn begin(
         client_id: header.client_id.unwrap_or_default(),
         client_host: peer.host.clone(),
         now,
+        wishes: Wishes::default(),
     };
-    let prepared = Prepared {
+    Ok(Task {
         entry,
         call,
         correlation_id: header.correlation_id,
         body,
-    };
-    Ok(match entry.work {
-        Work::Quick => Task::Quick(prepared),
-        Work::Append if !node.topics().table().is_any_flushed() => Task::Quick(prepared),
-        Work::Append | Work::Slow => Task::Slow(prepared),
     })
 }
 

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use kafka_protocol::frame::{self, FrameError};
 use kafka_protocol::wire::Reader;
-use kafka_protocol::{ApiKey, DecodeError, EncodeError, Message, Request};
+use kafka_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Request};
 
-use crate::handler::call::{Call, Handler, Later, Outcome, Reply, Waiting};
+use crate::control::subjects::{About, Refusals, Subjects};
+use crate::handler::call::{Answer, Call, Handler, Later, Outcome, Reply, Waiting, Wishes};
+use crate::handler::inspect::message::Inspect;
 use crate::state::signal::Signal;
 use crate::state::time::Now;
 
@@ -28,25 +29,48 @@ pub(crate) fn run<H: Handler + 'static>(
     };
     drop(body);
     let key = H::Request::KEY;
-    let answer_version = if call.node.serves(key, version) {
-        version
-    } else {
-        0
+    let framing = Framing {
+        key,
+        version: if call.node.serves(key, version) {
+            version
+        } else {
+            0
+        },
+        correlation_id,
+        ending: Ending::of(&call.wishes),
     };
+    if H::Request::REFUSED_AS_A_WHOLE
+        && let Err(code) = call.admit(About::WHOLE)
+    {
+        let answer = framing.frame::<H::Request>(refusal::<H::Request>(code));
+        return Ok(Reply::Ready(answer.map_err(Refusal::Encode)?));
+    }
     Ok(match H::handle(&call, request) {
         Outcome::Ready(answer) => {
-            let frame = frame::encode_response(&answer, key, answer_version, correlation_id);
-            Reply::Ready(frame.map_err(Refusal::Encode)?)
+            let answer = framing.frame::<H::Request>(answer);
+            Reply::Ready(answer.map_err(Refusal::Encode)?)
         }
         Outcome::Silent => Reply::Silent,
         Outcome::Close(reason) => Reply::Close(format!("{}: {reason}", key.name())),
-        Outcome::Later(later) => Reply::Later(Box::new(Framed {
-            later,
-            key,
-            version,
-            correlation_id,
-        })),
+        Outcome::Later(later) => Reply::Later(Box::new(Framed::<H::Request> { later, framing })),
     })
+}
+
+/// Tells what a request of the handler `H` is about; nothing, if it cannot be read.
+pub(crate) fn subjects<H: Handler>(call: &Call, mut body: Reader) -> Subjects {
+    let mut subjects = Subjects::default();
+    if let Ok(request) = H::Request::decode(&mut body, call.version) {
+        let table = call.node.topics().table();
+        request.subjects(call.version, &table, &mut subjects);
+    }
+    subjects
+}
+
+/// The answer that refuses a request which is refused as a whole.
+fn refusal<R: Inspect>(code: ErrorCode) -> R::Response {
+    let mut answer = R::Response::default();
+    R::codes(&mut answer, &mut |_, place| *place = code.code());
+    answer
 }
 
 /// Why a request cannot be answered: the connection that it came by ends.
@@ -81,15 +105,60 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A later answer that becomes a frame when it is there.
-struct Framed<T> {
-    later: Box<dyn Later<T>>,
+/// How an answer becomes a frame.
+struct Framing {
     key: ApiKey,
     version: i16,
     correlation_id: i32,
+    ending: Ending,
 }
 
-impl<T: Message> Waiting for Framed<T> {
+/// What rules and the journal want of the answer.
+struct Ending {
+    overruled: Refusals,
+    is_watched: bool,
+}
+
+impl Ending {
+    fn of(wishes: &Wishes) -> Self {
+        Self {
+            overruled: wishes.overruled.clone(),
+            is_watched: wishes.is_watched,
+        }
+    }
+}
+
+impl Framing {
+    fn frame<R: Inspect>(&self, mut answer: R::Response) -> Result<Answer, EncodeError> {
+        let overruled = &self.ending.overruled;
+        if !overruled.is_empty() {
+            R::codes(&mut answer, &mut |about, place| {
+                if let Some(code) = overruled.of(about) {
+                    *place = code.code();
+                }
+            });
+        }
+        let mut errors = Vec::new();
+        if self.ending.is_watched {
+            R::codes(&mut answer, &mut |_, place| {
+                let code = ErrorCode::from_code(*place);
+                if !code.is_none() && !errors.contains(&code) {
+                    errors.push(code);
+                }
+            });
+        }
+        let frame = frame::encode_response(&answer, self.key, self.version, self.correlation_id)?;
+        Ok(Answer { frame, errors })
+    }
+}
+
+/// A later answer that becomes a frame when it is there.
+struct Framed<R: Inspect> {
+    later: Box<dyn Later<R::Response>>,
+    framing: Framing,
+}
+
+impl<R: Inspect> Waiting for Framed<R> {
     fn signal(&self) -> &Arc<Signal> {
         self.later.signal()
     }
@@ -98,13 +167,8 @@ impl<T: Message> Waiting for Framed<T> {
         self.later.deadline()
     }
 
-    fn poll(&mut self, now: Now) -> Option<Result<Vec<Bytes>, EncodeError>> {
+    fn poll(&mut self, now: Now) -> Option<Result<Answer, EncodeError>> {
         let answer = self.later.poll(now)?;
-        Some(frame::encode_response(
-            &answer,
-            self.key,
-            self.version,
-            self.correlation_id,
-        ))
+        Some(self.framing.frame::<R>(answer))
     }
 }

@@ -14,6 +14,7 @@ use kafka_protocol::messages::fetch_response::{
 };
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
 use crate::handler::fetch_partition::{Answer, Reader};
 use crate::handler::topic_ref::find_topic;
@@ -81,7 +82,10 @@ impl Pending {
                 .partitions
                 .into_iter()
                 .map(|partition| {
+                    let about = About::topic_by(&topic.topic, topic.topic_id);
+                    let admitted = call.admit(about.partition(partition.partition));
                     let found = found.as_ref().map_err(|code| *code);
+                    let found = admitted.and(found);
                     Reader::new(found, partition, committed)
                 })
                 .collect();

@@ -8,6 +8,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 
 /// FindCoordinator.
@@ -39,6 +40,9 @@ fn find(call: &Call, key_type: i8, key: ByteString) -> Coordinator {
     let mut row = Coordinator::default();
     row.key = key;
     let refusal = match key_type {
+        _ if let Err(code) = call.admit(about(key_type, &row.key)) => {
+            Some((code, "a rule refuses it".to_owned()))
+        }
         GROUP => call.node.ensure_offsets_topic(call.now).err().map(|error| {
             (
                 ErrorCode::COORDINATOR_NOT_AVAILABLE,
@@ -76,5 +80,13 @@ fn find(call: &Call, key_type: i8, key: ByteString) -> Coordinator {
     row
 }
 
-const GROUP: i8 = 0;
+/// What the answer for a key is about.
+fn about(key_type: i8, key: &str) -> About<'_> {
+    match key_type {
+        GROUP => About::group(key),
+        _ => About::WHOLE,
+    }
+}
+
+pub(crate) const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;

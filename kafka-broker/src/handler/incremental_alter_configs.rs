@@ -13,7 +13,6 @@ use crate::config::topic::{Overrides, check_override, value_and_source};
 use crate::config::topic_properties::topic_property;
 use crate::handler::alter_configs::{alter_topic, check_unique, given};
 use crate::handler::call::{Call, Handler, Outcome, Work};
-use crate::handler::config_resource::TOPIC;
 use crate::state::refusal::Refusal;
 
 /// IncrementalAlterConfigs.
@@ -31,15 +30,20 @@ impl Handler for IncrementalAlterConfigs {
         let mut response = IncrementalAlterConfigsResponse::default();
         for resource in request.resources {
             let mut row = AlterConfigsResourceResponse::default();
-            let is_topic = resource.resource_type == TOPIC;
             let name = &resource.resource_name;
-            let done = alter_topic(call, is_topic, name, request.validate_only, |overrides| {
-                let changes = &resource.configs;
-                check_unique(changes.iter().map(|change| &*change.name))?;
-                changes
-                    .iter()
-                    .try_for_each(|change| apply(call, overrides, change))
-            });
+            let done = alter_topic(
+                call,
+                resource.resource_type,
+                name,
+                request.validate_only,
+                |overrides| {
+                    let changes = &resource.configs;
+                    check_unique(changes.iter().map(|change| &*change.name))?;
+                    changes
+                        .iter()
+                        .try_for_each(|change| apply(call, overrides, change))
+                },
+            );
             if let Err(refusal) = done {
                 row.error_code = refusal.code().code();
                 row.error_message = Some(refusal.to_string().into());

@@ -9,6 +9,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
 use crate::state::classic_group::answer::{Answer, JoinAnswer, JoinRequest};
 use crate::state::groups::Parked;
@@ -29,6 +30,9 @@ impl Handler for JoinGroup {
             Outcome::Ready(response(version, answer))
         };
         let config = &call.node.config;
+        if let Err(code) = call.admit(About::WHOLE) {
+            return refuse(code);
+        }
         if request.group_id.is_empty() {
             return refuse(ErrorCode::INVALID_GROUP_ID);
         }

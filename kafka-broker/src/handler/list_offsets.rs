@@ -9,6 +9,7 @@ use kafka_protocol::messages::list_offsets_response::{
 };
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::handler::leader_epoch::check_leader_epoch;
@@ -30,7 +31,9 @@ impl Handler for ListOffsets {
             let mut row = ListOffsetsTopicResponse::default();
             for partition in topic.partitions {
                 let found = found.and_then(|topic| topic.partition(partition.partition_index));
+                let about = About::topic(&topic.name).partition(partition.partition_index);
                 let result = match found {
+                    _ if let Err(code) = call.admit(about) => Err(code),
                     Some(found) => list(call.version, found, &partition, committed),
                     None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 };

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::topic::Overrides;
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
@@ -69,7 +70,9 @@ fn find(
     wanted: MetadataRequestTopic,
     create: bool,
 ) -> MetadataResponseTopic {
+    let about = About::topic_by(wanted.name.as_deref().unwrap_or_default(), wanted.topic_id);
     let found = match &wanted.name {
+        _ if let Err(code) = call.admit(about) => Err(code),
         // From version 12 on a topic may go by its id alone. Java's client leaves an empty name beside it.
         _ if !wanted.topic_id.is_zero() => table
             .by_id(wanted.topic_id)
@@ -121,19 +124,32 @@ fn describe(call: &Call, topic: &Topic) -> MetadataResponseTopic {
     row.name = Some(topic.name.clone());
     row.topic_id = topic.id;
     row.is_internal = topic.is_internal;
+    let about = About::topic(&topic.name);
+    if let Err(code) = call.admit(about) {
+        row.error_code = code.code();
+        return row;
+    }
     row.partitions = topic
         .partitions
         .iter()
-        .map(|partition| describe_partition(call, partition))
+        .map(|partition| describe_partition(call, about, partition))
         .collect();
     row
 }
 
-fn describe_partition(call: &Call, partition: &Partition) -> MetadataResponsePartition {
+fn describe_partition(
+    call: &Call,
+    topic: About<'_>,
+    partition: &Partition,
+) -> MetadataResponsePartition {
     let node_id = call.node.config.node_id;
     let mut row = MetadataResponsePartition::default();
     row.partition_index = partition.index;
     row.leader_id = node_id;
+    if let Err(code) = call.admit(topic.partition(partition.index)) {
+        row.error_code = code.code();
+        row.leader_id = -1;
+    }
     row.leader_epoch = partition.leader_epoch;
     row.replica_nodes = vec![node_id];
     row.isr_nodes = vec![node_id];

@@ -9,6 +9,7 @@ use kafka_protocol::messages::offset_commit_response::{
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::committable::check_committable;
 use crate::handler::topic_ref::find_topic;
@@ -74,7 +75,10 @@ impl Sorted {
             let mut answer = OffsetCommitResponsePartition::default();
             answer.partition_index = partition.partition_index;
             let metadata = partition.committed_metadata.unwrap_or_default();
-            match check_committable(call, &topic, partition.partition_index, &metadata) {
+            let index = partition.partition_index;
+            let about = About::topic_by(&request.name, request.topic_id).partition(index);
+            let admitted = call.admit(about);
+            match admitted.and_then(|()| check_committable(call, &topic, index, &metadata)) {
                 Err(error) => answer.error_code = error.code(),
                 Ok(topic) => {
                     let offset = CommittedOffset {

@@ -8,6 +8,7 @@ use kafka_protocol::messages::offset_delete_response::{
 };
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::consumer_protocol::PROTOCOL_TYPE;
 use crate::state::group_members::SubscribedTopics;
@@ -51,7 +52,10 @@ fn delete(
         row.name = topic.name.clone();
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            let error = if !known {
+            let about = About::topic(&topic.name).partition(index);
+            let error = if let Err(code) = call.admit(about) {
+                code
+            } else if !known {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             } else if subscribed {
                 ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC

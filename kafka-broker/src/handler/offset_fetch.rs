@@ -11,6 +11,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::topic_ref::find_topic;
 use crate::state::group_members::GroupKind;
@@ -45,6 +46,14 @@ fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> Of
     let group = call.node.groups.find(&request.group_id);
     let stable = call.version >= 7 && request.require_stable;
     let mut response = OffsetFetchResponse::default();
+    // The first versions have no code at the top.
+    let refused = call.admit(About::group(&request.group_id)).err();
+    if let Some(code) = refused
+        && call.version >= 2
+    {
+        response.error_code = code.code();
+        return response;
+    }
     let topics = match request.topics {
         Some(topics) => topics
             .into_iter()
@@ -57,7 +66,10 @@ fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> Of
         for index in partitions {
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
-            let found = committed(group.as_deref(), table, &name, index, stable);
+            let about = About::topic(&name).partition(index);
+            let found = call
+                .admit(about)
+                .and_then(|()| committed(group.as_deref(), table, &name, index, stable));
             let found = found.unwrap_or_else(|error| {
                 answer.error_code = error.code();
                 nothing()
@@ -82,6 +94,11 @@ fn fetch_group(
     let by_id = call.version >= 10;
     let group = call.node.groups.find(&request.group_id);
     let mut response = OffsetFetchResponseGroup::default();
+    if let Err(code) = call.admit(About::group(&request.group_id)) {
+        response.error_code = code.code();
+        response.group_id = request.group_id;
+        return response;
+    }
     let error = group.as_deref().map(|group| check_member(group, &request));
     if let Some(error) = error.filter(|error| *error != ErrorCode::NONE) {
         response.error_code = error.code();
@@ -115,9 +132,11 @@ fn fetch_group(
         for index in partitions {
             let mut answer = OffsetFetchResponsePartitions::default();
             answer.partition_index = index;
-            let found = topic
-                .as_ref()
-                .map_err(|error| *error)
+            let about = About::topic_by(&name, id).partition(index);
+            let about = about.in_group(&request.group_id);
+            let found = call
+                .admit(about)
+                .and_then(|()| topic.as_ref().map_err(|error| *error))
                 .and_then(|name| committed(group.as_deref(), table, name, index, stable));
             let found = found.unwrap_or_else(|error| {
                 answer.error_code = error.code();

@@ -9,6 +9,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 };
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::handler::leader_epoch::check_leader_epoch;
@@ -35,7 +36,8 @@ impl Handler for OffsetForLeaderEpoch {
                 let mut row = EpochEndOffset::default();
                 row.partition = partition.partition;
                 let found = found.and_then(|topic| topic.partition(partition.partition));
-                match end_of(found, &partition) {
+                let about = About::topic(&topic.topic).partition(partition.partition);
+                match call.admit(about).and_then(|()| end_of(found, &partition)) {
                     Ok(end) => {
                         row.leader_epoch = end.epoch;
                         row.end_offset = end.end_offset;

@@ -13,6 +13,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::record::{BatchHeader, Compression};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
 use crate::handler::produce_keys::check_keys;
@@ -107,8 +108,10 @@ fn produce_topic(
     let mut row = TopicProduceResponse::default();
     for partition in request.partition_data {
         let index = partition.index;
+        let about = About::topic_by(&request.name, request.topic_id).partition(index);
         let result = match (&topic, bad_acks) {
             (_, Some(refusal)) => Err(refusal.clone()),
+            _ if let Err(code) = call.admit(about) => Err(Failure::new(code, "a rule refuses it")),
             (Err(code), None) => Err(Failure::new(*code, "no such topic")),
             (Ok(topic), None) => match refusal_of(refused, topic, index) {
                 Some(refusal) => Err(refusal),

@@ -3,6 +3,8 @@
 use kafka_protocol::wire::Reader;
 use kafka_protocol::{ApiKey, Request, VersionRange};
 
+use crate::control::rule::ApiSubjects;
+use crate::control::subjects::Subjects;
 use crate::handler::add_offsets_to_txn::AddOffsetsToTxn;
 use crate::handler::add_partitions_to_txn::AddPartitionsToTxn;
 use crate::handler::alter_configs::AlterConfigs;
@@ -22,12 +24,13 @@ use crate::handler::describe_producers::DescribeProducers;
 use crate::handler::describe_topic_partitions::DescribeTopicPartitions;
 use crate::handler::describe_transactions::DescribeTransactions;
 use crate::handler::end_txn::EndTxn;
-use crate::handler::exchange::{Refusal, run};
+use crate::handler::exchange::{Refusal, run, subjects};
 use crate::handler::fetch::Fetch;
 use crate::handler::find_coordinator::FindCoordinator;
 use crate::handler::heartbeat::Heartbeat;
 use crate::handler::incremental_alter_configs::IncrementalAlterConfigs;
 use crate::handler::init_producer_id::InitProducerId;
+use crate::handler::inspect::message::Inspect;
 use crate::handler::join_group::JoinGroup;
 use crate::handler::leave_group::LeaveGroup;
 use crate::handler::list_groups::ListGroups;
@@ -52,6 +55,9 @@ pub(crate) struct Entry {
     /// The newest version that is answered, where that is not the newest of all.
     newest: i16,
     pub(crate) run: fn(Call, i32, Reader) -> Result<Reply, Refusal>,
+    pub(crate) subjects: fn(&Call, Reader) -> Subjects,
+    names_topics: bool,
+    names_groups: bool,
 }
 
 /// The row of an API, by the number of its key.
@@ -77,6 +83,16 @@ pub(crate) fn served_apis() -> Vec<ServedApi> {
     REGISTRY.iter().map(served).collect()
 }
 
+/// What requests are about, of each API that is served.
+pub(crate) fn api_subjects() -> Vec<ApiSubjects> {
+    let facts = |entry: &Entry| ApiSubjects {
+        api: entry.key,
+        topics: entry.names_topics,
+        groups: entry.names_groups,
+    };
+    REGISTRY.iter().map(facts).collect()
+}
+
 const fn entry<H: Handler + 'static>() -> Entry {
     entry_up_to::<H>(i16::MAX)
 }
@@ -87,6 +103,9 @@ const fn entry_up_to<H: Handler + 'static>(newest: i16) -> Entry {
         work: H::WORK,
         newest,
         run: run::<H>,
+        subjects: subjects::<H>,
+        names_topics: H::Request::TOPICS,
+        names_groups: H::Request::GROUPS,
     }
 }
 

@@ -11,6 +11,7 @@ use kafka_protocol::messages::write_txn_markers_response::{
 };
 use kafka_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
+use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
 use crate::state::topics::Topic;
@@ -48,7 +49,9 @@ fn write_all(call: &Call, marker: WritableTxnMarker) -> WritableTxnMarkerResult 
         let found = table.by_name(&topic.name);
         let mut answers = WritableTxnMarkerTopicResult::default();
         for index in topic.partition_indexes {
+            let about = About::topic(&topic.name).partition(index);
             let code = match found {
+                _ if let Err(code) = call.admit(about) => code,
                 Some(found) => write(call, found, index, marker.coordinator_epoch, end),
                 None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             };

@@ -12,12 +12,16 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::frame;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::handler::call::{Peer, Reply, Waiting};
+use crate::control::journal::Outcome;
+use crate::control::ruleset::Fate;
+use crate::control::switchboard::Switchboard;
+use crate::handler::call::{Answer, Peer, Reply, Waiting};
 use crate::handler::dispatch::{Task, begin};
 use crate::handler::exchange::Refusal;
 use crate::server::clock::Clock;
+use crate::server::interference::{Interference, cut, misnumbered, pieces};
 use crate::server::output::Output;
 use crate::state::node::Node;
 
@@ -26,6 +30,7 @@ use crate::state::node::Node;
 pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
     pub(crate) clock: Clock,
+    pub(crate) switchboard: Arc<Switchboard>,
     pub(crate) request_max_bytes: usize,
     pub(crate) idle_max: Duration,
 }
@@ -39,6 +44,7 @@ pub(crate) async fn serve(
 ) {
     let mut connection = Connection {
         peer: Peer::new(address.ip()),
+        number: shared.switchboard.number_connection(),
         shared,
         stream,
         input: BytesMut::new(),
@@ -47,7 +53,7 @@ pub(crate) async fn serve(
     };
     let end = connection.run().await;
     match end {
-        End::Closed | End::Stopping => tracing::debug!(%address, "connection closed"),
+        End::Closed | End::Stopping | End::Ruled => tracing::debug!(%address, "connection closed"),
         End::Idle => tracing::debug!(%address, "idle connection closed"),
         End::Io(error) => tracing::debug!(%address, %error, "connection lost"),
         End::Refused(refusal) => {
@@ -68,10 +74,13 @@ enum End {
     Refused(Refusal),
     /// The protocol has no other way to tell the client.
     Asked(String),
+    /// A rule wants it so.
+    Ruled,
 }
 
 struct Connection<S> {
     peer: Peer,
+    number: u64,
     shared: Arc<Shared>,
     stream: S,
     input: BytesMut,
@@ -94,40 +103,122 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.flush().await?;
             return self.fill().await;
         };
-        let reply = self.answer(request).await?;
-        let answer = match reply {
-            Reply::Ready(answer) => answer,
-            Reply::Silent => return Ok(()),
-            Reply::Close(reason) => {
-                self.flush().await?;
-                return Err(End::Asked(reason));
+        let now = self.shared.clock.now();
+        let task = begin(&self.shared.node, &self.peer, now, request).map_err(End::Refused)?;
+        if self.shared.switchboard.is_watching() {
+            return self.serve_watched(task).await;
+        }
+        match self.answer(task).await? {
+            Some(answer) => self.send(answer.frame).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Serves a request as rules want it, and has it written down.
+    async fn serve_watched(&mut self, mut task: Task) -> Result<(), End> {
+        let switchboard = Arc::clone(&self.shared.switchboard);
+        let broker = self.shared.node.config.node_id;
+        if switchboard.is_stalled(broker) {
+            self.flush().await?;
+            self.meanwhile(switchboard.until_not_stalled(broker))
+                .await?;
+        }
+        let ruled = Interference::with(&mut task, &switchboard, broker, self.number);
+        if !ruled.delay.is_zero() {
+            self.flush().await?;
+            self.meanwhile(sleep(ruled.delay)).await?;
+            task.set_now(self.shared.clock.now());
+        }
+        if ruled.is_lost_unapplied() {
+            ruled.ticket.settle(Outcome::Withheld, Vec::new());
+            return self.deliver(Vec::new(), ruled.fate).await;
+        }
+        match self.answer(task).await {
+            Ok(Some(answer)) => {
+                let outcome = match ruled.is_answered() {
+                    true => Outcome::Answered,
+                    false => Outcome::Withheld,
+                };
+                ruled.ticket.settle(outcome, answer.errors);
+                self.deliver(answer.frame, ruled.fate).await
             }
-            Reply::Later(waiting) => self.wait(waiting).await?,
-        };
-        self.output.push(answer);
+            Ok(None) => {
+                ruled.ticket.settle(Outcome::Silent, Vec::new());
+                self.deliver(Vec::new(), ruled.fate).await
+            }
+            Err(end) => {
+                if let End::Asked(_) | End::Refused(_) = end {
+                    ruled.ticket.settle(Outcome::Withheld, Vec::new());
+                }
+                Err(end)
+            }
+        }
+    }
+
+    /// Lets an answer go, or what a rule leaves of it.
+    async fn deliver(&mut self, frame: Vec<Bytes>, fate: Fate) -> Result<(), End> {
+        match fate {
+            Fate::Sent => self.send(frame).await,
+            Fate::Dropped(_) => Ok(()),
+            Fate::Closed(_) => {
+                self.flush().await?;
+                Err(End::Ruled)
+            }
+            Fate::Stalled(_) => {
+                self.flush().await?;
+                self.meanwhile(std::future::pending()).await
+            }
+            Fate::Cut(len) => {
+                self.output.push(vec![cut(frame, len)]);
+                self.flush().await?;
+                Err(End::Ruled)
+            }
+            Fate::Trickled { bytes, pause } => {
+                self.flush().await?;
+                for piece in pieces(frame, bytes) {
+                    self.meanwhile(sleep(pause)).await?;
+                    self.output.push(vec![piece]);
+                    self.flush().await?;
+                }
+                Ok(())
+            }
+            Fate::Misnumbered => self.send(vec![misnumbered(frame)]).await,
+        }
+    }
+
+    async fn send(&mut self, frame: Vec<Bytes>) -> Result<(), End> {
+        self.output.push(frame);
         if self.output.is_heavy() {
             self.flush().await?;
         }
         Ok(())
     }
 
-    async fn answer(&mut self, request: Bytes) -> Result<Reply, End> {
-        let now = self.shared.clock.now();
-        match begin(&self.shared.node, &self.peer, now, request).map_err(End::Refused)? {
-            Task::Quick(task) => task.run().map_err(End::Refused),
-            Task::Slow(task) => {
-                // What was answered before must not wait for the disk.
-                self.flush().await?;
-                match tokio::task::spawn_blocking(move || task.run()).await {
-                    Ok(reply) => reply.map_err(End::Refused),
-                    Err(error) => Err(End::Io(io::Error::other(error))),
-                }
+    /// The answer to a request; none if the client wants none.
+    async fn answer(&mut self, task: Task) -> Result<Option<Answer>, End> {
+        let reply = if task.is_slow() {
+            // What was answered before must not wait for the disk.
+            self.flush().await?;
+            match tokio::task::spawn_blocking(move || task.run()).await {
+                Ok(reply) => reply,
+                Err(error) => return Err(End::Io(io::Error::other(error))),
             }
+        } else {
+            task.run()
+        };
+        match reply.map_err(End::Refused)? {
+            Reply::Ready(answer) => Ok(Some(answer)),
+            Reply::Silent => Ok(None),
+            Reply::Close(reason) => {
+                self.flush().await?;
+                Err(End::Asked(reason))
+            }
+            Reply::Later(waiting) => self.wait(waiting).await.map(Some),
         }
     }
 
     /// Waits for an answer that depends on others.
-    async fn wait(&mut self, mut waiting: Box<dyn Waiting>) -> Result<Vec<Bytes>, End> {
+    async fn wait(&mut self, mut waiting: Box<dyn Waiting>) -> Result<Answer, End> {
         self.flush().await?;
         let signal = Arc::clone(waiting.signal());
         loop {
@@ -142,12 +233,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = signal.raised() => {}
-                () = until => {}
-                end = read_ahead(&mut self.stream, &mut self.input) => return Err(end),
-                _ = self.stop.wait_for(|stop| *stop) => return Err(End::Stopping),
-            }
+            let woken = async {
+                tokio::select! {
+                    () = signal.raised() => {}
+                    () = until => {}
+                }
+            };
+            self.meanwhile(woken).await?;
+        }
+    }
+
+    /// Waits for something while the client may go and the broker may stop.
+    async fn meanwhile(&mut self, something: impl Future<Output = ()>) -> Result<(), End> {
+        tokio::select! {
+            () = something => Ok(()),
+            end = read_ahead(&mut self.stream, &mut self.input) => Err(end),
+            _ = self.stop.wait_for(|stop| *stop) => Err(End::Stopping),
         }
     }
 

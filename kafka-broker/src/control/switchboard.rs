@@ -1,0 +1,148 @@
+//! What the broker asks before it serves a request, and what a `Control` turns.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::control::journal::{Arrival, Entry, Journal, Ticket};
+use crate::control::rule::ApiSubjects;
+use crate::control::ruleset::{Incoming, Ruleset, Verdict};
+use crate::control::wait_error::WaitError;
+
+/// Rules, journal and switches of the brokers of one cluster.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    pub(crate) brokers: Vec<i32>,
+    pub(crate) apis: Vec<ApiSubjects>,
+    pub(crate) rules: Ruleset,
+    pub(crate) journal: Arc<Journal>,
+    /// Nobody has asked for it: requests are served without a look.
+    is_watching: AtomicBool,
+    /// The brokers that answer nothing for the time being.
+    stalled: watch::Sender<BTreeSet<i32>>,
+    connections: AtomicU64,
+}
+
+impl Switchboard {
+    pub(crate) fn new(brokers: Vec<i32>, apis: Vec<ApiSubjects>) -> Arc<Self> {
+        Arc::new(Self {
+            brokers,
+            apis,
+            rules: Ruleset::default(),
+            journal: Journal::new(),
+            is_watching: AtomicBool::new(false),
+            stalled: watch::Sender::new(BTreeSet::new()),
+            connections: AtomicU64::new(0),
+        })
+    }
+
+    /// From now on every request is looked at.
+    pub(crate) fn watch(&self) {
+        self.is_watching.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether requests are looked at.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.is_watching.load(Ordering::Relaxed)
+    }
+
+    /// The number of a connection that begins.
+    pub(crate) fn number_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Writes a request down and says what is to be done to it.
+    pub(crate) fn judge(
+        &self,
+        incoming: &Incoming<'_>,
+        connection: u64,
+        version: i16,
+    ) -> (Verdict, Ticket) {
+        let verdict = self.rules.judge(incoming);
+        let Incoming {
+            broker,
+            api,
+            client_id,
+            subjects,
+        } = *incoming;
+        if !verdict.fired.is_empty() {
+            let rules = verdict.fired.join(", ");
+            tracing::info!(broker, client_id, api = api.name(), "by rule: {rules}");
+        }
+        let ticket = self.journal.open(Arrival {
+            broker,
+            connection,
+            api,
+            version,
+            client_id,
+            subjects,
+            rules: verdict.fired.clone(),
+        });
+        (verdict, ticket)
+    }
+
+    /// Lets a broker answer nothing, or answer again.
+    pub(crate) fn set_stalled(&self, broker: i32, is_stalled: bool) {
+        self.stalled.send_modify(|stalled| {
+            if is_stalled {
+                stalled.insert(broker);
+            } else {
+                stalled.remove(&broker);
+            }
+        });
+    }
+
+    /// Whether the broker answers nothing for the time being.
+    pub(crate) fn is_stalled(&self, broker: i32) -> bool {
+        self.stalled.borrow().contains(&broker)
+    }
+
+    /// Waits until the broker answers, which it mostly does.
+    pub(crate) async fn until_not_stalled(&self, broker: i32) {
+        let mut stalled = self.stalled.subscribe();
+        // The sender lives as long as this does.
+        let _ = stalled.wait_for(|stalled| !stalled.contains(&broker)).await;
+    }
+
+    /// Waits until a look at the journal or at the counts of a rule finds what is wanted.
+    pub(crate) async fn wait<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Result<T, WaitError> {
+        let deadline = Instant::now() + limit.min(WAIT_MAX);
+        loop {
+            let changed = self.journal.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                return Err(self.late(what, limit));
+            }
+        }
+    }
+
+    fn late(&self, what: &str, limit: Duration) -> WaitError {
+        let entries = self.journal.entries();
+        let last = entries.iter().rev().take(LAST_SHOWN).map(Entry::to_string);
+        WaitError {
+            what: what.to_owned(),
+            limit,
+            last: last.collect(),
+        }
+    }
+}
+
+/// A deadline must lie in a time that clocks can tell.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How many requests a failed wait shows.
+const LAST_SHOWN: usize = 10;

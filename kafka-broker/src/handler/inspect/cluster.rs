@@ -1,0 +1,53 @@
+//! Requests about brokers, and the first ones of each connection.
+
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, DescribeClusterResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse,
+};
+
+use crate::control::subjects::{About, Subjects};
+use crate::handler::find_coordinator::GROUP;
+use crate::handler::inspect::message::{Inspect, See};
+use crate::state::topics::TopicTable;
+
+impl Inspect for ApiVersionsRequest {
+    const REFUSED_AS_A_WHOLE: bool = true;
+
+    fn codes(answer: &mut ApiVersionsResponse, see: See<'_>) {
+        see(About::WHOLE, &mut answer.error_code);
+    }
+}
+
+impl Inspect for DescribeClusterRequest {
+    const REFUSED_AS_A_WHOLE: bool = true;
+
+    fn codes(answer: &mut DescribeClusterResponse, see: See<'_>) {
+        see(About::WHOLE, &mut answer.error_code);
+    }
+}
+
+impl Inspect for FindCoordinatorRequest {
+    const GROUPS: bool = true;
+
+    fn subjects(&self, version: i16, _: &TopicTable, subjects: &mut Subjects) {
+        if self.key_type != GROUP {
+            return;
+        }
+        if version < 4 {
+            return subjects.group(&self.key);
+        }
+        for key in &self.coordinator_keys {
+            subjects.group(key);
+        }
+    }
+
+    fn codes(answer: &mut FindCoordinatorResponse, see: See<'_>) {
+        // Up to version 3 the answer is about the one key of the request.
+        if answer.coordinators.is_empty() {
+            see(About::WHOLE, &mut answer.error_code);
+        }
+        for row in &mut answer.coordinators {
+            see(About::group(&row.key), &mut row.error_code);
+        }
+    }
+}
