@@ -10,15 +10,18 @@ use kafka_protocol::Uuid;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::broker::BrokerConfig;
+use crate::config::release::Release;
 use crate::control::Control;
+use crate::control::life::{Command, Commands, ControlError, Done, End, Unsynced};
 use crate::control::switchboard::Switchboard;
 use crate::error::BrokerError;
 use crate::handler::registry::{api_subjects, served_apis};
-use crate::log::{LogDir, LogDirOwner, LogError, OsDisk};
-use crate::plan::{Plan, host_and_port};
+use crate::log::{Disk, Keep, LogDir, LogDirOwner, LogError, MemoryDisk, OsDisk};
+use crate::plan::{Data, Plan, host_and_port};
 use crate::server::{self, cleaner::Cleaner, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
 use crate::state::node::{Endpoint, Node};
@@ -51,19 +54,10 @@ pub struct Broker {
 /// The thread of a broker that has not ended.
 #[derive(Debug)]
 struct Running {
-    end: oneshot::Sender<End>,
+    commands: Commands,
     ended: mpsc::Receiver<()>,
     result: oneshot::Receiver<Result<(), BrokerError>>,
     thread: JoinHandle<()>,
-}
-
-/// How a broker ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// All logs are closed in order.
-    Stop,
-    /// Everything is let go as it stands.
-    Kill,
 }
 
 /// What the broker's thread tells when it serves.
@@ -86,7 +80,7 @@ impl Broker {
         self.local_address
     }
 
-    /// Where the data lies.
+    /// Where the data lies; of a broker in memory, a path that no file system has.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
@@ -117,7 +111,7 @@ impl Broker {
             return Ok(());
         };
         // A broker that has ended by itself hears nothing, and has left its result.
-        let _ = running.end.send(End::Stop);
+        let _ = running.commands.send(Command::End(End::Stop));
         running.result.await.unwrap_or(Err(BrokerError::Ended))
     }
 
@@ -129,21 +123,22 @@ impl Broker {
 
     pub(crate) async fn start(plan: Plan) -> Result<Self, BrokerError> {
         let (tell_started, started) = oneshot::channel();
-        let (end, told_to_end) = oneshot::channel();
+        let (commands, told) = unbounded_channel();
         let (tell_ended, ended) = mpsc::channel();
         let (tell_result, result) = oneshot::channel();
-        let switchboard = Switchboard::new(vec![plan.config.node_id], api_subjects());
+        let brokers = vec![plan.config.node_id];
+        let switchboard = Switchboard::new(brokers, api_subjects(), commands.clone());
         let of_thread = Arc::clone(&switchboard);
         let thread = std::thread::Builder::new()
             .name("kafka-broker".to_owned())
             .spawn(move || {
-                let outcome = live(plan, of_thread, tell_started, told_to_end);
+                let outcome = live(plan, of_thread, tell_started, told);
                 let _ = tell_result.send(outcome);
                 let _ = tell_ended.send(());
             })
             .map_err(|source| BrokerError::Runtime { source })?;
         let running = Running {
-            end,
+            commands,
             ended,
             result,
             thread,
@@ -168,7 +163,7 @@ impl Broker {
         let Some(running) = self.running.take() else {
             return;
         };
-        let _ = running.end.send(how);
+        let _ = running.commands.send(Command::End(how));
         // A broker ends within milliseconds. One that hangs on a disk must not hang its owner.
         if running.ended.recv_timeout(END_WAIT) != Err(mpsc::RecvTimeoutError::Timeout) {
             let _ = running.thread.join();
@@ -182,120 +177,263 @@ impl Drop for Broker {
     }
 }
 
-/// A broker's whole life, on its own thread.
+/// What a broker's thread does: one life after the other, until it is told that there is no next one.
 fn live(
     plan: Plan,
     switchboard: Arc<Switchboard>,
     tell_started: oneshot::Sender<Started>,
-    told_to_end: oneshot::Receiver<End>,
+    mut told: UnboundedReceiver<Command>,
 ) -> Result<(), BrokerError> {
-    let temporary = match plan.data_dir {
-        Some(_) => None,
-        None => Some(
-            TempDir::with_prefix("kafka-broker-")
-                .map_err(|source| BrokerError::TemporaryDirectory { source })?,
-        ),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(plan.worker_threads)
-        .thread_name("kafka-broker-io")
-        .enable_all()
-        .build()
-        .map_err(|source| BrokerError::Runtime { source })?;
-    let (data_dir, disk) = match &temporary {
-        Some(dir) => (dir.path().to_owned(), OsDisk::for_temporary_data()),
-        None => (plan.data_dir.clone().unwrap_or_default(), OsDisk::new()),
-    };
-    let result = serve(
-        &runtime,
-        plan,
-        switchboard,
-        data_dir,
-        disk,
-        tell_started,
-        told_to_end,
-    );
-    runtime.shutdown_timeout(END_WAIT);
-    result
+    let mut home = Home::of(plan, switchboard)?;
+    // Who has dropped the broker without a word wants it killed.
+    let mut end = home.live_once(&mut told, |started| tell_started.send(started).is_ok())?;
+    loop {
+        let (unsynced, done) = match end {
+            Fate::Ended => return Ok(()),
+            Fate::Down(unsynced, done) => (unsynced, done),
+        };
+        let lost = home.lose(unsynced);
+        let _ = done.send(lost);
+        end = loop {
+            let Some(done) = lie_down(&mut told) else {
+                return Ok(());
+            };
+            let mut done = Some(done);
+            let tell = |_| done.take().is_some_and(|done| done.send(Ok(())).is_ok());
+            match home.live_once(&mut told, tell) {
+                Ok(end) => break end,
+                Err(error) => {
+                    let reason = error.to_string();
+                    tracing::error!("the broker does not come back: {reason}");
+                    if let Some(done) = done {
+                        let _ = done.send(Err(ControlError::Start { reason }));
+                    }
+                }
+            }
+        };
+    }
 }
 
-fn serve(
-    runtime: &Runtime,
+/// Waits, while the broker is down, for who wants it back; `None` if nobody will.
+fn lie_down(told: &mut UnboundedReceiver<Command>) -> Option<Done> {
+    loop {
+        match told.blocking_recv()? {
+            Command::End(_) => return None,
+            Command::Restart(done) => return Some(done),
+            Command::Kill(_, done) => {
+                let _ = done.send(Err(ControlError::IsDown));
+            }
+        }
+    }
+}
+
+/// How a life ends.
+enum Fate {
+    /// There is no next one.
+    Ended,
+    /// The broker is down, and somebody waits to hear it.
+    Down(Unsynced, Done),
+}
+
+/// What outlives a broker's lives.
+struct Home {
     plan: Plan,
+    config: Arc<BrokerConfig>,
     switchboard: Arc<Switchboard>,
     data_dir: PathBuf,
-    disk: OsDisk,
-    tell_started: oneshot::Sender<Started>,
-    told_to_end: oneshot::Receiver<End>,
-) -> Result<(), BrokerError> {
-    let clock = Clock::start();
-    // First the port: a broker that cannot be reached should leave the data alone.
-    let listener = runtime
-        .block_on(TcpListener::bind(&plan.listen))
-        .map_err(|source| BrokerError::Listen {
-            address: plan.listen.clone(),
-            source,
-        })?;
-    let local_address = listener
-        .local_addr()
-        .map_err(|source| BrokerError::Listen {
-            address: plan.listen.clone(),
-            source,
-        })?;
-    let (host, port) = plan.advertise.unwrap_or_else(|| {
-        (
-            advertised_host(&plan.listen, local_address),
-            local_address.port(),
-        )
-    });
-    let (node, catalog) = open(Arc::new(plan.config), &data_dir, disk, clock)?;
-    let bootstrap_servers = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
-    node.set_endpoint(Endpoint {
-        host: host.into(),
-        port,
-    });
-    let started = Started {
-        local_address,
-        bootstrap_servers,
-        data_dir: data_dir.clone(),
-    };
+    disk: DataDisk,
+    /// Removed at the end.
+    _temporary: Option<TempDir>,
+}
 
-    let backoff = node.config.cleaner_backoff;
-    let cleaner = Cleaner::start(Arc::clone(&catalog), clock, backoff)
-        .map_err(|source| BrokerError::Runtime { source })?;
-    let (tell_stop, stop) = watch::channel(false);
-    let how = runtime.block_on(async {
-        let server = server::run(Arc::clone(&node), clock, switchboard, listener, stop);
-        let end = async {
-            // Who has dropped the broker without a word wants it killed.
-            let how = if tell_started.send(started).is_ok() {
-                told_to_end.await.unwrap_or(End::Kill)
-            } else {
-                End::Kill
-            };
-            let _ = tell_stop.send(true);
-            how
+/// The disk that the data lies on.
+#[derive(Clone)]
+enum DataDisk {
+    Os(OsDisk),
+    Memory(MemoryDisk),
+}
+
+impl Home {
+    fn of(plan: Plan, switchboard: Arc<Switchboard>) -> Result<Self, BrokerError> {
+        let (data_dir, disk, temporary) = match &plan.data {
+            Data::Directory(path) => (path.clone(), DataDisk::Os(OsDisk::new()), None),
+            Data::Temporary => {
+                let dir = TempDir::with_prefix("kafka-broker-")
+                    .map_err(|source| BrokerError::TemporaryDirectory { source })?;
+                let disk = DataDisk::Os(OsDisk::for_temporary_data());
+                (dir.path().to_owned(), disk, Some(dir))
+            }
+            Data::Memory => {
+                let disk = DataDisk::Memory(MemoryDisk::journaled());
+                (PathBuf::from(MEMORY_DIR), disk, None)
+            }
         };
-        tokio::join!(server, end).1
-    });
-    drop(cleaner);
-    drop(node);
-    if how == End::Kill {
-        return Ok(());
+        Ok(Self {
+            config: Arc::new(plan.config.clone()),
+            plan,
+            switchboard,
+            data_dir,
+            disk,
+            _temporary: temporary,
+        })
     }
-    let failed = |source| BrokerError::DataDirectory {
-        path: data_dir.clone(),
-        source,
-    };
-    match Arc::try_unwrap(catalog) {
-        Ok(catalog) => catalog.close(clock.now()).map_err(failed),
-        Err(_) => {
-            let cause = "a request is still under way".to_owned();
-            Err(failed(LogError::Offline { cause }))
+
+    /// Lets go of what a kill leaves.
+    fn lose(&mut self, unsynced: Unsynced) -> Result<(), ControlError> {
+        match (unsynced, &self.disk) {
+            (Unsynced::Kept, DataDisk::Os(_)) => Ok(()),
+            // Locks that were held are not held by the next life.
+            (Unsynced::Kept, DataDisk::Memory(disk)) => {
+                self.disk = DataDisk::Memory(disk.crash(disk.event_count(), Keep::All));
+                Ok(())
+            }
+            (Unsynced::Lost, DataDisk::Memory(disk)) => {
+                self.disk = DataDisk::Memory(disk.crash(disk.event_count(), Keep::Synced));
+                Ok(())
+            }
+            (Unsynced::Lost, DataDisk::Os(_)) => Err(ControlError::KeepsUnsynced),
+        }
+    }
+
+    /// Lives on threads that are all gone afterwards.
+    fn live_once(
+        &mut self,
+        told: &mut UnboundedReceiver<Command>,
+        tell_started: impl FnOnce(Started) -> bool,
+    ) -> Result<Fate, BrokerError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.plan.worker_threads)
+            .thread_name("kafka-broker-io")
+            .enable_all()
+            .build()
+            .map_err(|source| BrokerError::Runtime { source })?;
+        let result = self.serve(&runtime, told, tell_started);
+        runtime.shutdown_timeout(END_WAIT);
+        result
+    }
+
+    fn serve(
+        &mut self,
+        runtime: &Runtime,
+        told: &mut UnboundedReceiver<Command>,
+        tell_started: impl FnOnce(Started) -> bool,
+    ) -> Result<Fate, BrokerError> {
+        let clock = Clock::start();
+        // First the port: a broker that cannot be reached should leave the data alone.
+        let listener = self.listen(runtime)?;
+        let local_address = listener.local_addr().map_err(|source| self.deaf(source))?;
+        let (host, port) = self.advertised(local_address);
+        let disk: Arc<dyn Disk> = match self.disk.clone() {
+            DataDisk::Os(disk) => Arc::new(disk),
+            DataDisk::Memory(disk) => Arc::new(disk),
+        };
+        let emulated = self.plan.emulated;
+        let config = Arc::clone(&self.config);
+        let (node, catalog) = open(config, emulated, &self.data_dir, disk, clock)?;
+        let bootstrap_servers = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
+        node.set_endpoint(Endpoint {
+            host: host.into(),
+            port,
+        });
+        let started = Started {
+            local_address,
+            bootstrap_servers,
+            data_dir: self.data_dir.clone(),
+        };
+
+        let backoff = node.config.cleaner_backoff;
+        let cleaner = Cleaner::start(Arc::clone(&catalog), clock, backoff)
+            .map_err(|source| BrokerError::Runtime { source })?;
+        let (tell_stop, stop) = watch::channel(false);
+        let loses = matches!(self.disk, DataDisk::Memory(_));
+        let switchboard = Arc::clone(&self.switchboard);
+        let how = runtime.block_on(async {
+            let server = server::run(Arc::clone(&node), clock, switchboard, listener, stop);
+            let end = async {
+                let how = if tell_started(started) {
+                    until_told(told, loses).await
+                } else {
+                    Told::End(End::Kill)
+                };
+                let _ = tell_stop.send(true);
+                how
+            };
+            tokio::join!(server, end).1
+        });
+        drop(cleaner);
+        drop(node);
+        match how {
+            Told::Kill(unsynced, done) => Ok(Fate::Down(unsynced, done)),
+            Told::End(End::Kill) => Ok(Fate::Ended),
+            Told::End(End::Stop) => self.close(catalog, clock).map(|()| Fate::Ended),
+        }
+    }
+
+    /// Listens where the plan says, and from the second life on where the first one did.
+    fn listen(&mut self, runtime: &Runtime) -> Result<TcpListener, BrokerError> {
+        let listener = runtime
+            .block_on(TcpListener::bind(&self.plan.listen))
+            .map_err(|source| self.deaf(source))?;
+        let local = listener.local_addr().map_err(|source| self.deaf(source))?;
+        if self.plan.advertise.is_none() {
+            self.plan.advertise = Some((advertised_host(&self.plan.listen, local), local.port()));
+        }
+        self.plan.listen = local.to_string();
+        Ok(listener)
+    }
+
+    /// What clients are told.
+    fn advertised(&self, local: SocketAddr) -> (String, u16) {
+        let known = self.plan.advertise.clone();
+        known.unwrap_or_else(|| (local.ip().to_string(), local.port()))
+    }
+
+    fn deaf(&self, source: std::io::Error) -> BrokerError {
+        BrokerError::Listen {
+            address: self.plan.listen.clone(),
+            source,
+        }
+    }
+
+    /// Closes all logs in order.
+    fn close(&self, catalog: Arc<Catalog>, clock: Clock) -> Result<(), BrokerError> {
+        let failed = |source| BrokerError::DataDirectory {
+            path: self.data_dir.clone(),
+            source,
+        };
+        match Arc::try_unwrap(catalog) {
+            Ok(catalog) => catalog.close(clock.now()).map_err(failed),
+            Err(_) => {
+                let cause = "a request is still under way".to_owned();
+                Err(failed(LogError::Offline { cause }))
+            }
+        }
+    }
+}
+
+/// What a broker that serves was told.
+enum Told {
+    End(End),
+    Kill(Unsynced, Done),
+}
+
+/// Waits for a command that ends this life.
+async fn until_told(told: &mut UnboundedReceiver<Command>, loses: bool) -> Told {
+    loop {
+        match told.recv().await {
+            None => return Told::End(End::Kill),
+            Some(Command::End(how)) => return Told::End(how),
+            Some(Command::Kill(Unsynced::Lost, done)) if !loses => {
+                let _ = done.send(Err(ControlError::KeepsUnsynced));
+            }
+            Some(Command::Kill(unsynced, done)) => return Told::Kill(unsynced, done),
+            Some(Command::Restart(done)) => {
+                let _ = done.send(Err(ControlError::IsUp));
+            }
         }
     }
 }
@@ -303,8 +441,9 @@ fn serve(
 /// Opens what lies in the data directory.
 fn open(
     config: Arc<BrokerConfig>,
+    emulated: Option<Release>,
     data_dir: &Path,
-    disk: OsDisk,
+    disk: Arc<dyn Disk>,
     clock: Clock,
 ) -> Result<(Arc<Node>, Arc<Catalog>), BrokerError> {
     let path = || data_dir.to_owned();
@@ -314,12 +453,11 @@ fn open(
         new_directory_id: Uuid(random()),
         new_cluster_id: Uuid(random()),
     };
-    let dir = LogDir::open(Arc::new(disk), data_dir, &owner).map_err(|source| {
-        BrokerError::DataDirectory {
+    let dir =
+        LogDir::open(disk, data_dir, &owner).map_err(|source| BrokerError::DataDirectory {
             path: path(),
             source,
-        }
-    })?;
+        })?;
     let now = clock.now();
     let catalog =
         Catalog::open(Arc::clone(&config), dir, random, now).map_err(|error| match error {
@@ -333,13 +471,18 @@ fn open(
             },
         })?;
     let catalog = Arc::new(catalog);
-    let node =
-        Node::new(config, Arc::clone(&catalog), served_apis(), random, now).map_err(|error| {
-            BrokerError::Records {
-                path: path(),
-                reason: error.to_string(),
-            }
-        })?;
+    let node = Node::new(
+        config,
+        Arc::clone(&catalog),
+        served_apis(emulated),
+        emulated.is_none_or(Release::has_features),
+        random,
+        now,
+    )
+    .map_err(|error| BrokerError::Records {
+        path: path(),
+        reason: error.to_string(),
+    })?;
     Ok((Arc::new(node), catalog))
 }
 
@@ -363,6 +506,9 @@ fn random() -> [u8; 16] {
     }
     bytes
 }
+
+/// Where the data lies on the disk in memory.
+const MEMORY_DIR: &str = "/memory";
 
 /// How long an owner waits for its broker to end.
 const END_WAIT: Duration = Duration::from_secs(5);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use crate::broker::Broker;
 use crate::config::broker::BrokerConfig;
 use crate::config::property::list;
+use crate::config::release::Release;
 use crate::error::BrokerError;
-use crate::plan::{Plan, host_and_port};
+use crate::plan::{Data, Plan, host_and_port};
 
 /// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
 /// [`start`](Self::start).
@@ -16,7 +17,9 @@ pub struct BrokerBuilder {
     listen: Option<String>,
     advertise: Option<String>,
     data_dir: Option<PathBuf>,
+    in_memory: bool,
     worker_threads: usize,
+    emulated: Option<String>,
     properties: Vec<(String, String)>,
 }
 
@@ -33,7 +36,9 @@ impl BrokerBuilder {
             listen: None,
             advertise: None,
             data_dir: None,
+            in_memory: false,
             worker_threads: WORKER_THREADS,
+            emulated: None,
             properties: Vec::new(),
         }
     }
@@ -62,9 +67,25 @@ impl BrokerBuilder {
         self
     }
 
+    /// Keeps the data in memory, on a disk that knows what was made durable: only then can a kill lose the
+    /// rest ([`Unsynced::Lost`](crate::control::Unsynced::Lost)). It remembers every write, and so grows with
+    /// what is written, deleted or not. Not together with [`data_dir`](Self::data_dir).
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
     /// How many threads serve connections. Default 2.
     pub fn worker_threads(mut self, threads: usize) -> Self {
         self.worker_threads = threads;
+        self
+    }
+
+    /// Makes the broker look like one of an older release of Kafka, from `"2.1"` on: it serves no API and no
+    /// version that came later, and tells of no feature that came later. Versions that Kafka has removed
+    /// since do not come back. Default: the newest release.
+    pub fn emulate(mut self, release: impl Into<String>) -> Self {
+        self.emulated = Some(release.into());
         self
     }
 
@@ -84,7 +105,7 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// A property that is unknown or does not fit, an address that cannot be listened at, a data
+    /// A property or release that is unknown or does not fit, an address that cannot be listened at, a data
     /// directory that cannot be written, belongs to another broker or is in use.
     pub async fn start(self) -> Result<Broker, BrokerError> {
         Broker::start(self.plan()?).await
@@ -97,6 +118,10 @@ impl BrokerBuilder {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
         let config = BrokerConfig::new(pairs).map_err(|error| invalid(error.to_string()))?;
+        let emulated = match &self.emulated {
+            None => None,
+            Some(name) => Some(Release::named(name).map_err(|error| invalid(error.to_string()))?),
+        };
         let listener = |name: &str| {
             match config.given(name) {
             None => Ok(None),
@@ -129,31 +154,40 @@ impl BrokerBuilder {
                 "invalid address {listen} to listen at: must be HOST:PORT"
             )));
         }
-        let data_dir = match (
-            self.data_dir,
-            config.given("log.dirs").or_else(|| config.given("log.dir")),
-        ) {
-            (Some(path), _) => Some(path),
-            (None, None) => None,
-            (None, Some(value)) => {
-                let mut paths = list(value);
-                let (path, more) = (paths.next(), paths.next());
-                let one = path.filter(|_| more.is_none());
-                let one = one.ok_or_else(|| {
-                    invalid(format!(
-                        "invalid value {value} for configuration log.dirs: one directory"
-                    ))
-                })?;
-                Some(PathBuf::from(one))
+        let data = match (self.data_dir, data_dir_of(&config)?, self.in_memory) {
+            (Some(path), _, false) | (None, Some(path), false) => Data::Directory(path),
+            (None, None, false) => Data::Temporary,
+            (None, None, true) => Data::Memory,
+            (Some(path), _, true) | (None, Some(path), true) => {
+                return Err(invalid(format!(
+                    "the data cannot lie both in memory and in {}",
+                    path.display()
+                )));
             }
         };
         Ok(Plan {
             config,
             listen,
             advertise,
-            data_dir,
+            data,
             worker_threads: self.worker_threads.max(1),
+            emulated,
         })
+    }
+}
+
+/// The directory that a property names.
+fn data_dir_of(config: &BrokerConfig) -> Result<Option<PathBuf>, BrokerError> {
+    let given = config.given("log.dirs").or_else(|| config.given("log.dir"));
+    let Some(value) = given else {
+        return Ok(None);
+    };
+    let mut paths = list(value);
+    match (paths.next(), paths.next()) {
+        (Some(path), None) => Ok(Some(PathBuf::from(path))),
+        _ => Err(BrokerError::Config {
+            reason: format!("invalid value {value} for configuration log.dirs: one directory"),
+        }),
     }
 }
 
@@ -186,7 +220,11 @@ mod tests {
             .unwrap();
         assert_eq!(plan.listen, "127.0.0.1:9092");
         assert_eq!(plan.advertise, Some(("kafka".to_owned(), 9092)));
-        assert_eq!(plan.data_dir, Some(PathBuf::from("/data")));
+        assert_eq!(plan.data, Data::Directory(PathBuf::from("/data")));
+        let both = BrokerBuilder::new().in_memory().data_dir("/data").plan();
+        assert!(both.unwrap_err().to_string().contains("/data"));
+        let old = BrokerBuilder::new().emulate("1.1").plan();
+        assert!(old.unwrap_err().to_string().contains("2.1"));
         for (name, value) in [
             ("listeners", "SSL://a:1"),
             ("listeners", "PLAINTEXT://a:1,PLAINTEXT://b:2"),

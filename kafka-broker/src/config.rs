@@ -4,5 +4,6 @@ pub(crate) mod broker;
 pub(crate) mod broker_properties;
 pub(crate) mod error;
 pub(crate) mod property;
+pub(crate) mod release;
 pub(crate) mod topic;
 pub(crate) mod topic_properties;

@@ -36,11 +36,11 @@
 //! Everything here is made for several brokers: rules may be bound to one by its node id, and whatever is
 //! done to a broker names it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) mod journal;
+pub(crate) mod life;
 pub(crate) mod rule;
 pub(crate) mod ruleset;
 pub(crate) mod subjects;
@@ -48,9 +48,11 @@ pub(crate) mod switchboard;
 pub(crate) mod wait_error;
 
 pub use journal::{Entry, Outcome};
+pub use life::{ControlError, Unsynced};
 pub use rule::{Action, Rule, RuleError, When};
 pub use wait_error::WaitError;
 
+use crate::control::life::Command;
 use crate::control::ruleset::ActiveRule;
 use crate::control::switchboard::Switchboard;
 
@@ -147,8 +149,8 @@ impl Control {
     /// # Errors
     ///
     /// If there is no such broker.
-    pub fn stall(&self, broker: i32) -> Result<StallGuard, UnknownBroker> {
-        self.check_broker(broker)?;
+    pub fn stall(&self, broker: i32) -> Result<StallGuard, ControlError> {
+        self.switchboard.check_broker(broker)?;
         self.switchboard.set_stalled(broker, true);
         Ok(StallGuard {
             switchboard: Arc::clone(&self.switchboard),
@@ -162,17 +164,36 @@ impl Control {
     /// # Errors
     ///
     /// If there is no such broker.
-    pub fn resume(&self, broker: i32) -> Result<(), UnknownBroker> {
-        self.check_broker(broker)?;
+    pub fn resume(&self, broker: i32) -> Result<(), ControlError> {
+        self.switchboard.check_broker(broker)?;
         self.switchboard.set_stalled(broker, false);
         Ok(())
     }
 
-    fn check_broker(&self, broker: i32) -> Result<(), UnknownBroker> {
-        if self.switchboard.brokers.contains(&broker) {
-            return Ok(());
-        }
-        Err(UnknownBroker { broker })
+    /// Kills a broker: its connections break, nobody listens at its port, nothing is closed or flushed. It
+    /// stays down until [`restart`](Self::restart).
+    ///
+    /// *Cancel safety*: once polled, the broker goes down even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such broker, if it is down already, or if it cannot lose what is not durable: see
+    /// [`BrokerBuilder::in_memory`](crate::BrokerBuilder::in_memory).
+    pub async fn kill(&self, broker: i32, unsynced: Unsynced) -> Result<(), ControlError> {
+        let command = |done| Command::Kill(unsynced, done);
+        self.switchboard.command(broker, command).await
+    }
+
+    /// Brings a killed broker back, at the same address and with the data that it has left. It serves when this
+    /// returns.
+    ///
+    /// *Cancel safety*: once polled, the broker comes back even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such broker, if it is up, or if it does not come back, and why.
+    pub async fn restart(&self, broker: i32) -> Result<(), ControlError> {
+        self.switchboard.command(broker, Command::Restart).await
     }
 }
 
@@ -279,18 +300,3 @@ impl Drop for StallGuard {
         }
     }
 }
-
-/// There is no broker of this node id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownBroker {
-    /// The node id.
-    pub broker: i32,
-}
-
-impl fmt::Display for UnknownBroker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no broker {}", self.broker)
-    }
-}
-
-impl std::error::Error for UnknownBroker {}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::broker::BrokerConfig;
+use crate::config::release::Release;
 
 /// What a broker needs to start.
 #[derive(Debug)]
@@ -10,8 +11,20 @@ pub(crate) struct Plan {
     pub(crate) config: BrokerConfig,
     pub(crate) listen: String,
     pub(crate) advertise: Option<(String, u16)>,
-    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) data: Data,
     pub(crate) worker_threads: usize,
+    pub(crate) emulated: Option<Release>,
+}
+
+/// Where the data of a broker lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// In a directory of its own that goes with the broker.
+    Temporary,
+    /// In this directory.
+    Directory(PathBuf),
+    /// In memory, where what is not durable can be lost.
+    Memory,
 }
 
 /// The two parts of `HOST:PORT`; the host of an IPv6 address stands in brackets.

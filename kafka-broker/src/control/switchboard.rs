@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::control::journal::{Arrival, Entry, Journal, Ticket};
+use crate::control::life::{Command, Commands, ControlError, Done};
 use crate::control::rule::ApiSubjects;
 use crate::control::ruleset::{Incoming, Ruleset, Verdict};
 use crate::control::wait_error::WaitError;
@@ -25,10 +26,11 @@ pub(crate) struct Switchboard {
     /// The brokers that answer nothing for the time being.
     stalled: watch::Sender<BTreeSet<i32>>,
     connections: AtomicU64,
+    commands: Commands,
 }
 
 impl Switchboard {
-    pub(crate) fn new(brokers: Vec<i32>, apis: Vec<ApiSubjects>) -> Arc<Self> {
+    pub(crate) fn new(brokers: Vec<i32>, apis: Vec<ApiSubjects>, commands: Commands) -> Arc<Self> {
         Arc::new(Self {
             brokers,
             apis,
@@ -37,6 +39,7 @@ impl Switchboard {
             is_watching: AtomicBool::new(false),
             stalled: watch::Sender::new(BTreeSet::new()),
             connections: AtomicU64::new(0),
+            commands,
         })
     }
 
@@ -106,6 +109,27 @@ impl Switchboard {
         let mut stalled = self.stalled.subscribe();
         // The sender lives as long as this does.
         let _ = stalled.wait_for(|stalled| !stalled.contains(&broker)).await;
+    }
+
+    /// Has a command carried out by the broker's thread.
+    pub(crate) async fn command(
+        &self,
+        broker: i32,
+        command: impl FnOnce(Done) -> Command,
+    ) -> Result<(), ControlError> {
+        self.check_broker(broker)?;
+        let (done, is_done) = oneshot::channel();
+        let sent = self.commands.send(command(done));
+        sent.map_err(|_| ControlError::Ended)?;
+        is_done.await.unwrap_or(Err(ControlError::Ended))
+    }
+
+    /// Refuses a broker that there is not.
+    pub(crate) fn check_broker(&self, broker: i32) -> Result<(), ControlError> {
+        if self.brokers.contains(&broker) {
+            return Ok(());
+        }
+        Err(ControlError::UnknownBroker { broker })
     }
 
     /// Waits until a look at the journal or at the counts of a rule finds what is wanted.

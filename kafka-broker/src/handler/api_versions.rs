@@ -60,6 +60,11 @@ impl Handler for ApiVersions {
                 })
                 .collect();
         }
+        if !call.node.has_features {
+            response.supported_features.clear();
+            response.finalized_features.clear();
+            response.finalized_features_epoch = -1;
+        }
         Outcome::Ready(response)
     }
 }

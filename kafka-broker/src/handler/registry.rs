@@ -3,6 +3,7 @@
 use kafka_protocol::wire::Reader;
 use kafka_protocol::{ApiKey, Request, VersionRange};
 
+use crate::config::release::Release;
 use crate::control::rule::ApiSubjects;
 use crate::control::subjects::Subjects;
 use crate::handler::add_offsets_to_txn::AddOffsetsToTxn;
@@ -65,8 +66,8 @@ pub(crate) fn entry_of(code: i16) -> Option<&'static Entry> {
     REGISTRY.iter().find(|entry| entry.key.code() == code)
 }
 
-/// What a broker of the newest release serves.
-pub(crate) fn served_apis() -> Vec<ServedApi> {
+/// What is served by a broker of the newest release, or by one that makes itself look like an older one.
+pub(crate) fn served_apis(emulated: Option<Release>) -> Vec<ServedApi> {
     let served = |entry: &Entry| {
         let known = VersionRange::new(0, entry.newest);
         let advertised = entry.key.advertised_versions();
@@ -80,7 +81,22 @@ pub(crate) fn served_apis() -> Vec<ServedApi> {
             advertised,
         }
     };
-    REGISTRY.iter().map(served).collect()
+    let apis = REGISTRY.iter().map(served);
+    match emulated {
+        None => apis.collect(),
+        Some(release) => apis.filter_map(|api| as_of(release, api)).collect(),
+    }
+}
+
+/// An API as far as a release had it.
+fn as_of(release: Release, api: ServedApi) -> Option<ServedApi> {
+    let is_switched_off = !release.has_features() && NEEDS_FEATURES.contains(&api.key);
+    let had = release.versions(api.key).filter(|_| !is_switched_off)?;
+    Some(ServedApi {
+        key: api.key,
+        served: api.served.intersection(had)?,
+        advertised: api.advertised.intersection(had)?,
+    })
 }
 
 /// What requests are about, of each API that is served.
@@ -108,6 +124,12 @@ const fn entry_up_to<H: Handler + 'static>(newest: i16) -> Entry {
         names_groups: H::Request::GROUPS,
     }
 }
+
+/// These were there before 4.0, but refused by every broker that was not told to have them.
+const NEEDS_FEATURES: &[ApiKey] = &[
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
+];
 
 static REGISTRY: &[Entry] = &[
     entry::<Produce>(),

@@ -36,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) cluster_id: ByteString,
     /// What it serves.
     pub(crate) apis: Vec<ServedApi>,
+    /// Whether clients are told of Kafka's features and their levels.
+    pub(crate) has_features: bool,
     /// Consumers, their generations and offsets.
     pub(crate) groups: Arc<Groups>,
     /// Transactional ids and their transactions.
@@ -84,6 +86,7 @@ impl Node {
         config: Arc<BrokerConfig>,
         catalog: Arc<Catalog>,
         apis: Vec<ServedApi>,
+        has_features: bool,
         random: fn() -> [u8; 16],
         now: Now,
     ) -> Result<Self, ReadError> {
@@ -105,6 +108,7 @@ impl Node {
         let node = Self {
             cluster_id: catalog.cluster_id().into(),
             apis: apis.into_iter().filter(is_served).collect(),
+            has_features,
             groups,
             transactions,
             transaction_topic,

@@ -8,14 +8,17 @@ mod peer;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka_broker::control::{Action, Control, Entry, Outcome, Rule, When};
+use kafka_broker::control::{
+    Action, Control, ControlError, Entry, Outcome, Rule, RuleGuard, Unsynced, When,
+};
 use kafka_broker::{ApiKey, Broker, ErrorCode};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, HeartbeatRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    ApiVersionsRequest, CreateTopicsRequest, HeartbeatRequest, ListOffsetsRequest, MetadataRequest,
+    ProduceRequest,
 };
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
@@ -283,18 +286,22 @@ async fn the_journal_is_waited_for_in_time() {
 async fn start() -> (Broker, Peer) {
     let broker = Broker::builder().start().await.unwrap();
     let mut peer = Peer::connect(broker.local_address());
+    create_topic(&mut peer);
+    (broker, peer)
+}
+
+fn create_topic(peer: &mut Peer) {
     let mut topic = CreatableTopic::default();
     topic.name = "t".into();
     topic.num_partitions = 3;
     topic.replication_factor = 1;
     let mut request = CreateTopicsRequest::default();
     request.topics = vec![topic];
-    assert_eq!(peer.ask(&request, 7).topics[0].error_code, 0);
-    (broker, peer)
+    assert_eq!(peer.ask(&request, 5).topics[0].error_code, 0);
 }
 
 /// A rule that means every produce request.
-fn add(control: &Control, action: Action) -> kafka_broker::control::RuleGuard {
+fn add(control: &Control, action: Action) -> RuleGuard {
     control
         .add(Rule::new("r", action).api(ApiKey::Produce))
         .unwrap()
@@ -363,4 +370,98 @@ fn ends(peer: &mut Peer) -> Vec<i64> {
 fn ends_behind(peer: &mut Peer) -> Vec<i64> {
     peer.receive().unwrap();
     ends(peer)
+}
+
+#[tokio::test]
+async fn a_killed_broker_comes_back_where_it_was() {
+    let (broker, mut peer) = start().await;
+    let control = broker.control();
+    let id = broker.node_id();
+    assert_eq!(control.restart(id).await, Err(ControlError::IsUp));
+    let other = ControlError::UnknownBroker { broker: id + 1 };
+    assert_eq!(control.kill(id + 1, Unsynced::Kept).await, Err(other));
+    let lost = control.kill(id, Unsynced::Lost).await;
+    assert_eq!(lost, Err(ControlError::KeepsUnsynced));
+    for round in 1..=3 {
+        assert_eq!(produce(&mut peer, &[0]), [(0, 0)]);
+        control.kill(id, Unsynced::Kept).await.unwrap();
+        assert!(peer.is_closed());
+        assert!(std::net::TcpStream::connect(broker.local_address()).is_err());
+        let down = control.kill(id, Unsynced::Kept).await;
+        assert_eq!(down, Err(ControlError::IsDown));
+        control.restart(id).await.unwrap();
+        peer = Peer::connect(broker.local_address());
+        assert_eq!(ends(&mut peer), [round, 0, 0]);
+    }
+    control.kill(id, Unsynced::Kept).await.unwrap();
+    broker.stop().await.unwrap();
+    assert_eq!(control.restart(id).await, Err(ControlError::Ended));
+}
+
+#[tokio::test]
+async fn only_what_is_durable_survives_the_machine() {
+    // What is recovered is made durable: each case has a broker of its own.
+    for (flush, unsynced, left) in [
+        ("1", Unsynced::Lost, 3),
+        ("1000000", Unsynced::Lost, 0),
+        ("1000000", Unsynced::Kept, 3),
+    ] {
+        let broker = Broker::builder().in_memory();
+        let broker = broker.set("log.flush.interval.messages", flush);
+        let broker = broker.start().await.unwrap();
+        let mut peer = Peer::connect(broker.local_address());
+        create_topic(&mut peer);
+        for _ in 0..3 {
+            assert_eq!(produce(&mut peer, &[0]), [(0, 0)]);
+        }
+        let control = broker.control();
+        control.kill(1, unsynced).await.unwrap();
+        control.restart(1).await.unwrap();
+        let mut peer = Peer::connect(broker.local_address());
+        assert_eq!(ends(&mut peer), [left, 0, 0], "{flush} {unsynced:?}");
+    }
+}
+
+/// What 2.8 had is there, what came later is not, and clients of today find out.
+#[tokio::test]
+async fn an_older_release_is_emulated() {
+    for (release, produce, transactions, topics, features) in [
+        ("2.1", 7, 1, None, false),
+        ("2.8", 9, 3, None, false),
+        ("3.9", 11, 4, Some(0), false),
+        ("4.0", 12, 5, Some(0), true),
+        ("4.4", 13, 5, Some(0), true),
+    ] {
+        let broker = Broker::builder().emulate(release).start().await.unwrap();
+        let mut peer = Peer::connect(broker.local_address());
+        let answer = peer.ask(&ApiVersionsRequest::default(), 0);
+        let newest = |api: ApiKey| {
+            let row = answer.api_keys.iter().find(|row| row.api_key == api.code());
+            row.map(|row| row.max_version)
+        };
+        assert_eq!(newest(ApiKey::Produce), Some(produce), "{release}");
+        assert_eq!(newest(ApiKey::EndTxn), Some(transactions), "{release}");
+        assert_eq!(newest(ApiKey::DescribeTopicPartitions), topics, "{release}");
+        // Of the newest version its broker says no, in words of the first.
+        let mut request = ApiVersionsRequest::default();
+        request.client_software_name = "peer".into();
+        request.client_software_version = "1".into();
+        let known = newest(ApiKey::ApiVersions).unwrap();
+        if known >= 3 {
+            let answer = peer.ask(&request, known);
+            assert_eq!(!answer.finalized_features.is_empty(), features, "{release}");
+            assert_eq!(answer.finalized_features_epoch >= 0, features, "{release}");
+        }
+        if known < 5 {
+            peer.send(&request, 5);
+            let frame = peer.receive().unwrap();
+            let (_, answer) = read::<ApiVersionsRequest>(frame, 0);
+            assert_eq!(answer.error_code, ErrorCode::UNSUPPORTED_VERSION.code());
+        }
+        // And what is not told of is not answered either.
+        if produce < 13 {
+            peer.send(&batch(&[0]), produce + 1);
+            assert!(peer.is_closed(), "{release}");
+        }
+    }
 }
