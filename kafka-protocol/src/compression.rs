@@ -10,6 +10,7 @@ mod error;
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
+mod room;
 #[cfg(feature = "snappy")]
 mod snappy;
 #[cfg(feature = "zstd")]
@@ -17,15 +18,12 @@ mod zstd;
 
 use std::fmt;
 
+use room::Room;
+
+pub use crate::wire::limits::DECOMPRESSED_MAX;
 pub use codec::Compression;
 pub(crate) use codec::Lz4HeaderChecksum;
 pub use error::CompressionError;
-
-/// How many bytes a compressed body may become where nobody sets another limit: 128 MiB.
-///
-/// A batch is rarely larger than a broker's `message.max.bytes` (1 MiB by default) compressed, and a
-/// body of records rarely shrinks to less than a hundredth.
-pub const DECOMPRESSED_MAX: usize = 128 << 20;
 
 /// Compresses with one codec at one level, and keeps the codec's tables from call to call.
 ///
@@ -124,24 +122,33 @@ impl Compressor {
     /// then as it was.
     pub fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CompressionError> {
         let start = output.len();
+        self.compress_at(start, input, output)
+    }
+
+    /// The same behind the first `start` bytes of `output`. Bytes that stand there are overwritten: a
+    /// buffer that comes back from the pool is room that need not be made.
+    pub(crate) fn compress_at(
+        &mut self,
+        start: usize,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
+        let mut room = Room::new(output, start, usize::MAX);
         let result = match &mut self.state {
             CompressorState::None => {
-                output.extend_from_slice(input);
+                room.push(input);
                 Ok(())
             }
             #[cfg(feature = "gzip")]
-            CompressorState::Gzip(encoder) => encoder.compress(input, output),
+            CompressorState::Gzip(encoder) => encoder.compress(input, &mut room),
             #[cfg(feature = "snappy")]
-            CompressorState::Snappy(encoder) => encoder.compress(input, output),
+            CompressorState::Snappy(encoder) => encoder.compress(input, &mut room),
             #[cfg(feature = "lz4")]
-            CompressorState::Lz4(encoder) => encoder.compress(input, output),
+            CompressorState::Lz4(encoder) => encoder.compress(input, &mut room),
             #[cfg(feature = "zstd")]
-            CompressorState::Zstd(encoder) => encoder.compress(input, output),
+            CompressorState::Zstd(encoder) => encoder.compress(input, &mut room),
         };
-        if result.is_err() {
-            output.truncate(start);
-        }
-        result
+        room.close_if(result)
     }
 }
 
@@ -188,43 +195,57 @@ impl Decompressor {
         output: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), CompressionError> {
-        self.decompress_as(compression, Lz4HeaderChecksum::Right, input, output, limit)
+        let room = Room::new(output, output.len(), limit);
+        self.fill(compression, Lz4HeaderChecksum::Right, input, room)
     }
 
-    /// The same, with a choice of how to take the header checksum of an LZ4 frame.
-    pub(crate) fn decompress_as(
+    /// Decompresses `input` into `buffer` in place of what stands there, which is room that need not be
+    /// made; with a choice of how to take the header checksum of an LZ4 frame. After an error the
+    /// buffer is empty.
+    pub(crate) fn replace(
         &mut self,
         compression: Compression,
         lz4_header_checksum: Lz4HeaderChecksum,
         input: &[u8],
-        output: &mut Vec<u8>,
+        buffer: &mut Vec<u8>,
         limit: usize,
+    ) -> Result<(), CompressionError> {
+        let room = Room::new(buffer, 0, limit);
+        self.fill(compression, lz4_header_checksum, input, room)
+    }
+
+    fn fill(
+        &mut self,
+        compression: Compression,
+        lz4_header_checksum: Lz4HeaderChecksum,
+        input: &[u8],
+        mut room: Room<'_>,
     ) -> Result<(), CompressionError> {
         #[cfg(not(feature = "lz4"))]
         let _ = lz4_header_checksum;
-        let start = output.len();
         let result = match compression {
-            Compression::None if input.len() > limit => {
-                Err(CompressionError::TooLarge { compression, limit })
-            }
+            Compression::None if input.len() > room.limit() => Err(CompressionError::TooLarge {
+                compression,
+                limit: room.limit(),
+            }),
             Compression::None => {
-                output.extend_from_slice(input);
+                room.push(input);
                 Ok(())
             }
             #[cfg(feature = "gzip")]
             Compression::Gzip => self
                 .gzip
                 .get_or_insert_with(gzip::Decoder::new)
-                .decompress(input, output, limit),
+                .decompress(input, &mut room),
             #[cfg(feature = "snappy")]
-            Compression::Snappy => snappy::decompress(input, output, limit),
+            Compression::Snappy => snappy::decompress(input, &mut room),
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => lz4::decompress(lz4_header_checksum, input, output, limit),
+            Compression::Lz4 => lz4::decompress(lz4_header_checksum, input, &mut room),
             #[cfg(feature = "zstd")]
             Compression::Zstd => self
                 .zstd
                 .get_or_insert_with(Box::default)
-                .decompress(input, output, limit),
+                .decompress(input, &mut room),
             #[cfg(not(all(
                 feature = "gzip",
                 feature = "snappy",
@@ -233,10 +254,7 @@ impl Decompressor {
             )))]
             absent => Err(CompressionError::NotBuilt(absent)),
         };
-        if result.is_err() {
-            output.truncate(start);
-        }
-        result
+        room.close_if(result)
     }
 }
 

@@ -23,6 +23,9 @@ pub enum CompressionError {
         compression: Compression,
         /// What is wrong with them.
         reason: &'static str,
+        /// Bytes from the start of the compressed data to the part that is wrong: a header, a block
+        /// or a checksum.
+        at: usize,
     },
     /// The bytes become more than the caller allows.
     TooLarge {
@@ -53,7 +56,8 @@ impl fmt::Display for CompressionError {
             Self::Corrupt {
                 compression,
                 reason,
-            } => write!(f, "corrupt {compression} data: {reason}"),
+                at,
+            } => write!(f, "corrupt {compression} data: {reason} at byte {at}"),
             Self::TooLarge { compression, limit } => write!(
                 f,
                 "{compression} data becomes more than the {limit} bytes allowed"

@@ -7,6 +7,7 @@ use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::compression::codec::Compression;
 use crate::compression::error::CompressionError;
+use crate::compression::room::Room;
 
 /// Writes one member.
 pub(super) struct Encoder {
@@ -25,27 +26,29 @@ impl Encoder {
     pub(super) fn compress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
+        room: &mut Room<'_>,
     ) -> Result<(), CompressionError> {
         self.deflate.reset();
-        output.extend_from_slice(&HEADER);
+        room.push(&HEADER);
         // Most bodies shrink to less than half; those that do not cost one more turn of the loop.
-        output.reserve(input.len() / 2 + 64);
+        let mut len = input.len() / 2 + 64;
         loop {
             let taken = usize::try_from(self.deflate.total_in()).unwrap_or(usize::MAX);
             let rest = input.get(taken..).unwrap_or_default();
-            match self
+            let before = self.deflate.total_out();
+            let status = self
                 .deflate
-                .compress_vec(rest, output, FlushCompress::Finish)
-            {
-                Ok(Status::StreamEnd) => break,
-                Ok(Status::Ok | Status::BufError) => output.reserve(input.len() / 4 + 64),
-                Err(_) => return Err(corrupt("deflate failed")),
+                .compress(rest, room.next(len), FlushCompress::Finish)
+                .map_err(|_| corrupt("deflate failed", 0))?;
+            room.advance((self.deflate.total_out() - before) as usize);
+            if status == Status::StreamEnd {
+                break;
             }
+            len = input.len() / 4 + 64;
         }
-        output.extend_from_slice(&crc32(input).to_le_bytes());
+        room.push(&crc32(input).to_le_bytes());
         // The length counts modulo 2^32, as the format says.
-        output.extend_from_slice(&(input.len() as u32).to_le_bytes());
+        room.push(&(input.len() as u32).to_le_bytes());
         Ok(())
     }
 }
@@ -65,28 +68,24 @@ impl Decoder {
     pub(super) fn decompress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
-        limit: usize,
+        room: &mut Room<'_>,
     ) -> Result<(), CompressionError> {
-        let start = output.len();
+        let at = |rest: &[u8]| input.len() - rest.len();
         let mut rest = input;
         loop {
-            let body = skip_header(rest)?;
-            let member = output.len();
-            let taken = self.inflate_stream(body, output, start, limit)?;
-            let Some((trailer, behind)) = body
-                .get(taken..)
-                .and_then(<[u8]>::split_first_chunk::<TRAILER_LEN>)
+            let body = skip_header(rest).map_err(|reason| corrupt(reason, at(rest)))?;
+            let member = room.filled();
+            let trailer = self.inflate_stream(body, at(body), room)?;
+            let Some((&[c0, c1, c2, c3, l0, l1, l2, l3], behind)) = trailer.split_first_chunk()
             else {
-                return Err(corrupt("the trailer is cut short"));
+                return Err(corrupt("the trailer is cut short", at(trailer)));
             };
-            let [c0, c1, c2, c3, l0, l1, l2, l3] = *trailer;
-            let content = output.get(member..).unwrap_or_default();
+            let content = room.since(member);
             if u32::from_le_bytes([c0, c1, c2, c3]) != crc32(content) {
-                return Err(corrupt("wrong checksum"));
+                return Err(corrupt("wrong checksum", at(trailer)));
             }
             if u32::from_le_bytes([l0, l1, l2, l3]) != content.len() as u32 {
-                return Err(corrupt("wrong length in the trailer"));
+                return Err(corrupt("wrong length in the trailer", at(trailer)));
             }
             if behind.is_empty() {
                 return Ok(());
@@ -95,59 +94,61 @@ impl Decoder {
         }
     }
 
-    /// Inflates one raw stream to the end of `output`; says how much of `body` it took.
-    fn inflate_stream(
+    /// Inflates the raw stream at the start of `body`, which stands at `at`; gives what follows it.
+    fn inflate_stream<'a>(
         &mut self,
-        body: &[u8],
-        output: &mut Vec<u8>,
-        start: usize,
-        limit: usize,
-    ) -> Result<usize, CompressionError> {
+        body: &'a [u8],
+        at: usize,
+        room: &mut Room<'_>,
+    ) -> Result<&'a [u8], CompressionError> {
         self.inflate.reset(false);
+        let mut rest = body;
         loop {
-            let taken = usize::try_from(self.inflate.total_in()).unwrap_or(usize::MAX);
-            let rest = body.get(taken..).unwrap_or_default();
-            let produced = output.len() - start;
-            if output.capacity() - output.len() < STEP_MIN {
-                // Grows with what came out, not with what the trailer claims, and never by more
-                // than one byte past the limit: that byte tells an exact fit from too much.
-                let step = produced.max(rest.len().saturating_mul(3)).max(STEP_MIN);
-                output.reserve_exact(step.min(limit.saturating_sub(produced).saturating_add(1)));
+            // The room grows with what came out and with what is there to come in, not with what the
+            // trailer claims. One byte past the limit tells an exact fit from too much.
+            let mut len = room.ready();
+            if len < STEP_MIN {
+                let input_len = rest.len().saturating_mul(USUAL_RATIO);
+                len = STEP_MIN.max(room.filled()).max(input_len);
             }
-            let before = output.len();
+            let place = room.next(len.min(room.left().saturating_add(1)));
+            let (taken, produced) = (self.inflate.total_in(), self.inflate.total_out());
             let status = self
                 .inflate
-                .decompress_vec(rest, output, FlushDecompress::None)
-                .map_err(|_| corrupt("not a deflate stream"))?;
-            if output.len() - start > limit {
+                .decompress(rest, place, FlushDecompress::None)
+                .map_err(|_| corrupt("not a deflate stream", at))?;
+            let taken = (self.inflate.total_in() - taken) as usize;
+            let produced = (self.inflate.total_out() - produced) as usize;
+            if produced > room.left() {
                 return Err(CompressionError::TooLarge {
                     compression: Compression::Gzip,
-                    limit,
+                    limit: room.limit(),
                 });
             }
-            let after = usize::try_from(self.inflate.total_in()).unwrap_or(usize::MAX);
+            room.advance(produced);
+            rest = rest.get(taken..).unwrap_or_default();
             if status == Status::StreamEnd {
-                return Ok(after);
+                return Ok(rest);
             }
-            if after == taken && output.len() == before {
-                return Err(corrupt("the stream is cut short"));
+            if taken == 0 && produced == 0 {
+                return Err(corrupt("the stream is cut short", at + body.len()));
             }
         }
     }
 }
 
 /// The bytes behind the member header at the start of `input`.
-fn skip_header(input: &[u8]) -> Result<&[u8], CompressionError> {
-    let truncated = corrupt("the header is cut short");
+fn skip_header(input: &[u8]) -> Result<&[u8], &'static str> {
+    let truncated = "the header is cut short";
     let (head, mut rest) = input.split_first_chunk::<10>().ok_or(truncated)?;
     let [0x1f, 0x8b, method, flags, ..] = *head else {
-        return Err(corrupt("wrong magic"));
+        return Err("wrong magic");
     };
     if method != DEFLATE {
-        return Err(corrupt("another method than deflate"));
+        return Err("another method than deflate");
     }
     if flags & RESERVED != 0 {
-        return Err(corrupt("reserved flags are set"));
+        return Err("reserved flags are set");
     }
     if flags & EXTRA != 0 {
         let (len, behind) = rest.split_first_chunk::<2>().ok_or(truncated)?;
@@ -166,7 +167,7 @@ fn skip_header(input: &[u8]) -> Result<&[u8], CompressionError> {
         let header = input.len() - rest.len();
         // The lower half of the CRC-32 of all header bytes before it.
         if u16::from_le_bytes(*crc) != crc32(input.get(..header).unwrap_or_default()) as u16 {
-            return Err(corrupt("wrong header checksum"));
+            return Err("wrong header checksum");
         }
         rest = behind;
     }
@@ -178,10 +179,11 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
 }
 
-const fn corrupt(reason: &'static str) -> CompressionError {
+const fn corrupt(reason: &'static str, at: usize) -> CompressionError {
     CompressionError::Corrupt {
         compression: Compression::Gzip,
         reason,
+        at,
     }
 }
 
@@ -193,6 +195,7 @@ const EXTRA: u8 = 0x04;
 const NAME: u8 = 0x08;
 const COMMENT: u8 = 0x10;
 const RESERVED: u8 = 0xe0;
-const TRAILER_LEN: usize = 8;
 /// The least room that a call of the decoder gets, in bytes.
 const STEP_MIN: usize = 512;
+/// Records rarely shrink to less than a third.
+const USUAL_RATIO: usize = 3;

@@ -8,6 +8,7 @@ use twox_hash::XxHash32;
 
 use crate::compression::codec::{Compression, Lz4HeaderChecksum};
 use crate::compression::error::CompressionError;
+use crate::compression::room::Room;
 
 /// Writes one frame.
 pub(super) struct Encoder {
@@ -24,90 +25,82 @@ impl Encoder {
     pub(super) fn compress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
+        room: &mut Room<'_>,
     ) -> Result<(), CompressionError> {
-        output.extend_from_slice(&MAGIC.to_le_bytes());
-        output.extend_from_slice(&DESCRIPTOR);
-        output.push(header_checksum(&DESCRIPTOR));
+        room.push(&MAGIC.to_le_bytes());
+        room.push(&DESCRIPTOR);
+        room.push(&[header_checksum(&DESCRIPTOR)]);
         for chunk in input.chunks(BLOCK_LEN) {
-            let at = output.len();
-            let body = at + LENGTH_LEN;
-            output.resize(body + block::get_maximum_output_size(chunk.len()), 0);
-            let room = output.get_mut(body..).unwrap_or_default();
-            let len = block::compress_into_with_table(chunk, room, &mut self.table)
-                .map_err(|_| corrupt("a block was refused"))?;
-            output.truncate(body + len);
+            let at = room.filled();
+            room.push(&[0; LENGTH_LEN]);
+            let place = room.next(block::get_maximum_output_size(chunk.len()));
+            let len = block::compress_into_with_table(chunk, place, &mut self.table)
+                .map_err(|_| corrupt("a block was refused", 0))?;
             // A block holds at most 64 KiB, so that both lengths fit.
             let mut length = len as u32;
-            if len >= chunk.len() {
-                output.truncate(body);
-                output.extend_from_slice(chunk);
+            if len < chunk.len() {
+                room.advance(len);
+            } else {
+                room.push(chunk);
                 length = chunk.len() as u32 | PLAIN;
             }
-            if let Some(place) = output.get_mut(at..body) {
-                place.copy_from_slice(&length.to_le_bytes());
-            }
+            room.overwrite(at, &length.to_le_bytes());
         }
-        output.extend_from_slice(&END_MARK.to_le_bytes());
+        room.push(&END_MARK.to_le_bytes());
         Ok(())
     }
 }
 
-/// Appends the content of the frame `input` to `output`.
+/// Fills `room` with the content of the frame that `input` begins with.
+///
+/// What stands behind the end mark is not looked at, and the mark counts with or without the bit for
+/// plain blocks: so Kafka's own reader does it, which brokers check batches with.
 pub(super) fn decompress(
     checksum: Lz4HeaderChecksum,
     input: &[u8],
-    output: &mut Vec<u8>,
-    limit: usize,
+    room: &mut Room<'_>,
 ) -> Result<(), CompressionError> {
-    let start = output.len();
-    let (frame, mut rest) = Frame::decode(checksum, input)?;
+    let at = |rest: &[u8]| input.len() - rest.len();
+    let (frame, mut rest) = Frame::decode(checksum, input).map_err(|reason| corrupt(reason, 0))?;
     loop {
-        let (word, behind) = take_u32(rest).ok_or(corrupt("the frame is cut short"))?;
-        if word == END_MARK {
+        let (word, behind) =
+            take_u32(rest).ok_or_else(|| corrupt("the frame is cut short", at(rest)))?;
+        let length = (word & !PLAIN) as usize;
+        if length == 0 {
             // The content checksum is skipped: writers disagree on how to compute it over several
             // blocks, Java never looks at it, and the batch around it has a checksum of its own.
-            let tail = if frame.content_checksum {
-                behind
-                    .get(CHECKSUM_LEN..)
-                    .ok_or(corrupt("the content checksum is cut short"))?
-            } else {
-                behind
-            };
-            return if tail.is_empty() {
-                Ok(())
-            } else {
-                Err(corrupt("bytes behind the frame"))
-            };
+            if frame.content_checksum && behind.len() < CHECKSUM_LEN {
+                return Err(corrupt("the content checksum is cut short", at(behind)));
+            }
+            return Ok(());
         }
-        let length = (word & !PLAIN) as usize;
         if length > frame.block_max {
-            return Err(corrupt("a block is larger than the frame allows"));
+            return Err(corrupt("a block is larger than the frame allows", at(rest)));
         }
         let (block, mut behind) = behind
             .split_at_checked(length)
-            .ok_or(corrupt("a block is cut short"))?;
+            .ok_or_else(|| corrupt("a block is cut short", at(rest)))?;
         if frame.block_checksums {
-            let (sum, after) = take_u32(behind).ok_or(corrupt("a block checksum is cut short"))?;
+            let (sum, after) = take_u32(behind)
+                .ok_or_else(|| corrupt("a block checksum is cut short", at(behind)))?;
             if sum != XxHash32::oneshot(0, block) {
-                return Err(corrupt("wrong block checksum"));
+                return Err(corrupt("wrong block checksum", at(behind)));
             }
             behind = after;
         }
-        let room = limit.saturating_sub(output.len() - start);
-        if word & PLAIN == 0 {
-            decompress_block(block, frame.block_max, output, room)
-        } else if block.len() <= room {
-            output.extend_from_slice(block);
+        let filled = if word & PLAIN == 0 {
+            decompress_block(block, frame.block_max, room)
+        } else if block.len() <= room.left() {
+            room.push(block);
             Ok(())
         } else {
             Err(BlockError::TooLarge)
-        }
-        .map_err(|error| match error {
-            BlockError::Corrupt => corrupt("not an lz4 block"),
+        };
+        filled.map_err(|error| match error {
+            BlockError::Corrupt => corrupt("not an lz4 block", at(rest)),
             BlockError::TooLarge => CompressionError::TooLarge {
                 compression: Compression::Lz4,
-                limit,
+                limit: room.limit(),
             },
         })?;
         rest = behind;
@@ -123,34 +116,31 @@ struct Frame {
 
 impl Frame {
     /// Reads magic and descriptor; gives what follows them too.
-    fn decode(
-        checksum: Lz4HeaderChecksum,
-        input: &[u8],
-    ) -> Result<(Self, &[u8]), CompressionError> {
-        let truncated = corrupt("the frame header is cut short");
+    fn decode(checksum: Lz4HeaderChecksum, input: &[u8]) -> Result<(Self, &[u8]), &'static str> {
+        let truncated = "the frame header is cut short";
         let (magic, descriptor) = take_u32(input).ok_or(truncated)?;
         if magic != MAGIC {
-            return Err(corrupt("wrong magic"));
+            return Err("wrong magic");
         }
         let (&[flags, block_size], rest) = descriptor.split_first_chunk::<2>().ok_or(truncated)?;
         if flags & VERSION_BITS != VERSION_1 {
-            return Err(corrupt("unknown version of the frame"));
+            return Err("unknown version of the frame");
         }
         if flags & INDEPENDENT == 0 {
-            return Err(corrupt("blocks that depend on each other"));
+            return Err("blocks that depend on each other");
         }
         if flags & (RESERVED | DICTIONARY) != 0 {
-            return Err(corrupt("a dictionary or reserved flags"));
+            return Err("a dictionary or reserved flags");
         }
         if block_size & !BLOCK_SIZE_BITS != 0 {
-            return Err(corrupt("reserved bits of the block size"));
+            return Err("reserved bits of the block size");
         }
         let block_max = match block_size >> 4 {
             4 => 64 << 10,
             5 => 256 << 10,
             6 => 1 << 20,
             7 => 4 << 20,
-            _ => return Err(corrupt("unknown block size")),
+            _ => return Err("unknown block size"),
         };
         // A content size is a claim that nothing here needs.
         let sized = if flags & CONTENT_SIZE == 0 {
@@ -163,7 +153,7 @@ impl Frame {
             .get(..descriptor.len() - sized.len())
             .unwrap_or_default();
         if checksum == Lz4HeaderChecksum::Right && sum != header_checksum(described) {
-            return Err(corrupt("wrong header checksum"));
+            return Err("wrong header checksum");
         }
         let frame = Self {
             block_max,
@@ -179,24 +169,17 @@ enum BlockError {
     TooLarge,
 }
 
-fn decompress_block(
-    block: &[u8],
-    block_max: usize,
-    output: &mut Vec<u8>,
-    room: usize,
-) -> Result<(), BlockError> {
+fn decompress_block(block: &[u8], block_max: usize, room: &mut Room<'_>) -> Result<(), BlockError> {
     // The most that this block can become, so that a small one in a frame of large blocks does not
     // cost a large one's memory.
     let most = block_max.min(block.len().saturating_mul(EXPANSION_MAX));
-    let at = output.len();
-    output.resize(at + most.min(room), 0);
-    let place = output.get_mut(at..).unwrap_or_default();
-    match block::decompress_into(block, place) {
+    let left = room.left();
+    match block::decompress_into(block, room.next(most.min(left))) {
         Ok(len) => {
-            output.truncate(at + len);
+            room.advance(len);
             Ok(())
         }
-        Err(block::DecompressError::OutputTooSmall { .. }) if room < most => {
+        Err(block::DecompressError::OutputTooSmall { .. }) if left < most => {
             Err(BlockError::TooLarge)
         }
         Err(_) => Err(BlockError::Corrupt),
@@ -213,10 +196,11 @@ fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_le_bytes(*word), rest))
 }
 
-const fn corrupt(reason: &'static str) -> CompressionError {
+const fn corrupt(reason: &'static str, at: usize) -> CompressionError {
     CompressionError::Corrupt {
         compression: Compression::Lz4,
         reason,
+        at,
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 
 const CODECS: [Compression; 4] = [
@@ -268,6 +270,37 @@ mod gzip {
     }
 
     #[test]
+    fn many_members_take_time_by_their_bytes() {
+        // As a stream of one byte each, and with room for a hundred times as much: to make the room
+        // ready for each member would take minutes.
+        let one = member(0, b"", b"a");
+        let packed = one.repeat(50_000);
+        let mut buffer = Vec::with_capacity(64 << 20);
+        let begun = Instant::now();
+        decompress(Compression::Gzip, &packed, &mut buffer, 64 << 20).unwrap();
+        assert_eq!(buffer, [b'a'; 50_000]);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_large_buffer_costs_a_small_stream_nothing() {
+        let packed = member(0, b"", b"text");
+        let mut buffer = Vec::with_capacity(256 << 20);
+        let mut decompressor = Decompressor::new();
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            buffer.clear();
+            decompressor
+                .decompress(Compression::Gzip, &packed, &mut buffer, 256 << 20)
+                .unwrap();
+            let mut compressor = Compressor::new(Compression::Gzip).unwrap();
+            buffer.clear();
+            compressor.compress(b"text", &mut buffer).unwrap();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
     fn a_header_checksum_is_checked() {
         let mut header = compressed(Compression::Gzip, b"")[..10].to_vec();
         header[3] = 0x02;
@@ -430,8 +463,35 @@ mod lz4 {
         let mut packed = good;
         *packed.last_mut().unwrap() ^= 1;
         assert_eq!(read(&packed).unwrap(), b"text");
-        packed.push(0);
+        // But it has to be there.
+        packed.pop();
         assert!(read(&packed).is_err());
+    }
+
+    #[test]
+    fn a_frame_ends_where_kafka_says_it_does() {
+        let whole = frame(0x60, 0x40, b"text");
+        let (open, mark) = whole.split_at(whole.len() - 4);
+        assert_eq!(mark, [0; 4]);
+        for behind in [[].as_slice(), b"a", &whole, &[0xff; 9]] {
+            assert_eq!(read(&[&whole, behind].concat()).unwrap(), b"text");
+            // A plain block of no bytes is an end mark too.
+            let marked = [open, &[0, 0, 0, 0x80], behind].concat();
+            assert_eq!(read(&marked).unwrap(), b"text");
+        }
+        for len in 0..4 {
+            let at = open.len();
+            let reason = "the frame is cut short";
+            let compression = Compression::Lz4;
+            assert_eq!(
+                read(&whole[..at + len]),
+                Err(CompressionError::Corrupt {
+                    compression,
+                    reason,
+                    at
+                })
+            );
+        }
     }
 
     #[test]
@@ -441,7 +501,7 @@ mod lz4 {
         assert!(read(&packed).is_err());
         let mut output = Vec::new();
         Decompressor::new()
-            .decompress_as(
+            .replace(
                 Compression::Lz4,
                 Lz4HeaderChecksum::Ignored,
                 &packed,

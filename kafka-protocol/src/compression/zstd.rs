@@ -16,37 +16,36 @@ use pure as library;
 
 use crate::compression::codec::Compression;
 use crate::compression::error::CompressionError;
+use crate::compression::room::Room;
 use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame.
 pub(super) struct Encoder {
-    library: library::Encoder,
+    frames: library::Encoder,
 }
 
 impl Encoder {
     pub(super) fn new(level: Option<i32>) -> Result<Self, CompressionError> {
         // 0 means the default in zstd's own interface.
         let level = level.filter(|&level| level != 0).unwrap_or(DEFAULT_LEVEL);
-        let library = library::Encoder::new(level).ok_or(CompressionError::Level {
+        let frames = library::Encoder::new(level).ok_or(CompressionError::Level {
             compression: Compression::Zstd,
             level,
         })?;
-        Ok(Self { library })
+        Ok(Self { frames })
     }
 
     pub(super) fn compress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
+        room: &mut Room<'_>,
     ) -> Result<(), CompressionError> {
-        let at = output.len();
-        output.resize(at + library::bound(input.len()), 0);
-        let room = output.get_mut(at..).unwrap_or_default();
+        let place = room.next(library::bound(input.len()));
         let len = self
-            .library
-            .compress(input, room)
-            .ok_or(corrupt("the input was refused"))?;
-        output.truncate(at + len);
+            .frames
+            .compress(input, place)
+            .ok_or(corrupt("the input was refused", 0))?;
+        room.advance(len);
         Ok(())
     }
 }
@@ -54,90 +53,122 @@ impl Encoder {
 /// Reads frames.
 #[derive(Default)]
 pub(super) struct Decoder {
-    library: library::Decoder,
+    frames: library::Decoder,
 }
 
 impl Decoder {
     pub(super) fn decompress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
-        limit: usize,
+        room: &mut Room<'_>,
     ) -> Result<(), CompressionError> {
         if input.is_empty() {
-            return Err(corrupt("no frame"));
+            return Err(corrupt("no frame", 0));
         }
         // A frame may claim any content size, and the library reserves what it claims: no more is
         // allowed than its blocks can hold.
-        let most = content_max(input).ok_or(corrupt("a block is larger than its window"))?;
-        match self.library.decompress(input, output, limit.min(most)) {
+        let blocks = Blocks::walk(input);
+        if let Some(at) = blocks.too_large_at {
+            return Err(corrupt("a block is larger than its window", at));
+        }
+        let (limit, most) = (room.limit(), blocks.content_max);
+        match self.frames.decompress(input, room, limit.min(most)) {
             Ok(()) => Ok(()),
             Err(Fault::NoRoom) if limit <= most => Err(CompressionError::TooLarge {
                 compression: Compression::Zstd,
                 limit,
             }),
-            Err(Fault::NoRoom) => Err(corrupt("a frame claims more than it can hold")),
-            Err(Fault::Corrupt(reason)) => Err(corrupt(reason)),
+            Err(Fault::NoRoom) => Err(corrupt("a frame claims more than it can hold", 0)),
+            // The libraries do not say where. If the headers break off, it is there.
+            Err(Fault::Corrupt(reason)) => Err(corrupt(reason, blocks.broken_at.unwrap_or(0))),
         }
     }
 }
 
-/// The most that all blocks in `input` can hold, by their headers alone; `None` if a block is larger
-/// than its frame allows, which the decoder does not look at.
-///
-/// Stops at the first thing that is neither frame nor block; the decoder will stop there too, and
-/// say why.
-fn content_max(input: &[u8]) -> Option<usize> {
-    let mut blocks = Blocks {
-        content_max: 0,
-        fit: true,
-    };
-    let mut rest = input;
-    while let Some((magic, frame)) = rest.split_first_chunk() {
-        let behind = if u32::from_le_bytes(*magic) == MAGIC {
-            skip_frame(frame, &mut blocks)
-        } else {
-            skip_skippable(frame)
-        };
-        match behind {
-            Some(behind) => rest = behind,
-            None => break,
-        }
-    }
-    blocks.fit.then_some(blocks.content_max)
-}
-
-/// What the headers of blocks tell.
+/// What the headers of frames and blocks tell by themselves.
+#[derive(Default)]
 struct Blocks {
+    /// The most that all blocks can hold.
     content_max: usize,
-    fit: bool,
+    /// Where the first block stands that is larger than its frame allows, which decoders do not look
+    /// at.
+    too_large_at: Option<usize>,
+    /// Where the first thing stands that is neither frame nor block.
+    broken_at: Option<usize>,
 }
 
-/// The bytes behind a frame whose magic is read; adds up what its blocks can hold.
-fn skip_frame<'a>(frame: &'a [u8], blocks: &mut Blocks) -> Option<&'a [u8]> {
-    let (&descriptor, fields) = frame.split_first()?;
-    let single_segment = descriptor & 0x20 != 0;
-    let window_len = usize::from(!single_segment);
-    let dictionary_len = match descriptor & 0x03 {
-        3 => 4,
-        len => usize::from(len),
-    };
-    let content_len = match descriptor >> 6 {
-        0 => usize::from(single_segment),
-        1 => 2,
-        2 => 4,
-        _ => 8,
-    };
-    let window = if single_segment {
-        let content = fields.get(dictionary_len..dictionary_len + content_len)?;
-        content_size(content)
-    } else {
-        window_size(*fields.first()?)
-    };
-    let block_max = BLOCK_MAX.min(usize::try_from(window).unwrap_or(BLOCK_MAX));
-    let mut rest = fields.get(window_len + dictionary_len + content_len..)?;
-    loop {
-        let (&[b0, b1, b2], behind) = rest.split_first_chunk()?;
+impl Blocks {
+    /// Goes over all frames of `input`, up to the first thing that is none; the decoder will stop there
+    /// too, and say why.
+    fn walk(input: &[u8]) -> Self {
+        let mut blocks = Self::default();
+        let mut rest = input;
+        while !rest.is_empty() {
+            let behind = match rest.split_first_chunk() {
+                Some((magic, frame)) if u32::from_le_bytes(*magic) == MAGIC => {
+                    blocks.frame(frame, input.len())
+                }
+                Some((_, frame)) => skip_skippable(frame),
+                None => None,
+            };
+            match behind {
+                Some(behind) => rest = behind,
+                None => {
+                    let at = input.len() - rest.len();
+                    blocks.broken_at.get_or_insert(at);
+                    break;
+                }
+            }
+        }
+        blocks
+    }
+
+    /// The bytes behind a frame whose magic is read, out of `len` bytes in all; `None` if it breaks off.
+    fn frame<'a>(&mut self, frame: &'a [u8], len: usize) -> Option<&'a [u8]> {
+        let (&descriptor, fields) = frame.split_first()?;
+        let single_segment = descriptor & 0x20 != 0;
+        let window_len = usize::from(!single_segment);
+        let dictionary_len = match descriptor & 0x03 {
+            3 => 4,
+            len => usize::from(len),
+        };
+        let content_len = match descriptor >> 6 {
+            0 => usize::from(single_segment),
+            1 => 2,
+            2 => 4,
+            _ => 8,
+        };
+        let window = if single_segment {
+            let content = fields.get(dictionary_len..dictionary_len + content_len)?;
+            content_size(content)
+        } else {
+            window_size(*fields.first()?)
+        };
+        let block_max = BLOCK_MAX.min(usize::try_from(window).unwrap_or(BLOCK_MAX));
+        let mut rest = fields.get(window_len + dictionary_len + content_len..)?;
+        loop {
+            let at = len - rest.len();
+            let Some((behind, is_last)) = self.block(rest, at, block_max) else {
+                self.broken_at.get_or_insert(at);
+                return None;
+            };
+            rest = behind;
+            if is_last {
+                break;
+            }
+        }
+        let checksum_len = if descriptor & 0x04 == 0 { 0 } else { 4 };
+        rest.get(checksum_len..)
+    }
+
+    /// The bytes behind the block that stands at `at`, and whether it is the last of its frame.
+    fn block<'a>(
+        &mut self,
+        block: &'a [u8],
+        at: usize,
+        block_max: usize,
+    ) -> Option<(&'a [u8], bool)> {
+        let (&[b0, b1, b2], behind) = block.split_first_chunk()?;
         let header = u32::from_le_bytes([b0, b1, b2, 0]);
         let size = (header >> 3) as usize;
         let (stored, content) = match header >> 1 & 0x03 {
@@ -146,15 +177,12 @@ fn skip_frame<'a>(frame: &'a [u8], blocks: &mut Blocks) -> Option<&'a [u8]> {
             COMPRESSED => (size, block_max),
             _ => return None,
         };
-        blocks.fit &= size <= block_max;
-        blocks.content_max = blocks.content_max.saturating_add(content.min(block_max));
-        rest = behind.get(stored..)?;
-        if header & LAST != 0 {
-            break;
+        if size > block_max {
+            self.too_large_at.get_or_insert(at);
         }
+        self.content_max = self.content_max.saturating_add(content.min(block_max));
+        Some((behind.get(stored..)?, header & LAST != 0))
     }
-    let checksum_len = if descriptor & 0x04 == 0 { 0 } else { 4 };
-    rest.get(checksum_len..)
 }
 
 /// The size of the content that a frame tells, in one to eight bytes.
@@ -179,10 +207,11 @@ fn skip_skippable(frame: &[u8]) -> Option<&[u8]> {
     content.get(u32::from_le_bytes(*size) as usize..)
 }
 
-const fn corrupt(reason: &'static str) -> CompressionError {
+const fn corrupt(reason: &'static str, at: usize) -> CompressionError {
     CompressionError::Corrupt {
         compression: Compression::Zstd,
         reason,
+        at,
     }
 }
 

@@ -5,13 +5,14 @@
 
 use bytes::Bytes;
 
-use crate::compression::{Compression, CompressionError, Decompressor};
+use crate::compression::{Compression, Decompressor, Lz4HeaderChecksum};
 use crate::record::checksum::{self, crc32c};
 use crate::record::decoded::DecodedBatch;
 use crate::record::error::{RecordError, RecordErrorKind};
 use crate::record::header::{BatchHeader, HeaderError};
 use crate::record::legacy::LegacyBatch;
 use crate::record::read::Records;
+use crate::wire::limits::MAX_BATCH_LEN;
 
 /// The batches of a fetch response, a produce request or a log segment, in order.
 ///
@@ -289,11 +290,9 @@ impl Batch {
                 self.bytes.slice(BatchHeader::LEN..),
             ));
         }
-        buffer.clear();
-        decompressor
-            .decompress(compression, self.compressed(), buffer, limit)
-            .map_err(compression_error)?;
+        self.decompress_into(compression, decompressor, buffer, limit)?;
         Ok(DecodedBatch::decompressed(
+            2,
             self.header,
             std::mem::take(buffer),
         ))
@@ -316,11 +315,21 @@ impl Batch {
         if compression == Compression::None || compressed.is_empty() {
             return Ok(Records::new(&self.header, compressed));
         }
-        buffer.clear();
-        decompressor
-            .decompress(compression, compressed, buffer, limit)
-            .map_err(compression_error)?;
+        self.decompress_into(compression, decompressor, buffer, limit)?;
         Ok(Records::new(&self.header, buffer))
+    }
+
+    fn decompress_into(
+        &self,
+        compression: Compression,
+        decompressor: &mut Decompressor,
+        buffer: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), RecordError> {
+        let checksum = Lz4HeaderChecksum::Right;
+        decompressor
+            .replace(compression, checksum, self.compressed(), buffer, limit)
+            .map_err(|error| RecordError::compression(error, BatchHeader::LEN))
     }
 
     fn compressed(&self) -> &[u8] {
@@ -372,12 +381,8 @@ fn entry_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     Ok(Some(BatchHeader::LENGTH_PREFIX + length as usize))
 }
 
-const fn compression_error(error: CompressionError) -> RecordError {
-    RecordError::new(BatchHeader::LEN, RecordErrorKind::Compression(error))
-}
-
 /// What the length field says in the largest batch.
-const LENGTH_MAX: i32 = i32::MAX - BatchHeader::LENGTH_PREFIX as i32;
+const LENGTH_MAX: i32 = (MAX_BATCH_LEN - BatchHeader::LENGTH_PREFIX) as i32;
 /// Where the magic stands in batches and messages alike.
 const MAGIC_AT: usize = 16;
 

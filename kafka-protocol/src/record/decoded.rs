@@ -27,22 +27,22 @@ impl DecodedBatch {
         }
     }
 
-    /// A batch whose records were decompressed.
-    pub(super) fn decompressed(header: BatchHeader, body: Vec<u8>) -> Self {
+    /// A batch whose records were decompressed, and rewritten if its magic was another.
+    pub(super) fn decompressed(magic: i8, header: BatchHeader, body: Vec<u8>) -> Self {
         Self {
-            magic: 2,
+            magic,
             header,
             body: Bytes::from(body),
             from_buffer: true,
         }
     }
 
-    /// A batch rewritten from a message set of old.
-    pub(super) const fn rewritten(magic: i8, header: BatchHeader, body: Bytes) -> Self {
+    /// A batch rewritten from a message of old that was not compressed.
+    pub(super) fn rewritten(magic: i8, header: BatchHeader, body: Vec<u8>) -> Self {
         Self {
             magic,
             header,
-            body,
+            body: Bytes::from(body),
             from_buffer: false,
         }
     }

@@ -21,6 +21,20 @@ impl RecordError {
         Self { at, kind }
     }
 
+    /// A message of old holds what it must not.
+    pub(super) const fn nesting(at: usize, reason: &'static str) -> Self {
+        Self::new(at, RecordErrorKind::Nesting(reason))
+    }
+
+    /// The compressed bytes, which begin at `at`, are refused.
+    pub(super) const fn compression(error: CompressionError, at: usize) -> Self {
+        let within = match error {
+            CompressionError::Corrupt { at, .. } => at,
+            _ => 0,
+        };
+        Self::new(at + within, RecordErrorKind::Compression(error))
+    }
+
     /// The attributes, which stand at `at`, name no codec.
     pub(super) const fn codec(attributes: Attributes, at: usize) -> Self {
         Self::new(at, RecordErrorKind::Codec(attributes.bits() & 0x07))

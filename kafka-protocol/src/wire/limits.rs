@@ -28,5 +28,14 @@ pub const PREALLOCATION_FACTOR: usize = 4;
 /// brokers accept unless `socket.request.max.bytes` says otherwise.
 pub const DEFAULT_MAX_FRAME_LEN: usize = 100 * 1024 * 1024;
 
+/// Bytes that the compressed records of a batch may become, where the caller sets no other limit.
+///
+/// A batch is rarely larger than a broker's `message.max.bytes` (1 MiB by default) compressed, and
+/// records rarely shrink to less than a hundredth.
+pub const DECOMPRESSED_MAX: usize = 128 << 20;
+
+/// Bytes of a whole batch of magic 2, header included.
+pub const MAX_BATCH_LEN: usize = i32::MAX as usize;
+
 /// From this many bytes on a `records` field is handed over as a chunk of its own, not copied.
 pub const SPLICE_FROM: usize = 4 * 1024;

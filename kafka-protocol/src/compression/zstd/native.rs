@@ -2,6 +2,7 @@
 
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::compression::room::Room;
 use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame, without a checksum unless it is asked for.
@@ -33,35 +34,31 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Appends what the frames hold, at most `most` bytes.
+    /// Fills `room` with what the frames hold, at most `most` bytes.
     ///
     /// The library wants the room for all of it at once, and `most` may be a thousand times what is
     /// in fact there: so it is tried with little room first, and with more as long as that fails.
     pub(super) fn decompress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
+        room: &mut Room<'_>,
         most: usize,
     ) -> Result<(), Fault> {
         let decompressor = match &mut self.decompressor {
             Some(decompressor) => decompressor,
             empty => empty.insert(Decompressor::new().map_err(|_| CORRUPT)?),
         };
-        let at = output.len();
-        let mut room = input.len().saturating_mul(USUAL_RATIO).max(ROOM_MIN);
+        let mut len = input.len().saturating_mul(USUAL_RATIO).max(ROOM_MIN);
         loop {
-            room = room.min(most);
-            output.truncate(at);
-            output.resize(at + room, 0);
-            let place = output.get_mut(at..).unwrap_or_default();
-            match decompressor.decompress_to_buffer(input, place) {
-                Ok(len) => {
-                    output.truncate(at + len);
+            len = len.min(most);
+            match decompressor.decompress_to_buffer(input, room.next(len)) {
+                Ok(written) => {
+                    room.advance(written);
                     return Ok(());
                 }
                 Err(error) if !error.to_string().contains(NO_ROOM) => return Err(CORRUPT),
-                Err(_) if room == most => return Err(Fault::NoRoom),
-                Err(_) => room = room.saturating_mul(4),
+                Err(_) if len == most => return Err(Fault::NoRoom),
+                Err(_) => len = len.saturating_mul(4),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use zrip::{CompressContext, DecompressContext, DecompressError};
 
+use crate::compression::room::Room;
 use crate::compression::zstd::fault::Fault;
 
 /// Writes one frame.
@@ -36,14 +37,16 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Appends what the frames hold, at most `most` bytes.
+    /// Fills `room` with what the frames hold, at most `most` bytes.
     pub(super) fn decompress(
         &mut self,
         input: &[u8],
-        output: &mut Vec<u8>,
+        room: &mut Room<'_>,
         most: usize,
     ) -> Result<(), Fault> {
-        let result = self.context.decompress_into_with_limit(input, output, most);
+        let context = &mut self.context;
+        let result =
+            room.append_with(|output| context.decompress_into_with_limit(input, output, most));
         result.map(|_| ()).map_err(|error| match error {
             DecompressError::OutputTooSmall => Fault::NoRoom,
             DecompressError::InputExhausted => Fault::Corrupt("a frame is cut short"),

@@ -205,6 +205,19 @@ class Batches {
             case "lz4-256k" -> lz4(body, 5, false, false, out);
             case "lz4-4m" -> lz4(body, 7, false, false, out);
             case "lz4-content" -> lz4(body, 6, true, true, out);
+            case "lz4-followed" -> {
+                lz4(body, 4, false, false, out);
+                lz4(first, 4, false, false, out);
+            }
+            case "lz4-marked" -> {
+                ByteArrayOutputStream frame = new ByteArrayOutputStream();
+                lz4(body, 4, false, false, frame);
+                // The end mark with the bit of a block that is not compressed, and something behind it.
+                frame.write(new byte[] {1, 2, 3});
+                byte[] bytes = frame.toByteArray();
+                bytes[bytes.length - 4] = (byte) 0x80;
+                out.write(bytes);
+            }
             case "zstd-frames" -> {
                 out.write(com.github.luben.zstd.Zstd.compress(first));
                 out.write(com.github.luben.zstd.Zstd.compress(second));

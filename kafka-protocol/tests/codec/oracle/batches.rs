@@ -571,6 +571,8 @@ const STYLES: &[&str] = &[
     "lz4-256k",
     "lz4-4m",
     "lz4-content",
+    "lz4-followed",
+    "lz4-marked",
     "zstd-frames",
     "zstd-checksum",
 ];
