@@ -5,10 +5,11 @@
 
 use std::fmt;
 
-use crate::compression::{CompressionError, Compressor};
+use crate::compression::{Compression, CompressionError, Compressor};
 use crate::record::header::{Attributes, BatchHeader, ProducerStamp, TimestampType};
 use crate::record::patch;
 use crate::record::varint::{Packed, push_varlong, varint_len, varlong_len, zigzag};
+use crate::wire::limits::{DECOMPRESSED_MAX, MAX_BATCH_LEN};
 
 /// What is known of a batch before its first record. The default is a producer's plain batch.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ impl BatchOptions {
             base_timestamp: None,
             max_timestamp: None,
             last_offset_delta: None,
-            max_len: BATCH_LEN_MAX,
+            max_len: MAX_BATCH_LEN,
         }
     }
 
@@ -92,7 +93,8 @@ impl BatchOptions {
     }
 
     /// The last offset of the batch less its first, if records that stood there are gone; by default
-    /// that of the last record.
+    /// that of the last record. One that is negative, or beyond the range of offsets, is taken for the
+    /// nearest that is possible.
     #[must_use]
     pub const fn last_offset_delta(mut self, last_offset_delta: i32) -> Self {
         self.last_offset_delta = Some(last_offset_delta);
@@ -103,12 +105,21 @@ impl BatchOptions {
     /// the format can hold, a little over 2 GiB. More is taken for that.
     #[must_use]
     pub const fn max_len(mut self, max_len: usize) -> Self {
-        self.max_len = if max_len < BATCH_LEN_MAX {
+        self.max_len = if max_len < MAX_BATCH_LEN {
             max_len
         } else {
-            BATCH_LEN_MAX
+            MAX_BATCH_LEN
         };
         self
+    }
+}
+
+impl BatchOptions {
+    /// The highest offset that a record may have, counted from the base offset.
+    fn offset_delta_max(&self) -> i32 {
+        let told = self.last_offset_delta.unwrap_or(i32::MAX).max(0);
+        let possible = i64::MAX.saturating_sub(self.base_offset);
+        i32::try_from(possible).map_or(told, |possible| told.min(possible))
     }
 }
 
@@ -129,8 +140,11 @@ pub enum AppendError {
         /// Bytes allowed.
         max: usize,
     },
-    /// The offset of the record is before that of the batch.
+    /// The offset of the record is before that of the batch, behind the last one that its options tell,
+    /// or beyond the range of offsets.
     OffsetDelta(i32),
+    /// The headers were not as many as their iterator told, or not the same when it was cloned.
+    Headers,
 }
 
 impl fmt::Display for AppendError {
@@ -139,7 +153,8 @@ impl fmt::Display for AppendError {
             Self::Full { needed, max } => {
                 write!(f, "batch of {needed} bytes where {max} are allowed")
             }
-            Self::OffsetDelta(delta) => write!(f, "offset delta {delta} is negative"),
+            Self::OffsetDelta(delta) => write!(f, "offset delta {delta} is outside the batch"),
+            Self::Headers => f.write_str("the iterator of headers contradicts itself"),
         }
     }
 }
@@ -166,6 +181,8 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     last_offset_delta: i32,
+    /// The highest offset that a record may have, counted from the base offset.
+    offset_delta_max: i32,
     count: i32,
 }
 
@@ -181,6 +198,7 @@ impl BatchBuilder {
             base_timestamp: options.base_timestamp.unwrap_or(NO_TIMESTAMP),
             max_timestamp: NO_TIMESTAMP,
             last_offset_delta: -1,
+            offset_delta_max: options.offset_delta_max(),
             count: 0,
         }
     }
@@ -253,7 +271,8 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// [`AppendError::Full`] if the batch would become larger than [`Self::max_len`].
+    /// [`AppendError::Full`] if the batch would become larger than [`Self::max_len`], and the others of
+    /// [`AppendError`] if it would become one that no reader takes. The batch is then as it was.
     #[inline]
     pub fn append<'h, H>(
         &mut self,
@@ -274,7 +293,7 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// [`AppendError::OffsetDelta`] if `offset_delta` is negative, and as [`Self::append`].
+    /// [`AppendError::OffsetDelta`] if `offset_delta` is negative or too high, and as [`Self::append`].
     #[inline]
     pub fn append_at<'h, H>(
         &mut self,
@@ -288,7 +307,8 @@ impl BatchBuilder {
         H: IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
         H::IntoIter: ExactSizeIterator + Clone,
     {
-        if offset_delta < 0 {
+        // One comparison, since what is negative becomes more than the highest there is.
+        if offset_delta as u32 > self.offset_delta_max as u32 {
             return Err(AppendError::OffsetDelta(offset_delta));
         }
         let headers = headers.into_iter();
@@ -301,12 +321,16 @@ impl BatchBuilder {
             headers_len: headers_len(headers.clone()),
         };
         let before = self.buffer.len();
-        if record.is_small() {
-            record.push_small(&mut self.buffer, self.options.max_len)?;
+        let end = if record.is_small() {
+            record.push_small(&mut self.buffer, self.options.max_len)?
         } else {
-            record.push(&mut self.buffer, self.options.max_len)?;
+            record.push(&mut self.buffer, self.options.max_len)?
+        };
+        let is_whole = push_headers(&mut self.buffer, headers);
+        if !is_whole || self.buffer.len() != end {
+            self.buffer.truncate(before);
+            return Err(AppendError::Headers);
         }
-        push_headers(&mut self.buffer, headers);
 
         self.base_timestamp = base_timestamp;
         self.max_timestamp = self.max_timestamp.max(timestamp);
@@ -331,25 +355,25 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// If the records cannot be compressed or do not fit into a batch, neither of which happens
-    /// below 2 GiB.
+    /// [`CompressionError::TooLarge`] if there are more than [`DECOMPRESSED_MAX`] bytes of records, which
+    /// readers would refuse to decompress; and if the codec refuses them, which none does.
     pub fn seal_compressed(
         &self,
         stamp: ProducerStamp,
         compressor: &mut Compressor,
         output: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
-        output.clear();
-        output.resize(BatchHeader::LEN, 0);
-        let records = self.buffer.get(BatchHeader::LEN..).unwrap_or_default();
-        compressor.compress(records, output)?;
         let compression = compressor.compression();
-        if output.len() > BATCH_LEN_MAX {
+        let records = self.buffer.get(BatchHeader::LEN..).unwrap_or_default();
+        if compression != Compression::None && records.len() > DECOMPRESSED_MAX {
             return Err(CompressionError::TooLarge {
                 compression,
-                limit: BATCH_LEN_MAX,
+                limit: DECOMPRESSED_MAX,
             });
         }
+        // What else stands in the output is left there for the codec to write over.
+        output.resize(output.len().max(BatchHeader::LEN), 0);
+        compressor.compress_at(BatchHeader::LEN, records, output)?;
         let codec = Attributes::default().with_compression(compression);
         let header = self.header(output.len(), codec, stamp);
         patch::seal(output, header);
@@ -382,16 +406,15 @@ impl BatchBuilder {
         let compression = codec.compression().unwrap_or_default();
         BatchHeader {
             base_offset: self.options.base_offset,
-            // At most BATCH_LEN_MAX, see there.
+            // At most MAX_BATCH_LEN, see there.
             batch_length: (total_len - BatchHeader::LENGTH_PREFIX) as i32,
             partition_leader_epoch: self.options.leader_epoch,
             crc: 0,
             attributes: self.options.attributes.with_compression(compression),
-            last_offset_delta: self
-                .options
-                .last_offset_delta
-                .unwrap_or(self.last_offset_delta)
-                .max(0),
+            last_offset_delta: match self.options.last_offset_delta {
+                Some(_) => self.offset_delta_max,
+                None => self.last_offset_delta.max(0),
+            },
             base_timestamp: self.base_timestamp,
             max_timestamp: self.options.max_timestamp.unwrap_or(self.max_timestamp),
             producer_id: stamp.producer_id,
@@ -472,9 +495,10 @@ impl Fields<'_> {
         deltas < Packed::LIMIT && self.payload_len() < SMALL_PAYLOAD_LIMIT
     }
 
-    /// Appends everything but the headers, or nothing if the whole does not fit.
+    /// Appends everything but the headers, or nothing if the whole does not fit. Gives the length of the
+    /// buffer with the headers.
     #[inline]
-    fn push_small(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<(), AppendError> {
+    fn push_small(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<usize, AppendError> {
         let time = Packed::of(self.timestamp_delta);
         let offset = Packed::of(i64::from(self.offset_delta));
         let value_len = Packed::of(len_or_null(self.value));
@@ -498,12 +522,12 @@ impl Fields<'_> {
         if let Some(value) = self.value {
             buffer.extend_from_slice(value);
         }
-        Ok(())
+        Ok(needed)
     }
 
     /// The same for numbers of any size.
     #[cold]
-    fn push(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<(), AppendError> {
+    fn push(&self, buffer: &mut Vec<u8>, max_len: usize) -> Result<usize, AppendError> {
         let len = self.len();
         let needed = check_room(buffer, len.saturating_add(varlong_len(len as i64)), max_len)?;
         buffer.reserve(needed - buffer.len());
@@ -515,7 +539,7 @@ impl Fields<'_> {
             push_varlong(buffer, len_or_null(field));
             buffer.extend_from_slice(field.unwrap_or_default());
         }
-        Ok(())
+        Ok(needed)
     }
 }
 
@@ -545,23 +569,27 @@ fn headers_len<'h>(headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [
     })
 }
 
+/// Appends the headers; says whether they were as many as they were told to be.
 #[inline]
 fn push_headers<'h>(
     buffer: &mut Vec<u8>,
     headers: impl ExactSizeIterator<Item = (&'h str, Option<&'h [u8]>)>,
-) {
+) -> bool {
     let count = headers.len();
     if count == 0 {
         buffer.push(0);
-        return;
+        return true;
     }
     push_varlong(buffer, count as i64);
+    let mut written = 0;
     for (key, value) in headers {
         push_varlong(buffer, key.len() as i64);
         buffer.extend_from_slice(key.as_bytes());
         push_varlong(buffer, len_or_null(value));
         buffer.extend_from_slice(value.unwrap_or_default());
+        written += 1;
     }
+    written == count
 }
 
 #[inline]
@@ -574,8 +602,6 @@ const NULL: i64 = -1;
 const NO_TIMESTAMP: i64 = -1;
 /// With at most a dozen bytes more, the length of such a record is still [`Packed`].
 const SMALL_PAYLOAD_LIMIT: usize = 1 << 19;
-/// The largest batch whose length field is an int32.
-const BATCH_LEN_MAX: usize = i32::MAX as usize;
 
 #[cfg(test)]
 mod tests;
