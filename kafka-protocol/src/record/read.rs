@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -151,10 +152,10 @@ impl<'a> Records<'a> {
         self.len - self.rest.len()
     }
 
-    /// The next record, if its first numbers are as small as they nearly always are and nothing is
-    /// wrong with it. Otherwise nothing is read, and [`Self::decode`] has the last word.
+    /// The next record and what follows it, if its first numbers are as small as they nearly always are
+    /// and nothing is wrong with it. Otherwise [`Self::decode`] has the last word.
     #[inline(always)]
-    fn decode_small(&mut self) -> Option<RecordRef<'a>> {
+    fn decode_small(&self) -> Option<(RecordRef<'a>, &'a [u8])> {
         let mut front = Front::new(self.rest)?;
         let length = usize::try_from(front.varint()?).ok()?;
         let end = front.position() + length;
@@ -174,15 +175,18 @@ impl<'a> Records<'a> {
         let value = fields.nullable()?;
         let headers = match fields.rest() {
             [0] => Headers::default(),
-            _ => read_headers(&mut fields).ok()?,
+            _ => read_headers(fields).0.ok()?,
         };
-        self.rest = behind;
-        Some(self.record(offset_delta, timestamp_delta, key, value, headers))
+        let record = self.record(offset_delta, timestamp_delta, key, value, headers);
+        Some((record, behind))
     }
 
-    /// The next record, or what is wrong with it.
+    /// The next record and what follows it, or what is wrong with it.
+    ///
+    /// Takes a copy: an iterator whose address nobody is given is kept in registers by the compiler, which
+    /// halves the time for a record. For the same reason nothing here takes `&mut`.
     #[cold]
-    fn decode(&mut self) -> Result<RecordRef<'a>, RecordError> {
+    fn decode(self) -> Result<(RecordRef<'a>, &'a [u8]), RecordError> {
         if self.rest.is_empty() {
             let missing = RecordErrorKind::RecordsMissing {
                 expected: self.count,
@@ -206,8 +210,7 @@ impl<'a> Records<'a> {
             let read = self.rest.len() - behind.len() - fields.rest().len();
             self.fault(read, kind)
         })?;
-        self.rest = behind;
-        Ok(record)
+        Ok((record, behind))
     }
 
     fn fields(&self, fields: &mut Fields<'a>) -> Result<RecordRef<'a>, RecordErrorKind> {
@@ -220,8 +223,9 @@ impl<'a> Records<'a> {
         }
         let key = fields.nullable().ok_or(field("key"))?;
         let value = fields.nullable().ok_or(field("value"))?;
-        let headers = read_headers(fields)?;
-        Ok(self.record(offset_delta, timestamp_delta, key, value, headers))
+        let (headers, behind) = read_headers(*fields);
+        *fields = behind;
+        Ok(self.record(offset_delta, timestamp_delta, key, value, headers?))
     }
 
     #[inline(always)]
@@ -256,16 +260,13 @@ impl<'a> Records<'a> {
         RecordError::new(BatchHeader::LEN + self.position() + read, kind)
     }
 
+    /// Bytes where the records should have ended.
     #[cold]
-    fn end(&mut self) -> Option<Result<RecordRef<'a>, RecordError>> {
-        let rest = std::mem::take(&mut self.rest).len();
-        if rest == 0 {
-            return None;
-        }
-        Some(Err(RecordError::new(
-            BatchHeader::LEN + self.len - rest,
+    fn left_over(rest: usize, len: usize) -> RecordError {
+        RecordError::new(
+            BatchHeader::LEN + len - rest,
             RecordErrorKind::BytesBehindRecords(rest),
-        )))
+        )
     }
 }
 
@@ -275,16 +276,25 @@ impl<'a> Iterator for Records<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left <= 0 {
-            return self.end();
+            let rest = mem::take(&mut self.rest).len();
+            return (rest > 0).then(|| Err(Self::left_over(rest, self.len)));
         }
         self.left -= 1;
-        if let Some(record) = self.decode_small() {
+        if let Some((record, behind)) = self.decode_small() {
+            self.rest = behind;
             return Some(Ok(record));
         }
-        Some(self.decode().inspect_err(|_| {
-            self.left = 0;
-            self.rest = &[];
-        }))
+        match self.clone().decode() {
+            Ok((record, behind)) => {
+                self.rest = behind;
+                Some(Ok(record))
+            }
+            Err(error) => {
+                self.left = 0;
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -486,31 +496,36 @@ impl Default for HeaderFields<'_> {
     }
 }
 
-/// Reads the headers, which are the rest of a record, and checks each.
+/// Reads the headers, which are the rest of a record, and checks each. Gives what is left too, which
+/// after an error begins with what is wrong.
 #[inline(never)]
-fn read_headers<'a>(fields: &mut Fields<'a>) -> Result<Headers<'a>, RecordErrorKind> {
-    let header_count = fields.varint().ok_or(field("header count"))?;
-    let count = u32::try_from(header_count)
+fn read_headers(mut fields: Fields<'_>) -> (Result<Headers<'_>, RecordErrorKind>, Fields<'_>) {
+    let Some(header_count) = fields.varint() else {
+        return (Err(field("header count")), fields);
+    };
+    let Some(count) = u32::try_from(header_count)
         .ok()
         .filter(|&count| count as usize <= fields.rest().len())
-        .ok_or(RecordErrorKind::HeaderCount(header_count))?;
-    let unread = HeaderFields(*fields);
+    else {
+        let kind = RecordErrorKind::HeaderCount(header_count);
+        return (Err(kind), fields);
+    };
+    let unread = HeaderFields(fields);
     let mut walk = unread;
     for _ in 0..count {
         let at = walk;
         if walk.next().is_none() {
-            *fields = at.0;
-            return Err(field("record header"));
+            return (Err(field("record header")), at.0);
         }
     }
-    *fields = walk.0;
-    if !fields.rest().is_empty() {
-        return Err(RecordErrorKind::BytesBehindRecord(fields.rest().len()));
-    }
-    Ok(Headers {
+    let headers = Headers {
         count,
         fields: unread,
-    })
+    };
+    match walk.0.rest().len() {
+        0 => (Ok(headers), walk.0),
+        len => (Err(RecordErrorKind::BytesBehindRecord(len)), walk.0),
+    }
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
@@ -551,18 +566,16 @@ mod tests {
                 body[at] = byte;
                 let mut records = Records::new(&header, &body);
                 while !records.rest.is_empty() {
-                    let mut exact = records.clone();
-                    let expected = exact.decode();
-                    if let Some(record) = records.decode_small() {
+                    let exact = records.clone().decode();
+                    if let Some(read) = records.decode_small() {
                         small += 1;
-                        assert_eq!(expected, Ok(record));
-                        assert_eq!(records.rest, exact.rest);
-                    } else if expected.is_ok() {
-                        records = exact;
-                    } else {
+                        assert_eq!(exact, Ok(read));
+                    }
+                    let Ok((_, behind)) = exact else {
                         refused += 1;
                         break;
-                    }
+                    };
+                    records.rest = behind;
                 }
             }
         }

@@ -142,7 +142,11 @@ impl<'a> Fields<'a> {
                 self.rest = rest;
                 Some(unzigzag32(u32::from(a & 0x7f) | u32::from(b) << 7))
             }
-            _ => self.long(VARINT_MAX).map(|raw| unzigzag32(raw as u32)),
+            _ => {
+                let (raw, rest) = long(self.rest, VARINT_MAX)?;
+                self.rest = rest;
+                Some(unzigzag32(raw as u32))
+            }
         }
     }
 
@@ -158,7 +162,11 @@ impl<'a> Fields<'a> {
                 self.rest = rest;
                 Some(unzigzag64(u64::from(a & 0x7f) | u64::from(b) << 7))
             }
-            _ => self.long(VARLONG_MAX).map(unzigzag64),
+            _ => {
+                let (raw, rest) = long(self.rest, VARLONG_MAX)?;
+                self.rest = rest;
+                Some(unzigzag64(raw))
+            }
         }
     }
 
@@ -170,19 +178,20 @@ impl<'a> Fields<'a> {
             Err(_) => Some(None),
         }
     }
+}
 
-    #[cold]
-    fn long(&mut self, max: usize) -> Option<u64> {
-        let mut value = 0;
-        for (n, &byte) in self.rest.iter().take(max).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * n);
-            if byte < 0x80 {
-                self.rest = self.rest.get(n + 1..)?;
-                return Some(value);
-            }
+/// The varint of at most `max` bytes that `bytes` begin with, and what follows it. Given the bytes and not
+/// what reads them, whose address would have to be that of memory then.
+#[cold]
+fn long(bytes: &[u8], max: usize) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (n, &byte) in bytes.iter().take(max).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * n);
+        if byte < 0x80 {
+            return Some((value, bytes.get(n + 1..)?));
         }
-        None
     }
+    None
 }
 
 /// The number whose lowest bit is the sign.
