@@ -16,6 +16,12 @@ fn main() {
         let values: Vec<_> = (0..COUNT).map(|n| noise(len, n as u64 + 1)).collect();
         let bytes = Bytes::from(ours(&values, Vec::new()));
         assert_eq!(bytes, theirs(&their_records(&values)), "the same batch");
+        #[cfg(feature = "krabka")]
+        assert_eq!(
+            bytes,
+            krabka::encode(&krabka::batch(&values)),
+            "the same batch"
+        );
         encode(len, &values);
         decode(len, &bytes);
     }
@@ -25,7 +31,8 @@ fn encode(len: usize, values: &[Vec<u8>]) {
     let records = their_records(values);
     let mut buffer = Vec::new();
     let mut copy = Vec::new();
-    Comparison::new(&format!("encode, values of {len} bytes"), "record", COUNT)
+    let title = format!("encode, values of {len} bytes");
+    let comparison = Comparison::new(&title, "record", COUNT)
         .with("ours", || {
             let sealed = ours(values, std::mem::take(&mut buffer));
             buffer = black_box(sealed);
@@ -42,12 +49,23 @@ fn encode(len: usize, values: &[Vec<u8>]) {
                 copy.extend_from_slice(black_box(value));
             }
             black_box(&copy);
+        });
+    #[cfg(feature = "krabka")]
+    let batch = krabka::batch(values);
+    #[cfg(feature = "krabka")]
+    let comparison = comparison
+        .with("krabka-protocol 0.8, records made", || {
+            black_box(krabka::encode(&batch));
         })
-        .run();
+        .with("krabka-protocol 0.8, from values", || {
+            black_box(krabka::encode(&krabka::batch(values)));
+        });
+    comparison.run();
 }
 
 fn decode(len: usize, bytes: &Bytes) {
-    Comparison::new(&format!("decode, values of {len} bytes"), "record", COUNT)
+    let title = format!("decode, values of {len} bytes");
+    let comparison = Comparison::new(&title, "record", COUNT)
         .with("ours, borrowed", || {
             let batch = open(bytes, true);
             for record in batch.records() {
@@ -69,8 +87,14 @@ fn decode(len: usize, bytes: &Bytes) {
         .with("kafka-protocol 0.18", || {
             let set = RecordBatchDecoder::decode(&mut bytes.clone()).expect("a batch");
             black_box(set);
+        });
+    #[cfg(feature = "krabka")]
+    let comparison = comparison
+        .with("krabka-protocol 0.8, borrowed", || {
+            krabka::decode_borrowed(bytes)
         })
-        .run();
+        .with("krabka-protocol 0.8, owned", || krabka::decode_owned(bytes));
+    comparison.run();
 }
 
 fn open(bytes: &Bytes, verify: bool) -> DecodedBatch {
@@ -124,6 +148,53 @@ fn their_records(values: &[Vec<u8>]) -> Vec<Record> {
             headers: IndexMap::new(),
         })
         .collect()
+}
+
+/// The other codec, which also has a way to read records without a copy.
+#[cfg(feature = "krabka")]
+mod krabka {
+    use std::hint::black_box;
+
+    use bytes::{Bytes, BytesMut};
+    use krabka_protocol::DecodeBorrow;
+    use krabka_protocol::records::{Record, RecordBatch, RecordBatchBorrowed};
+
+    use super::timestamp;
+
+    pub(super) fn batch(values: &[Vec<u8>]) -> RecordBatch {
+        let records = values.iter().enumerate().map(|(n, value)| Record {
+            timestamp_delta: timestamp(n) - timestamp(0),
+            offset_delta: n as i32,
+            value: Some(Bytes::copy_from_slice(value)),
+            ..Record::default()
+        });
+        RecordBatch {
+            partition_leader_epoch: -1,
+            last_offset_delta: values.len() as i32 - 1,
+            base_timestamp: timestamp(0),
+            max_timestamp: timestamp(values.len() - 1),
+            records: records.collect(),
+            ..RecordBatch::default()
+        }
+    }
+
+    pub(super) fn encode(batch: &RecordBatch) -> Bytes {
+        let mut buffer = BytesMut::new();
+        batch.encode_batch(&mut buffer).expect("a batch");
+        buffer.freeze()
+    }
+
+    pub(super) fn decode_borrowed(bytes: &Bytes) {
+        let mut rest = bytes.as_ref();
+        let batch = RecordBatchBorrowed::decode_borrow(&mut rest, 0).expect("a batch");
+        for record in &batch {
+            black_box(record.expect("a record"));
+        }
+    }
+
+    pub(super) fn decode_owned(bytes: &Bytes) {
+        black_box(RecordBatch::decode_batch(&mut bytes.clone()).expect("a batch"));
+    }
 }
 
 fn timestamp(n: usize) -> i64 {
