@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::compression::{Compression, Decompressor, Lz4HeaderChecksum};
 use crate::record::checksum::{self, crc32};
 use crate::record::decoded::DecodedBatch;
-use crate::record::error::{RecordError, RecordErrorKind};
+use crate::record::error::RecordError;
 use crate::record::header::{BatchHeader, TimestampType};
 use crate::record::legacy::head::Head;
 use crate::record::legacy::rewrite::rewrite;
@@ -57,7 +57,7 @@ impl LegacyBatch {
     ///
     /// # Errors
     ///
-    /// [`RecordErrorKind::Codec`] if the attributes name none.
+    /// [`RecordErrorKind::Codec`](crate::record::RecordErrorKind::Codec) if the attributes name none.
     pub fn compression(&self) -> Result<Compression, RecordError> {
         let attributes = self.head.attributes;
         attributes
@@ -79,7 +79,7 @@ impl LegacyBatch {
     ///
     /// # Errors
     ///
-    /// [`RecordErrorKind::Checksum`] if it is not.
+    /// [`RecordErrorKind::Checksum`](crate::record::RecordErrorKind::Checksum) if it is not.
     pub fn verify_crc(&self) -> Result<(), RecordError> {
         let covered = self.bytes.get(MAGIC_AT..).unwrap_or_default();
         checksum::verify(self.head.crc, crc32(covered), BatchHeader::LENGTH_PREFIX)
