@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::data(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::messages::data(data));

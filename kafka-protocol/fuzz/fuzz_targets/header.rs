@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::header(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::messages::header(data));

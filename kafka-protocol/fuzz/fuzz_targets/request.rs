@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::request(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::messages::request(data));

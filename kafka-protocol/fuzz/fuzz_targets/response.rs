@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::response(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::messages::response(data));

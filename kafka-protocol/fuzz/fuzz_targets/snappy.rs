@@ -1,5 +1,18 @@
 #![no_main]
 
-use kafka_protocol::compression::Compression;
+use kafka_protocol::compression::Compression::Snappy;
+use kafka_protocol_fuzz::{compression, mutation};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_protocol_fuzz::decompress(Compression::Snappy, data));
+fuzz_target!(|data: &[u8]| compression::decompress(Snappy, data));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutation::mutate(
+        data,
+        size,
+        max_size,
+        seed,
+        fuzzer_mutate,
+        |mutation, bytes| mutation.compressed(Snappy, bytes),
+    )
+});
