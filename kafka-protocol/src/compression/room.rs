@@ -28,7 +28,13 @@ impl<'a> Room<'a> {
     }
 
     /// How many bytes are filled.
-    #[cfg(any(test, feature = "gzip", feature = "snappy", feature = "lz4"))]
+    #[cfg(any(
+        test,
+        feature = "gzip",
+        feature = "snappy",
+        feature = "lz4",
+        feature = "zstd"
+    ))]
     pub(super) const fn filled(&self) -> usize {
         self.end - self.start
     }

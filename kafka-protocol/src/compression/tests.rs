@@ -576,4 +576,39 @@ mod zstd {
         );
         assert!(read(b"\x28\xb5\x2f\xfd\x20\x05\x33\0\0a").is_err());
     }
+
+    /// A fuzzer's find: of a frame that does not tell the size of its content, the block that went
+    /// beyond the limit was called corrupt.
+    #[test]
+    fn frames_without_a_size_are_too_large_and_not_corrupt() {
+        // 50 and 100,000 bytes.
+        let frames = [
+            b"\x28\xb5\x2f\xfd\0\x60\x74\0\0\x40\x62\0\0\0\x01\x56\x61\0\x01\0\x21\x60\x04\x01\0\0"
+                .as_slice(),
+            b"\x28\xb5\x2f\xfd\0\x48\x55\0\0\x10\0\0\x01\0\x9b\x86\x39\xc0\x02",
+        ];
+        let (compression, broken) = (Compression::Zstd, b"\x28\xb5\x2f\xfd\0\x48\x0d\0\0\x07");
+        for frame in frames {
+            let len = read(frame).unwrap().len();
+            let mut output = Vec::new();
+            for limit in [0, 1, len / 2, len - 1] {
+                let too_large = CompressionError::TooLarge { compression, limit };
+                let result = decompress(compression, frame, &mut output, limit);
+                assert_eq!(result, Err(too_large));
+            }
+            // What follows the limit does not matter then.
+            let followed = [frame, broken].concat();
+            let result = decompress(compression, &followed, &mut output, len - 1);
+            assert!(
+                matches!(result, Err(CompressionError::TooLarge { .. })),
+                "{result:?}"
+            );
+            let result = decompress(compression, &followed, &mut output, len + 1);
+            assert!(
+                matches!(result, Err(CompressionError::Corrupt { .. })),
+                "{result:?}"
+            );
+            assert!(output.is_empty());
+        }
+    }
 }

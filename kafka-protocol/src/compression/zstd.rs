@@ -71,13 +71,19 @@ impl Decoder {
         if let Some(at) = blocks.too_large_at {
             return Err(corrupt("a block is larger than its window", at));
         }
-        let (limit, most) = (room.limit(), blocks.content_max);
-        match self.frames.decompress(input, room, limit.min(most)) {
+        let (compression, limit) = (Compression::Zstd, room.limit());
+        // A library may refuse a block that goes beyond its room like one that is broken. With room for
+        // a block more than allowed, what came out until then tells which it was.
+        let most = blocks.content_max.min(limit.saturating_add(BLOCK_MAX));
+        let result = self.frames.decompress(input, room, most);
+        if room.filled() > limit || result.is_err() && room.filled() == limit && limit < most {
+            return Err(CompressionError::TooLarge { compression, limit });
+        }
+        match result {
             Ok(()) => Ok(()),
-            Err(Fault::NoRoom) if limit <= most => Err(CompressionError::TooLarge {
-                compression: Compression::Zstd,
-                limit,
-            }),
+            Err(Fault::NoRoom) if limit < blocks.content_max => {
+                Err(CompressionError::TooLarge { compression, limit })
+            }
             Err(Fault::NoRoom) => Err(corrupt("a frame claims more than it can hold", 0)),
             // The libraries do not say where. If the headers break off, it is there.
             Err(Fault::Corrupt(reason)) => Err(corrupt(reason, blocks.broken_at.unwrap_or(0))),
