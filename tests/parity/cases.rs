@@ -2,6 +2,7 @@
 
 mod configs;
 mod consume;
+mod consumer_groups;
 mod defaults;
 mod frames;
 mod groups;
@@ -27,6 +28,8 @@ pub(crate) const CASES: &[Case] = cases![
     configs::asked_for,
     configs::refused,
     consume::bounds,
+    consumer_groups::joined_and_left,
+    consumer_groups::refused,
     consume::epochs,
     consume::unknown,
     consume::offsets_by_time,

@@ -92,7 +92,8 @@ fn describe_member(state: &MemberState, version: i16) -> Member {
     member.client_id = metadata.client_id.clone();
     member.client_host = metadata.client_host.clone();
     member.subscribed_topic_names = metadata.topics.iter().cloned().collect();
-    member.subscribed_topic_regex = metadata.pattern().cloned();
+    // Kafka says the empty one for none.
+    member.subscribed_topic_regex = Some(metadata.pattern().cloned().unwrap_or_default());
     if version >= 1 {
         member.member_type = match state.is_classic() {
             true => CLASSIC,

@@ -46,16 +46,17 @@ fn delete(
     let mut offsets: Vec<(ByteString, i32)> = Vec::new();
     let mut rows = Vec::new();
     for topic in &request.topics {
-        let known = table.by_name(&topic.name).is_some();
+        let known = table.by_name(&topic.name);
         let subscribed = subscribed_topics.may_have(&topic.name);
         let mut row = OffsetDeleteResponseTopic::default();
         row.name = topic.name.clone();
         for partition in &topic.partitions {
             let index = partition.partition_index;
             let about = About::topic(&topic.name).partition(index);
+            let exists = known.is_some_and(|topic| topic.partition(index).is_some());
             let error = if let Err(code) = call.admit(about) {
                 code
-            } else if !known {
+            } else if !exists {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             } else if subscribed {
                 ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
