@@ -118,3 +118,8 @@ pub use producer::{Producer, Ticket};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The Rust code on the page about tests of services runs; `tests/clients/page` runs the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/test-your-service.md")]
+struct TestYourService;

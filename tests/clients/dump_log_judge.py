@@ -74,7 +74,7 @@ def dump(files):
     tool = [environments.kafka_tools(), "org.apache.kafka.tools.DumpLogSegments"]
     # Every record is read, not only the heads of their batches.
     done = subprocess.run(
-        [*tool, "--deep-iteration", "--files", names], capture_output=True, text=True, timeout=120
+        [*tool, "--deep-iteration", "--files", names], capture_output=True, text=True, timeout=600
     )
     lines = done.stdout.splitlines() + done.stderr.splitlines()
     if done.returncode != 0:
