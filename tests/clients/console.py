@@ -47,8 +47,9 @@ class Story:
             self.step(codec, lambda codec=codec: self.round_trip(codec))
         self.step("idempotence", self.idempotence)
         self.step("offsets", self.offsets)
-        self.step("group", self.group)
-        self.step("cooperative", lambda: self.group(COOPERATIVE))
+        self.step("group", lambda: self.group("group"))
+        self.step("cooperative", lambda: self.group("cooperative", "--assignment-strategy", COOPERATIVE))
+        self.step("kip-848", lambda: self.group("kip-848", "--group-protocol", "CONSUMER"))
         self.step("resume", self.resume)
         self.step("transactions", self.transactions)
         self.step("delete records", self.delete_records)
@@ -121,8 +122,10 @@ class Story:
         said = self.succeed("ConsumerPerformance", *measured)
         consumed = said.splitlines()[-1].split(", ")[4]
         check(consumed == str(count), f"{consumed} of {count} were consumed: {said}")
-        everything = ["--topic", topic, "--from-beginning", "--timeout-ms", "1000"]
-        values = self.run("consumer.ConsoleConsumer", *everything).stdout.split()
+        end = self.succeed("GetOffsetShell", "--topic-partitions", topic, "--time", "-1").split()
+        check(end == [f"{topic}:0:{count}"], f"{count} were written, the end is {end}")
+        everything = ["--topic", topic, "--from-beginning", "--max-messages", str(count)]
+        values = self.succeed("consumer.ConsoleConsumer", *everything, "--timeout-ms", "30000").split()
         check(values == [str(number) for number in range(count)], f"{len(values)} values, not in order")
 
     def offsets(self):
@@ -140,8 +143,7 @@ class Story:
         # All were written after the first millisecond of time.
         check(offsets_at(1) == first, f"offsets at time 1 are {offsets_at(1)}")
 
-    def group(self, strategy=None):
-        name = "group" if strategy is None else "cooperative"
+    def group(self, name, *options):
         topic, group = self.fresh(name), f"{self.prefix}-{name}"
         sent, members = [], []
 
@@ -155,10 +157,10 @@ class Story:
             return is_whole and sorted(map(len, found)) == sorted(sizes)
 
         try:
-            members.append(VerifiableConsumer(self, group, topic, strategy))
+            members.append(VerifiableConsumer(self, group, topic, *options))
             wait_for("all partitions with one member", lambda: shares(3))
             produce_and_await()
-            members.append(VerifiableConsumer(self, group, topic, strategy))
+            members.append(VerifiableConsumer(self, group, topic, *options))
             wait_for("the partitions shared by two", lambda: shares(1, 2))
             produce_and_await()
             members[1].stop()
@@ -171,7 +173,7 @@ class Story:
         reads = [read for member in members for read in member.reads]
         check(sorted(reads) == sorted(sent), f"{len(sent)} were written, {len(reads)} read")
         check(members[1].reads, "the second member read nothing")
-        if strategy is not None:
+        if name != "group":
             check(given_up == [1], f"the first member gave up {given_up}, not the one for the second")
         described = self.succeed(GROUPS, "--describe", "--group", group)
         rows = [line.split() for line in described.splitlines() if topic in line]
@@ -349,15 +351,13 @@ def line(number):
 class VerifiableConsumer:
     """Kafka's verifiable consumer, and what its events say."""
 
-    def __init__(self, story, group, topic, strategy=None):
+    def __init__(self, story, group, topic, *more):
         self.reads = []
         self.share = frozenset()
         # How many partitions it had to give up, each time that it had to.
         self.given_up = []
-        options = ["--group-id", group, "--topic", topic, "--session-timeout", "10000", "--verbose"]
-        if strategy is not None:
-            options += ["--assignment-strategy", strategy]
-        command = story.command("VerifiableConsumer", *options)
+        options = ["--group-id", group, "--topic", topic, "--verbose"]
+        command = story.command("VerifiableConsumer", *options, *more)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.follow, daemon=True)
         self.reader.start()

@@ -136,6 +136,8 @@ class Aiokafka(story.Adapter):
     def member(self, group, topic, name, kind=story.EAGER):
         if kind == story.COOPERATIVE:
             raise story.Unsupported("it has no cooperative assignor")
+        if kind == story.KIP_848:
+            raise story.Unsupported("it has classic groups alone")
         consumer = self.consumer(
             group_id=group, client_id=name, session_timeout_ms=10_000, heartbeat_interval_ms=500
         )

@@ -136,6 +136,10 @@ class Confluent(story.Adapter):
         settings = {"client.id": name}
         if kind == story.COOPERATIVE:
             settings["partition.assignment.strategy"] = "cooperative-sticky"
+        elif kind == story.KIP_848:
+            # The times are the broker's to say.
+            none = {"session.timeout.ms": None, "heartbeat.interval.ms": None}
+            settings |= {"group.protocol": "consumer", **none}
         return Member(self.consumer(group, **settings), topic)
 
     def groups(self):
@@ -156,18 +160,17 @@ class Confluent(story.Adapter):
         deleted.result(30)
 
     def consumer(self, group, **settings):
-        return Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "check.crcs": True,
-                "session.timeout.ms": 10_000,
-                "heartbeat.interval.ms": 500,
-                **settings,
-            }
-        )
+        settings = {
+            "bootstrap.servers": self.bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "check.crcs": True,
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 500,
+            **settings,
+        }
+        return Consumer({name: value for name, value in settings.items() if value is not None})
 
 
 class Transactional(story.Transactional):

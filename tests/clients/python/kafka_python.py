@@ -114,6 +114,8 @@ class KafkaPython(story.Adapter):
         settings = {}
         if kind == story.COOPERATIVE:
             settings["partition_assignment_strategy"] = [CooperativeStickyAssignor]
+        elif kind == story.KIP_848:
+            raise story.Unsupported("it has classic groups alone")
         return Member(
             self.consumer(
                 group_id=group,

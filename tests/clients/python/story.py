@@ -18,8 +18,9 @@ BASE_TIME_MS = (int(time.time()) - 3600) * 1000
 PATIENCE = 60.0
 NULL_HEADER = "a null header value"
 NOTHING = "null key and null value"
-# How a group is shared out: everything is given up and dealt out anew, or only what has to move.
-EAGER, COOPERATIVE = "eager", "cooperative"
+# How a group is shared out: everything is given up and dealt out anew, or only what has to move; and the
+# latter by the broker.
+EAGER, COOPERATIVE, KIP_848 = "eager", "cooperative", "kip-848"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +232,7 @@ class Story:
         self.step("offsets", self.offsets)
         self.step("group", lambda: self.group(EAGER))
         self.step("cooperative", lambda: self.group(COOPERATIVE))
+        self.step("kip-848", lambda: self.group(KIP_848))
         self.step("resume", self.resume)
         self.step("transactions", self.transactions)
         self.step("delete records", self.delete_records)
@@ -304,7 +306,7 @@ class Story:
             check(found is None, f"offset at a time after all: {found}")
 
     def idempotence(self):
-        """Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken."""
+        """Many small batches, several of them on the way at once where the client can: each record once, in order."""
         topic = self.fresh("idempotence")
         sent = self.records(self.count)
         acknowledged = self.adapter.produce_idempotently(topic, "idempotence", sent)

@@ -202,19 +202,20 @@ type member struct {
 	err     error
 }
 
-var balancers = map[story.Kind]kgo.GroupBalancer{
-	story.Eager:       kgo.RangeBalancer(),
-	story.Cooperative: kgo.CooperativeStickyBalancer(),
+var kinds = map[story.Kind][]kgo.Opt{
+	story.Eager:       {kgo.Balancers(kgo.RangeBalancer())},
+	story.Cooperative: {kgo.Balancers(kgo.CooperativeStickyBalancer())},
+	// It stands for the broker's own assignor of that kind.
+	story.KIP848: {kgo.Balancers(kgo.StickyBalancer()), kgo.ServerSideBalancer()},
 }
 
 func (f *franz) Member(group, topic, name string, kind story.Kind, handle func([]story.Record)) (story.Member, error) {
 	m := &member{done: make(chan struct{}), share: map[int32]bool{}}
 	gone := func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { m.change(lost[topic], false) }
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append(kinds[kind],
 		kgo.SeedBrokers(f.bootstrap),
 		kgo.ClientID(name),
 		kgo.ConsumerGroup(group),
-		kgo.Balancers(balancers[kind]),
 		kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DisableAutoCommit(),
@@ -226,7 +227,7 @@ func (f *franz) Member(group, topic, name string, kind story.Kind, handle func([
 		}),
 		kgo.OnPartitionsRevoked(gone),
 		kgo.OnPartitionsLost(gone),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

@@ -214,6 +214,9 @@ var strategies = map[story.Kind]func() sarama.BalanceStrategy{
 }
 
 func (a *adapter) Member(group, topic, name string, kind story.Kind, handle func([]story.Record)) (story.Member, error) {
+	if strategies[kind] == nil {
+		return nil, story.Unsupported{Reason: "it can describe such groups, and not be in one"}
+	}
 	config := settings()
 	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategies[kind]()}
 	config.ClientID = name

@@ -51,12 +51,14 @@ type Unsupported struct{ Reason string }
 
 func (u Unsupported) Error() string { return u.Reason }
 
-// A Kind says how a group is shared out: everything is given up and dealt out anew, or only what has to move.
+// A Kind says how a group is shared out: everything is given up and dealt out anew, or only what has to move; and the
+// latter by the broker.
 type Kind string
 
 const (
 	Eager       Kind = "eager"
 	Cooperative Kind = "cooperative"
+	KIP848      Kind = "kip-848"
 )
 
 // An Adapter does for a step what the step asks. Every call ends within a bounded time.
@@ -128,6 +130,7 @@ func Tell(name string, adapterOf func(bootstrap string) (Adapter, error)) {
 	step("idempotence", t.idempotence)
 	step("group", func() (string, error) { return "", t.group(Eager) })
 	step("cooperative", func() (string, error) { return "", t.group(Cooperative) })
+	step("kip-848", func() (string, error) { return "", t.group(KIP848) })
 	step("resume", t.resume)
 	step("transactions", t.transactions)
 	step("delete records", t.deleteRecords)
@@ -210,7 +213,7 @@ func (t teller) configs() (string, error) {
 	return "", nil
 }
 
-// Where answers get lost (the broker sees to that, see run) nothing is doubled or overtaken.
+// Many small batches, several of them on the way at once where the client can: none is doubled or overtaken.
 func (t teller) idempotence() (string, error) {
 	topic, err := t.fresh("idempotence")
 	if err != nil {

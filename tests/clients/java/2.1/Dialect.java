@@ -33,7 +33,7 @@ final class Dialect {
 
     static Map<String, Object> groupSettings(String kind) {
         if (!kind.equals("eager")) {
-            throw new Story.Unsupported("it has eager assignors alone");
+            throw new Story.Unsupported("it has classic groups with eager assignors alone");
         }
         return Map.of();
     }

@@ -40,9 +40,12 @@ final class Dialect {
     }
 
     static Map<String, Object> groupSettings(String kind) {
-        return kind.equals("cooperative")
-            ? Map.of("partition.assignment.strategy", CooperativeStickyAssignor.class.getName())
-            : Map.of();
+        return switch (kind) {
+            case "cooperative" ->
+                Map.of("partition.assignment.strategy", CooperativeStickyAssignor.class.getName());
+            case "kip-848" -> Map.of("group.protocol", "consumer");
+            default -> Map.of();
+        };
     }
 
     static Map<TopicPartition, OffsetAndMetadata> committed(
