@@ -22,6 +22,7 @@ pub(crate) mod describe_groups;
 pub(crate) mod describe_producers;
 pub(crate) mod describe_topic_partitions;
 pub(crate) mod describe_transactions;
+pub(crate) mod detached;
 pub(crate) mod dispatch;
 pub(crate) mod end_txn;
 pub(crate) mod error_code;

@@ -6,11 +6,11 @@
 //!
 //! Not here: a client that names a cluster or node id (version 5) is not held to it.
 
-use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::{ApiKey, ErrorCode};
 
 use crate::handler::call::{Call, Handler, Outcome};
 
@@ -72,16 +72,14 @@ impl Handler for ApiVersions {
 /// The features with their levels.
 fn features(call: &Call) -> Vec<(&'static str, i16)> {
     let groups = (GROUP_VERSION, GROUP_LEVEL);
-    let groups = call.node.config.consumer_groups.then_some(groups);
+    let is_served = call.node.serves(ApiKey::ConsumerGroupHeartbeat, 0);
+    let groups = is_served.then_some(groups);
     let transactions = (TRANSACTION_VERSION, TRANSACTION_LEVEL);
     groups.into_iter().chain([transactions]).collect()
 }
 
 fn check(call: &Call, request: &ApiVersionsRequest) -> ErrorCode {
-    if !call
-        .node
-        .serves(kafka_protocol::ApiKey::ApiVersions, call.version)
-    {
+    if !call.node.serves(ApiKey::ApiVersions, call.version) {
         return ErrorCode::UNSUPPORTED_VERSION;
     }
     let named =

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeart
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::detached::detached;
 use crate::state::consumer_group::change::Partitions;
 use crate::state::consumer_group::heartbeat::{
     Heartbeat, HeartbeatAnswer, JOINS, LEAVES, Leave, WILL_BE_BACK,
@@ -105,7 +106,9 @@ fn answer(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Result<Heartbe
     let groups = &call.node.groups;
     let group = match groups.find(&request.group_id) {
         Some(group) => group,
-        None if request.member_epoch == JOINS => groups.find_or_create(call.now, &request.group_id),
+        None if request.member_epoch == JOINS => {
+            groups.find_or_create(call.now, &detached(&request.group_id))
+        }
         None => {
             return Err(Refusal::new(
                 ErrorCode::GROUP_ID_NOT_FOUND,
@@ -139,9 +142,10 @@ fn answer(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Result<Heartbe
 }
 
 fn read(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Heartbeat {
+    let own = |text: Option<ByteString>| text.as_ref().map(detached);
     let member_id = match request.member_id.is_empty() {
         true => Uuid(call.node.random()).to_string().into(),
-        false => request.member_id,
+        false => detached(&request.member_id),
     };
     let owned = request.topic_partitions.map(|topics| {
         let topics = topics.into_iter();
@@ -157,14 +161,14 @@ fn read(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Heartbeat {
     Heartbeat {
         member_id,
         member_epoch: request.member_epoch,
-        instance_id: request.instance_id,
-        rack_id: request.rack_id,
-        client_id: call.client_id.clone(),
+        instance_id: own(request.instance_id),
+        rack_id: own(request.rack_id),
+        client_id: detached(&call.client_id),
         client_host: call.client_host.clone(),
         rebalance_timeout_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != -1),
-        topics: topics.map(|names| names.into_iter().collect()),
-        regex: request.subscribed_topic_regex,
-        assignor: request.server_assignor,
+        topics: topics.map(|names| names.iter().map(detached).collect()),
+        regex: own(request.subscribed_topic_regex),
+        assignor: own(request.server_assignor),
         owned,
     }
 }

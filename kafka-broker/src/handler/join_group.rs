@@ -11,6 +11,7 @@ use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::detached::{detached, detached_bytes};
 use crate::state::classic_group::answer::{Answer, JoinAnswer, JoinRequest};
 use crate::state::groups::Parked;
 use crate::state::signal::Signal;
@@ -40,10 +41,17 @@ impl Handler for JoinGroup {
         if !allowed.contains(&request.session_timeout_ms) {
             return refuse(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
+        let sizes = request.protocols.iter().map(|one| one.metadata.len());
+        if sizes.sum::<usize>() > SUBSCRIPTION_MAX {
+            return refuse(ErrorCode::INVALID_REQUEST);
+        }
         let group = match call.node.groups.find(&request.group_id) {
             Some(group) => group,
             None if !request.member_id.is_empty() => return refuse(ErrorCode::UNKNOWN_MEMBER_ID),
-            None => call.node.groups.find_or_create(call.now, &request.group_id),
+            None => {
+                let id = detached(&request.group_id);
+                call.node.groups.find_or_create(call.now, &id)
+            }
         };
         let join = read(call, request);
         let topics = call.node.topics().table();
@@ -63,20 +71,20 @@ fn read(call: &Call, request: JoinGroupRequest) -> JoinRequest {
         .unwrap_or(&call.client_id);
     JoinRequest {
         fresh_member_id: fresh_member_id(name, call.node.random()),
-        member_id: request.member_id,
-        instance_id: request.group_instance_id,
-        client_id: call.client_id.clone(),
+        member_id: detached(&request.member_id),
+        instance_id: request.group_instance_id.as_ref().map(detached),
+        client_id: detached(&call.client_id),
         client_host: call.client_host.clone(),
         session_timeout,
         rebalance_timeout: match call.version {
             0 => session_timeout,
             _ => millis(request.rebalance_timeout_ms),
         },
-        protocol_type: request.protocol_type,
+        protocol_type: detached(&request.protocol_type),
         protocols: request
             .protocols
-            .into_iter()
-            .map(|protocol| (protocol.name, protocol.metadata))
+            .iter()
+            .map(|protocol| (detached(&protocol.name), detached_bytes(&protocol.metadata)))
             .collect(),
         must_know_id: call.version >= 4,
         may_skip_assignment: call.version >= 9,
@@ -146,6 +154,10 @@ impl Later<JoinGroupResponse> for Joining {
         }
     }
 }
+
+/// The most that a member may say in all of its protocols. What is larger than the largest record of the log
+/// could not be saved anyway.
+const SUBSCRIPTION_MAX: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::committable::check_committable;
+use crate::handler::detached::detached;
 use crate::handler::topic_ref::find_topic;
 use crate::state::classic_group::answer::MemberClaim;
 use crate::state::group_members::GroupKind;
@@ -84,7 +85,7 @@ impl Sorted {
                     let offset = CommittedOffset {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
-                        metadata,
+                        metadata: detached(&metadata),
                         committed_at_ms: call.now.unix_ms,
                         expires_at_ms,
                         topic_id: topic.id,
@@ -114,7 +115,7 @@ fn commit(
             return ErrorCode::GROUP_ID_NOT_FOUND;
         }
         None if claim.generation >= 0 => return ErrorCode::ILLEGAL_GENERATION,
-        None => groups.find_or_create(call.now, group_id),
+        None => groups.find_or_create(call.now, &detached(group_id)),
     };
     let is_new = || match group.lock().members.kind() {
         GroupKind::Classic(_) => false,

@@ -8,6 +8,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 
 use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::detached::{detached, detached_bytes};
 use crate::state::classic_group::answer::{Answer, MemberClaim, SyncAnswer, SyncRequest};
 use crate::state::groups::Parked;
 use crate::state::signal::Signal;
@@ -42,8 +43,8 @@ impl Handler for SyncGroup {
             protocol: request.protocol_name,
             assignments: request
                 .assignments
-                .into_iter()
-                .map(|row| (row.member_id, row.assignment))
+                .iter()
+                .map(|row| (detached(&row.member_id), detached_bytes(&row.assignment)))
                 .collect(),
         };
         let topics = call.node.topics().table();

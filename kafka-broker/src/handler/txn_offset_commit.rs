@@ -13,6 +13,7 @@ use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::committable::check_committable;
+use crate::handler::detached::detached;
 use crate::handler::topic_ref::find_topic;
 use crate::state::classic_group::answer::MemberClaim;
 use crate::state::offsets::CommittedOffset;
@@ -77,7 +78,7 @@ impl Sorted {
                     let offset = CommittedOffset {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
-                        metadata,
+                        metadata: detached(&metadata),
                         committed_at_ms: call.now.unix_ms,
                         expires_at_ms: None,
                         topic_id: topic.id,
@@ -124,7 +125,7 @@ fn commit(
     let group = match groups.find(&request.group_id) {
         Some(group) => group,
         None if member.generation >= 0 => return Err(ErrorCode::GROUP_ID_NOT_FOUND),
-        None => groups.find_or_create(call.now, &request.group_id),
+        None => groups.find_or_create(call.now, &detached(&request.group_id)),
     };
     let id = &request.transactional_id;
     let error = call.node.transactions.write(

@@ -161,7 +161,8 @@ impl GroupMembers {
             return Err(not_a_consumer_group());
         }
         let limits = Arc::clone(&self.limits.consumer);
-        let mut group = if classic.is_empty() {
+        // Who has only been given an id yet may as well come to the new group with it.
+        let mut group = if classic.members().next().is_none() {
             ConsumerGroup::new(limits)
         } else {
             check_upgrade(classic, &limits)?;

@@ -615,7 +615,9 @@ mod tests {
     use super::*;
     use crate::state::classic_group::Limits;
     use crate::state::consumer_group::assignor::Assignor;
+    use crate::state::consumer_group::heartbeat::Heartbeat;
     use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
+    use crate::state::topics::TopicTable;
     use kafka_protocol::Uuid;
 
     /// Keeps what was saved, or fails.
@@ -717,6 +719,89 @@ mod tests {
         groups.expire(at_ms(1), Duration::from_secs(7 * 24 * 3600));
         assert_eq!(groups.all().len(), 0);
         assert_eq!(lock(&store.saved).len(), 0);
+    }
+
+    fn joining(topic: &str) -> Heartbeat {
+        Heartbeat {
+            member_id: "m".into(),
+            rebalance_timeout_ms: Some(1000),
+            topics: Some([topic.into()].into()),
+            owned: Some(BTreeSet::new()),
+            ..Heartbeat::default()
+        }
+    }
+
+    #[test]
+    fn offsets_of_topics_that_members_read_do_not_expire() {
+        let store = Arc::new(Memory::default());
+        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let now = Now::default();
+        let group = groups.find_or_create(now, &"g".into());
+        for topic in ["t", "u"] {
+            groups.commit(now, &group, &SIMPLE, vec![(topic.into(), 0, offset(1))]);
+        }
+        let topics = TopicTable::default();
+        let joined = groups.turn_saved(now, &group, |state| {
+            let members = &mut state.members;
+            members.handle_heartbeat(now, &topics, &joining("t"))
+        });
+        assert_eq!(joined.unwrap().unwrap().member_epoch, 1);
+        groups.expire(at_ms(10_000), Duration::from_secs(1));
+        let committed = |group: &Group| group.lock().offsets.partitions();
+        assert_eq!(committed(&group), [("t".into(), 0)]);
+
+        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        for (key, value) in lock(&store.saved).iter().cloned() {
+            again.restore(now, GroupRecord::decode(key, value).unwrap());
+        }
+        again.handle_restored(now);
+        let group = again.find("g").unwrap();
+        assert_eq!(committed(&group), [("t".into(), 0)]);
+        assert_eq!(group.lock().members.state_name(), "Stable");
+        // Its session has begun anew, and ends.
+        assert_eq!(again.deadline(), Some(Duration::from_secs(45)));
+        let later = Now {
+            elapsed: Duration::from_secs(45),
+            unix_ms: 45_000,
+        };
+        again.handle_time(later, &topics);
+        assert!(group.lock().members.is_empty());
+        assert_eq!(again.delete(later, "g"), ErrorCode::NONE);
+
+        let third = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        for (key, value) in lock(&store.saved).iter().cloned() {
+            third.restore(now, GroupRecord::decode(key, value).unwrap());
+        }
+        third.handle_restored(now);
+        assert!(third.all().is_empty());
+    }
+
+    #[test]
+    fn a_member_that_cannot_be_saved_is_none_and_leaves_no_group_behind() {
+        let store = Arc::new(Memory::default());
+        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let now = Now::default();
+        let topics = TopicTable::default();
+        let group = groups.find_or_create(now, &"g".into());
+        store.broken.store(true, Ordering::Relaxed);
+        let joined = groups.turn_saved(now, &group, |state| {
+            let members = &mut state.members;
+            members.handle_heartbeat(now, &topics, &joining("t"))
+        });
+        assert_eq!(joined.unwrap_err(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        assert!(group.lock().members.is_empty());
+        groups.forget_bare(now, &group);
+        assert!(groups.find("g").is_none());
+        assert_eq!(groups.deadline(), None);
+        // Who has found it before is told to look again.
+        let late = group
+            .lock()
+            .members
+            .handle_heartbeat(now, &topics, &joining("t"));
+        assert_eq!(
+            late.unwrap_err().code(),
+            ErrorCode::COORDINATOR_NOT_AVAILABLE
+        );
     }
 
     #[test]

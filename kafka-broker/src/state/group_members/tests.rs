@@ -55,8 +55,60 @@ fn partitions_have_one_reader_whatever_happens() {
     }
 }
 
+#[test]
+fn only_groups_of_consumers_become_consumer_groups_and_only_if_that_is_allowed() {
+    let mut world = World::new(0);
+    let topics = world.topics.clone();
+    let join = |world: &mut World, protocol_type: &str| {
+        let request = JoinRequest {
+            member_id: ByteString::new(),
+            fresh_member_id: "m".into(),
+            instance_id: None,
+            client_id: "c".into(),
+            client_host: "/h".into(),
+            session_timeout: Duration::from_secs(10),
+            rebalance_timeout: Duration::from_secs(10),
+            protocol_type: protocol_type.into(),
+            protocols: vec![("p".into(), Bytes::new())],
+            must_know_id: false,
+            may_skip_assignment: false,
+        };
+        let ticket = Ticket(1);
+        world.group.handle_join(world.now, &topics, ticket, request);
+    };
+    let heartbeat = Heartbeat {
+        member_id: "new".into(),
+        rebalance_timeout_ms: Some(1000),
+        topics: Some(["a".into()].into()),
+        owned: Some(Partitions::new()),
+        ..Heartbeat::default()
+    };
+    let refused = |world: &mut World| {
+        let topics = world.topics.clone();
+        let answer = world.group.handle_heartbeat(world.now, &topics, &heartbeat);
+        let refusal = answer.unwrap_err();
+        assert_eq!(refusal.code(), ErrorCode::GROUP_ID_NOT_FOUND);
+        assert_eq!(world.group.type_name(), "classic");
+        refusal.to_string()
+    };
+    join(&mut world, "connect");
+    assert!(refused(&mut world).contains("embedded protocol"));
+
+    let mut world = World::new(0);
+    join(&mut world, PROTOCOL_TYPE);
+    assert!(refused(&mut world).contains("malformed"));
+
+    let mut world = World::new(0);
+    let mut consumer = ConsumerGroupLimits::clone(&world.limits.consumer);
+    consumer.migration = MigrationPolicy::Downgrade;
+    world.limits.consumer = Arc::new(consumer);
+    world.group = GroupMembers::new(world.now, world.limits.clone());
+    join(&mut world, PROTOCOL_TYPE);
+    assert!(refused(&mut world).contains("disabled"));
+}
+
 /// How many seeds are played.
-const RUNS: u64 = 150;
+const RUNS: u64 = 60;
 
 /// What the runs together must have seen.
 const MUST_HAPPEN: &[&str] = &[
@@ -438,8 +490,13 @@ impl World {
                     // All is lost, and the member joins again.
                     ErrorCode::FENCED_MEMBER_EPOCH
                     | ErrorCode::UNKNOWN_MEMBER_ID
-                    | ErrorCode::FENCED_INSTANCE_ID
-                    | ErrorCode::GROUP_ID_NOT_FOUND => {
+                    | ErrorCode::FENCED_INSTANCE_ID => {
+                        client.owned.clear();
+                        client.epoch = 0;
+                    }
+                    // The group is a classic one again, or has been forgotten: only who joins is let in.
+                    ErrorCode::GROUP_ID_NOT_FOUND => {
+                        assert!(!joins, "a consumer was not let in");
                         client.owned.clear();
                         client.epoch = 0;
                     }
