@@ -56,12 +56,12 @@ pub enum DecodeErrorKind {
     InvalidUtf8,
     /// A variable-length integer of more than 32 bits.
     InvalidVarint,
-    /// An array that claims more elements than there are bytes, or than
+    /// An array that claims more elements than there are bytes for, or than
     /// [`MAX_ARRAY_LEN`](crate::wire::limits::MAX_ARRAY_LEN).
     TooManyElements {
         /// The claimed count.
         count: usize,
-        /// The bytes that are left.
+        /// The bytes that are left for it: none that elements of arrays around it still need.
         remaining: usize,
     },
     /// More tagged fields than there are bytes, or than

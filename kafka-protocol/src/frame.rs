@@ -4,10 +4,9 @@ use std::fmt;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::api_key::ApiKey;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::messages::{RequestHeader, ResponseHeader};
-use crate::request::{Message, Request};
+use crate::request::{Message as _, Request, Response};
 use crate::wire::Writer;
 
 /// Bytes of the size before a frame.
@@ -17,7 +16,7 @@ pub const SIZE_LEN: usize = 4;
 ///
 /// # Errors
 ///
-/// As [`Message::encode`], and if the frame is longer than its size can say.
+/// As [`Message::encode`](crate::Message::encode), and if the frame is longer than its size can say.
 pub fn encode_request<R: Request>(
     request: &R,
     version: i16,
@@ -37,15 +36,14 @@ pub fn encode_request<R: Request>(
     finish(w, R::NAME, version)
 }
 
-/// The frame of the response to a request of this key and version, with its size, in chunks for a
-/// vectored write.
+/// The frame of the response to a request of this version, with its size, in chunks for a vectored
+/// write.
 ///
 /// # Errors
 ///
-/// As [`Message::encode`], and if the frame is longer than its size can say.
-pub fn encode_response<M: Message>(
-    response: &M,
-    key: ApiKey,
+/// As [`Message::encode`](crate::Message::encode), and if the frame is longer than its size can say.
+pub fn encode_response<R: Response>(
+    response: &R,
     version: i16,
     correlation_id: i32,
 ) -> Result<Vec<Bytes>, EncodeError> {
@@ -54,9 +52,9 @@ pub fn encode_response<M: Message>(
         ..ResponseHeader::default()
     };
     let mut w = begin();
-    header.encode(&mut w, key.response_header_version(version))?;
+    header.encode(&mut w, R::KEY.response_header_version(version))?;
     response.encode(&mut w, version)?;
-    finish(w, M::NAME, version)
+    finish(w, R::NAME, version)
 }
 
 /// Cuts the first frame off what was received so far, and gives it without its size; `None` if it is
@@ -176,7 +174,7 @@ mod tests {
     fn a_response_goes_through_a_frame() {
         let response = ApiVersionsResponse::default();
         for version in ApiVersionsResponse::VERSIONS.iter() {
-            let chunks = encode_response(&response, ApiKey::ApiVersions, version, -1).unwrap();
+            let chunks = encode_response(&response, version, -1).unwrap();
             let mut received = BytesMut::from(chunks.concat().as_slice());
             let mut r = Reader::new(split(&mut received, 1000).unwrap().unwrap());
             let header = decode_response_header(&mut r, ApiKey::ApiVersions, version).unwrap();

@@ -19,15 +19,24 @@ use crate::wire::Reader;
 /// If the key is unknown, or the bytes are not a header of it. Whether the version exists is not
 /// checked: reading the body does that.
 pub fn decode_request_header(r: &mut Reader) -> Result<(ApiKey, RequestHeader), DecodeError> {
+    let (key, version) =
+        key_and_version(r).map_err(|error| error.in_message(RequestHeader::NAME, 1))?;
+    let header = RequestHeader::decode(r, key.request_header_version(version))?;
+    Ok((key, header))
+}
+
+/// What all versions of a request header begin with. The reader stays where it is.
+fn key_and_version(r: &Reader) -> Result<(ApiKey, i16), DecodeError> {
     let mut ahead = r.clone();
     let code = ahead.i16("request_api_key")?;
     let version = ahead.i16("request_api_version")?;
-    let Some(key) = ApiKey::from_code(code) else {
-        let kind = DecodeErrorKind::UnknownApiKey { key: code };
-        return Err(r.error(kind, "request_api_key"));
-    };
-    let header = RequestHeader::decode(r, key.request_header_version(version))?;
-    Ok((key, header))
+    match ApiKey::from_code(code) {
+        Some(key) => Ok((key, version)),
+        None => {
+            let kind = DecodeErrorKind::UnknownApiKey { key: code };
+            Err(r.error(kind, "request_api_key"))
+        }
+    }
 }
 
 /// Reads the header of the response to a request of this key and version, and leaves the reader where
@@ -82,7 +91,10 @@ mod tests {
             bytes.extend([0; 20]);
             let error = decode_request_header(&mut Reader::new(bytes.into())).unwrap_err();
             assert_eq!(error.kind(), DecodeErrorKind::UnknownApiKey { key });
-            assert_eq!(error.position(), 0);
+            let text = error.to_string();
+            let expected =
+                format!("RequestHeader v1, request_api_key: unknown api key {key} at byte 0");
+            assert_eq!(text, expected);
         }
     }
 

@@ -52,6 +52,7 @@
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
 
 pub mod api_key;
+mod broker_ids;
 pub mod catalog;
 pub mod compression;
 pub mod error;
@@ -69,8 +70,9 @@ pub mod version;
 pub mod wire;
 
 pub use api_key::ApiKey;
+pub use broker_ids::BrokerIds;
 pub use error::{DecodeError, EncodeError};
 pub use error_code::ErrorCode;
-pub use request::{Message, Request};
+pub use request::{Message, Request, Response};
 pub use uuid::Uuid;
 pub use version::VersionRange;

@@ -47,6 +47,7 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     /// If there is no such version, or the bytes are not a message of it.
     fn decode(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
         let mut message = Self::default();
+        r.begin_message(Self::NAME, version);
         let read = if Self::VERSIONS.contains(version) {
             message.read(r, version)
         } else {
@@ -82,8 +83,7 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     fn from_bytes(bytes: Bytes, version: i16) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         let message = Self::decode(&mut r, version)?;
-        r.finish()
-            .map_err(|error| error.in_message(Self::NAME, version))?;
+        r.finish()?;
         Ok(message)
     }
 
@@ -110,7 +110,13 @@ pub trait Request: Message {
     /// The key that tells the broker what is asked.
     const KEY: ApiKey;
     /// What comes back, in the same version.
-    type Response: Message;
+    type Response: Response;
+}
+
+/// A response: a message with the API key of the request that it answers.
+pub trait Response: Message {
+    /// The key of the request.
+    const KEY: ApiKey;
 }
 
 /// A record that Kafka keeps in a topic of its own: a coordinator's key or value, a record of the

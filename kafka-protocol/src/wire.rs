@@ -5,10 +5,12 @@
 
 pub mod limits;
 mod reader;
+mod structure;
 mod tagged_fields;
 mod varint;
 mod writer;
 
 pub use reader::Reader;
+pub use structure::Structure;
 pub use tagged_fields::{OpenTag, Tag, TagReader, TagWriter, UnknownTaggedFields};
 pub use writer::Writer;

@@ -20,9 +20,10 @@ const ALLOWED: &[(&str, &[Row])] = &[
             ("error_code", ""),
             ("version", "error"),
             ("uuid", ""),
-            ("wire", "error uuid"),
+            ("broker_ids", ""),
+            ("wire", "error uuid broker_ids"),
             ("request", "wire version error generated"),
-            ("generated", "wire request version error uuid"),
+            ("generated", "wire request version error uuid broker_ids"),
             ("messages", "generated request"),
             // The front of the generated table of keys.
             ("api_key", "generated version"),

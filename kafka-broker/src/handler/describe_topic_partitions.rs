@@ -2,11 +2,11 @@
 //!
 //! Not here: eligible leader replicas, which one node has none of.
 
-use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use kafka_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
+use kafka_protocol::{BrokerIds, ErrorCode};
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
@@ -114,10 +114,10 @@ fn describe(
         row.leader_id = -1;
     }
     row.leader_epoch = partition.leader_epoch;
-    row.replica_nodes = vec![node_id];
-    row.isr_nodes = vec![node_id];
-    row.eligible_leader_replicas = Some(Vec::new());
-    row.last_known_elr = Some(Vec::new());
+    row.replica_nodes = [node_id].into();
+    row.isr_nodes = [node_id].into();
+    row.eligible_leader_replicas = Some(BrokerIds::new());
+    row.last_known_elr = Some(BrokerIds::new());
     row
 }
 

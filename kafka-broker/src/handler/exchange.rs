@@ -30,7 +30,6 @@ pub(crate) fn run<H: Handler + 'static>(
     drop(body);
     let key = H::Request::KEY;
     let framing = Framing {
-        key,
         version: if call.node.serves(key, version) {
             version
         } else {
@@ -107,7 +106,6 @@ impl fmt::Display for Refusal {
 
 /// How an answer becomes a frame.
 struct Framing {
-    key: ApiKey,
     version: i16,
     correlation_id: i32,
     ending: Ending,
@@ -147,7 +145,7 @@ impl Framing {
                 }
             });
         }
-        let frame = frame::encode_response(&answer, self.key, self.version, self.correlation_id)?;
+        let frame = frame::encode_response(&answer, self.version, self.correlation_id)?;
         Ok(Answer { frame, errors })
     }
 }

@@ -151,7 +151,7 @@ fn describe_partition(
         row.leader_id = -1;
     }
     row.leader_epoch = partition.leader_epoch;
-    row.replica_nodes = vec![node_id];
-    row.isr_nodes = vec![node_id];
+    row.replica_nodes = [node_id].into();
+    row.isr_nodes = [node_id].into();
     row
 }

@@ -131,8 +131,8 @@ pub(crate) fn partition_record(id: Uuid, index: i32, node_id: i32) -> MetadataRe
     let mut record = PartitionRecord::default();
     record.partition_id = index;
     record.topic_id = id;
-    record.replicas = vec![node_id];
-    record.isr = vec![node_id];
+    record.replicas = [node_id].into();
+    record.isr = [node_id].into();
     record.leader = node_id;
     record.leader_epoch = 0;
     record.partition_epoch = 0;

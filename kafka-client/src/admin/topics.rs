@@ -92,7 +92,7 @@ impl NewTopic {
         for (partition, brokers) in &self.assignments {
             let mut assignment = CreatableReplicaAssignment::default();
             assignment.partition_index = *partition;
-            assignment.broker_ids.clone_from(brokers);
+            assignment.broker_ids = brokers.as_slice().into();
             topic.assignments.push(assignment);
         }
         for (name, value) in &self.configs {
@@ -402,8 +402,8 @@ fn describe(name: &str, topic: &MetadataResponseTopic) -> Result<TopicDescriptio
         .map(|partition| PartitionDescription {
             index: partition.partition_index,
             leader: (partition.leader_id >= 0).then_some(partition.leader_id),
-            replicas: partition.replica_nodes.clone(),
-            in_sync_replicas: partition.isr_nodes.clone(),
+            replicas: partition.replica_nodes.to_vec(),
+            in_sync_replicas: partition.isr_nodes.to_vec(),
         })
         .collect();
     partitions.sort_by_key(|partition| partition.index);

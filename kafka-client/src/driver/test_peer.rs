@@ -156,15 +156,15 @@ fn answer(key: ApiKey, version: i16, request: Bytes, port: u16, partitions: i32)
                 api.max_version = max;
                 response.api_keys.push(api);
             }
-            frame::encode_response(&response, key, version, id).unwrap()
+            frame::encode_response(&response, version, id).unwrap()
         }
         ApiKey::Metadata => {
-            frame::encode_response(&metadata(port, partitions), key, version, id).unwrap()
+            frame::encode_response(&metadata(port, partitions), version, id).unwrap()
         }
         ApiKey::InitProducerId => {
             let mut response = InitProducerIdResponse::default();
             response.producer_id = 7;
-            frame::encode_response(&response, key, version, id).unwrap()
+            frame::encode_response(&response, version, id).unwrap()
         }
         ApiKey::Produce => {
             let request = ProduceRequest::decode(&mut body, version).unwrap();
@@ -182,7 +182,7 @@ fn answer(key: ApiKey, version: i16, request: Bytes, port: u16, partitions: i32)
                 }
                 response.responses.push(row);
             }
-            frame::encode_response(&response, key, version, id).unwrap()
+            frame::encode_response(&response, version, id).unwrap()
         }
         key => panic!("the peer does not know {}", key.name()),
     }

@@ -149,8 +149,8 @@ impl Partition {
             index: response.partition_index,
             leader: (response.leader_id >= 0).then_some(response.leader_id),
             leader_epoch: response.leader_epoch,
-            replicas: response.replica_nodes.clone(),
-            in_sync_replicas: response.isr_nodes.clone(),
+            replicas: response.replica_nodes.to_vec(),
+            in_sync_replicas: response.isr_nodes.to_vec(),
         }
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn singular(scalar: Scalar) -> &'static str {
 }
 
 /// The part of the name of a reader's or writer's method that tells the type of an array's elements.
-pub(crate) fn plural(element: &Type) -> &'static str {
+fn plural(element: &Type) -> &'static str {
     match element {
         Type::Scalar(Scalar::Bool) => "bools",
         Type::Scalar(Scalar::Int8) => "i8s",
@@ -86,6 +86,15 @@ pub(crate) fn plural(element: &Type) -> &'static str {
         Type::String => "strings",
         Type::Bytes | Type::Records => "byte_strings",
         Type::Struct(_) | Type::Array(_) => "structs",
+    }
+}
+
+/// The same for a field, whose elements may be of a type of their own.
+pub(crate) fn plural_of(field: &Field, element: &Type) -> &'static str {
+    if field.is_broker_ids() {
+        "broker_ids"
+    } else {
+        plural(element)
     }
 }
 
@@ -180,12 +189,11 @@ fn pattern(numbers: &[u32]) -> String {
 
 fn tagged(lines: &mut Lines, field: &Field) {
     match &field.kind {
-        Type::Struct(inner) if field.is_option() => {
+        Type::Struct(_) if field.is_option() => {
             let arguments = [
                 format!("&mut self.{}", field.ident),
                 quoted(plain_ident(field)),
                 "version".to_owned(),
-                format!("{inner}::read"),
             ];
             lines.call("r.nullable_struct_in_tag", &arguments, "?;");
         }
@@ -207,10 +215,7 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             lines.assign(&target, &format!("r.{}", singular(*scalar)), &[name], "?;");
             return;
         }
-        Type::Struct(inner) if field.is_option() => {
-            let read = format!("{inner}::read");
-            ("struct", vec![into, nullable, name, version, read])
-        }
+        Type::Struct(_) if field.is_option() => ("struct", vec![into, nullable, name, version]),
         Type::Struct(_) => {
             lines.open(&format!("self.{}", field.ident));
             lines.line(".read(r, version)");
@@ -226,11 +231,11 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             arguments.push(name);
             let what = match kind {
                 Type::String => "string",
-                Type::Array(element) => plural(element),
+                Type::Array(element) => plural_of(field, element),
                 _ => "bytes",
             };
-            if let Some(inner) = kind.structure() {
-                arguments.extend([version, format!("{inner}::read")]);
+            if kind.structure().is_some() {
+                arguments.push(version);
             }
             (what, arguments)
         }

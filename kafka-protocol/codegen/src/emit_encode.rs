@@ -1,7 +1,7 @@
 //! Writing: one statement per field, in the order of the wire, then the tagged fields.
 
 use crate::emit_decode::{
-    flexible, flexible_line, plain_ident, plural, quoted, singular, version_name,
+    flexible, flexible_line, plain_ident, plural_of, quoted, singular, version_name,
 };
 use crate::emit_struct::{has_tagged_fields, is_set};
 use crate::lines::Lines;
@@ -125,12 +125,11 @@ fn statement(
 
 fn tagged(lines: &mut Lines, field: &Field) {
     match &field.kind {
-        Type::Struct(inner) if field.is_option() => {
+        Type::Struct(_) if field.is_option() => {
             let arguments = [
                 format!("self.{}.as_ref()", field.ident),
                 quoted(plain_ident(field)),
                 "version".to_owned(),
-                format!("{inner}::write"),
             ];
             lines.call("w.nullable_struct_in_tag", &arguments, "?;");
         }
@@ -150,13 +149,10 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             lines.line(&format!("w.{}({value});", singular(*scalar)));
             return;
         }
-        Type::Struct(inner) if is_option => {
+        Type::Struct(_) if is_option => {
             let value = format!("{value}.as_ref()");
-            let (version, write) = ("version".to_owned(), format!("{inner}::write"));
-            (
-                "nullable_struct".to_owned(),
-                vec![nullable, value, name, version, write],
-            )
+            let arguments = vec![nullable, value, name, "version".to_owned()];
+            ("nullable_struct".to_owned(), arguments)
         }
         Type::Struct(_) => {
             lines.open(&value);
@@ -173,11 +169,16 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             let what = match kind {
                 Type::String => "string",
                 Type::Bytes => "bytes",
-                Type::Array(element) => plural(element),
+                Type::Array(element) => plural_of(field, element),
                 _ => "",
             };
             let (method, mut arguments) = if is_option {
-                let value = format!("{value}.as_deref()");
+                let by = if field.is_broker_ids() {
+                    "as_ref"
+                } else {
+                    "as_deref"
+                };
+                let value = format!("{value}.{by}()");
                 (
                     format!("nullable_{what}"),
                     vec![flexible, nullable, value, name],
@@ -185,8 +186,8 @@ fn call(lines: &mut Lines, field: &Field, flexible: &str, versions: Versions) {
             } else {
                 (what.to_owned(), vec![flexible, format!("&{value}"), name])
             };
-            if let Some(inner) = kind.structure() {
-                arguments.extend(["version".to_owned(), format!("{inner}::write")]);
+            if kind.structure().is_some() {
+                arguments.push("version".to_owned());
             }
             (method, arguments)
         }

@@ -7,6 +7,7 @@ use crate::lines::Lines;
 use crate::model::{Message, Struct};
 use crate::names;
 use crate::schema::Kind;
+use crate::sizes;
 
 /// The text of a message's file. `response` is the module and name of a request's response.
 pub(crate) fn file(message: &Message, response: Option<(&str, &str)>) -> String {
@@ -54,23 +55,27 @@ fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
     if outside {
         file.line("");
     }
+    if uses("BrokerIds") {
+        file.line("use crate::broker_ids::BrokerIds;");
+    }
     if uses("not_in_version") {
         file.line("use crate::error::{DecodeError, EncodeError, not_in_version};");
     } else {
         file.line("use crate::error::{DecodeError, EncodeError};");
     }
-    if let Some((module, name)) = response {
-        let mut generated = [("api_key", "ApiKey"), (module, name)];
-        generated.sort_unstable();
-        for (module, name) in generated {
-            file.line(&format!("use crate::generated::{module}::{name};"));
-        }
+    let mut generated = Vec::from_iter(response);
+    if uses("ApiKey") {
+        generated.push(("api_key", "ApiKey"));
+    }
+    generated.sort_unstable();
+    for (module, name) in generated {
+        file.line(&format!("use crate::generated::{module}::{name};"));
     }
     let mut traits = vec!["Message"];
     traits.extend(
-        ["Request", "TypedRecord"]
+        ["Request", "Response", "TypedRecord"]
             .into_iter()
-            .filter(|name| uses(name)),
+            .filter(|name| uses(&format!("impl {name} for"))),
     );
     import(file, "crate::request", &traits);
     if uses("Uuid") {
@@ -79,6 +84,7 @@ fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
     file.line("use crate::version::VersionRange;");
     let wire = [
         "Reader",
+        "Structure",
         "TagReader",
         "TagWriter",
         "UnknownTaggedFields",
@@ -116,7 +122,12 @@ fn message_impl(lines: &mut Lines, message: &Message, one: &Struct) {
 }
 
 fn struct_impl(lines: &mut Lines, message: &Message, one: &Struct) {
-    lines.open(&format!("impl {} {{", one.name));
+    lines.open(&format!("impl Structure for {} {{", one.name));
+    lines.line(&format!(
+        "const SMALLEST: usize = {};",
+        sizes::smallest(message, one)
+    ));
+    lines.line("");
     emit_decode::read(lines, message, one);
     lines.line("");
     emit_encode::write(lines, message, one);
@@ -135,6 +146,11 @@ fn purpose_impl(lines: &mut Lines, message: &Message, response: Option<(&str, &s
             lines.open(&format!("impl Request for {} {{", message.name));
             lines.line(&format!("const KEY: ApiKey = ApiKey::{api};"));
             lines.line(&format!("type Response = {response};"));
+        }
+        (Kind::Response, _) => {
+            let api = message.name.trim_end_matches("Response");
+            lines.open(&format!("impl Response for {} {{", message.name));
+            lines.line(&format!("const KEY: ApiKey = ApiKey::{api};"));
         }
         (Kind::Metadata | Kind::CoordinatorKey | Kind::CoordinatorValue, _) => {
             lines.open(&format!("impl TypedRecord for {} {{", message.name));

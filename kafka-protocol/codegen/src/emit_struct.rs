@@ -92,6 +92,7 @@ pub(crate) fn default_value(field: &Field) -> String {
         Default::String(text) if text.is_empty() => "ByteString::new()".to_owned(),
         Default::String(text) => format!("ByteString::from_static({text:?})"),
         Default::Empty if field.kind == Type::Bytes => "Bytes::new()".to_owned(),
+        Default::Empty if field.is_broker_ids() => "BrokerIds::new()".to_owned(),
         Default::Empty => "Vec::new()".to_owned(),
         Default::Struct => format!("{}::default()", element_type(&field.kind)),
     };
@@ -142,7 +143,11 @@ pub(crate) fn element_type(kind: &Type) -> String {
 }
 
 fn field_type(field: &Field) -> String {
-    let kind = element_type(&field.kind);
+    let kind = if field.is_broker_ids() {
+        "BrokerIds".to_owned()
+    } else {
+        element_type(&field.kind)
+    };
     if field.is_option() {
         format!("Option<{kind}>")
     } else {

@@ -19,11 +19,12 @@ mod names;
 mod receivers;
 mod sample;
 mod schema;
+mod sizes;
 mod versions;
 
 use std::path::{Path, PathBuf};
 
-pub use sample::{Line, Sampler, Style};
+pub use sample::{Crowd, Line, Sampler, Style};
 
 /// Replaces `schema/` by the specs in these jars, which must all be of one release.
 ///

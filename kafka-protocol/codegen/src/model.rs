@@ -178,6 +178,11 @@ impl Field {
     pub(crate) fn is_option(&self) -> bool {
         self.kind == Type::Records || !self.nullable.is_empty()
     }
+
+    /// Whether it is a list of brokers, which has a type of its own.
+    pub(crate) fn is_broker_ids(&self) -> bool {
+        matches!(self.kind, Type::Array(_)) && self.entity.as_deref() == Some("brokerId")
+    }
 }
 
 impl Type {
@@ -233,7 +238,7 @@ impl<'a> Resolver<'a> {
         let resolved = fields
             .iter()
             .map(|field| {
-                self.field(field)
+                self.field(name, field)
                     .map_err(|error| format!("{name}.{}: {error}", field.name))
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -287,7 +292,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn field(&self, field: &schema::Field) -> Result<Field, String> {
+    fn field(&self, of: &str, field: &schema::Field) -> Result<Field, String> {
         let kind = Type::parse(&field.kind)?;
         let versions = versions(field)?;
         let optional = |text: &Option<String>| text.as_deref().map(Versions::parse).transpose();
@@ -324,7 +329,12 @@ impl<'a> Resolver<'a> {
         {
             return Err("flexibleVersions are not for it".to_owned());
         }
-        check_entity(field.entity_type.as_deref(), &kind)?;
+        let unmarked = UNMARKED.iter().find(|it| (it.0, it.1) == (of, &field.name));
+        let entity = field
+            .entity_type
+            .as_deref()
+            .or_else(|| unmarked.map(|it| it.2));
+        check_entity(entity, &kind)?;
         let default = default(field.default.as_ref(), &kind, versions, nullable)?;
         Ok(Field {
             name: field.name.clone(),
@@ -336,7 +346,7 @@ impl<'a> Resolver<'a> {
             default,
             ignorable: field.ignorable,
             map_key: field.map_key,
-            entity: field.entity_type.clone(),
+            entity: entity.map(str::to_owned),
             flexible,
         })
     }
@@ -409,6 +419,17 @@ fn default(
 }
 
 impl Scalar {
+    /// How many bytes it takes.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::Bool | Self::Int8 => 1,
+            Self::Int16 | Self::Uint16 => 2,
+            Self::Int32 | Self::Uint32 => 4,
+            Self::Int64 | Self::Float64 => 8,
+            Self::Uuid => 16,
+        }
+    }
+
     fn range(self) -> std::ops::RangeInclusive<i64> {
         match self {
             Self::Int8 => i64::from(i8::MIN)..=i64::from(i8::MAX),
@@ -445,6 +466,9 @@ fn check_tags(name: &str, fields: &[Field]) -> Result<(), String> {
         ))
     }
 }
+
+/// Fields that name an entity though their specs do not say so: struct, field, entity.
+const UNMARKED: [(&str, &str, &str); 1] = [("PartitionRecord", "Isr", "brokerId")];
 
 fn check_entity(entity: Option<&str>, kind: &Type) -> Result<(), String> {
     let element = match kind {

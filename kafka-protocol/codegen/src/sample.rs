@@ -25,10 +25,24 @@ pub enum Style {
     Sparse,
     /// Each field set, each array with elements, each tagged field there, unknown ones too.
     Full,
+    /// As sparse, but each struct has an unknown tagged field, which is empty.
+    Tagged,
     /// As sparse, but each tagged field is there with its default, which is legal and no use.
     Defaults,
     /// Anything, boundaries above all.
     Random,
+}
+
+/// What a crowd of elements is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Crowd {
+    /// The array is all there is.
+    Plain,
+    /// Each struct has an unknown tagged field too, where it can.
+    Tagged,
+    /// The arrays around it claim to be full of elements as well, which are not there.
+    Claimed,
 }
 
 /// A sample: one message body of one version.
@@ -89,6 +103,44 @@ impl Sampler {
         lines
     }
 
+    /// For each array in each message and version, and with the path to the array, a message of about
+    /// `len` bytes that are nearly all elements of that array, and each as small as it can be: what
+    /// takes the most memory for its size.
+    pub fn crowded(&mut self, len: usize, crowd: Crowd) -> Vec<(Line, String)> {
+        let mut lines = Vec::new();
+        for message in &self.messages {
+            let Some(root) = message.structs.first() else {
+                continue;
+            };
+            for version in message.valid.lowest..=message.valid.highest {
+                for path in arrays(message, root, version) {
+                    let mut writer = Writer {
+                        message,
+                        version,
+                        style: match crowd {
+                            Crowd::Tagged => Style::Tagged,
+                            Crowd::Plain | Crowd::Claimed => Style::Sparse,
+                        },
+                        flexible: in_versions(message.flexible, version),
+                        random: &mut self.random,
+                        bytes: Vec::new(),
+                    };
+                    writer.crowd(root, &path, len, crowd);
+                    let line = Line {
+                        kind: kind(message.kind),
+                        key: message.api_key.unwrap_or(-1),
+                        name: message.name.clone(),
+                        version,
+                        bytes: writer.bytes,
+                    };
+                    let names: Vec<_> = path.iter().map(|field| field.ident.as_str()).collect();
+                    lines.push((line, names.join(".")));
+                }
+            }
+        }
+        lines
+    }
+
     /// A number below `bound`, for choices of the caller that belong to the same seed.
     pub fn below(&mut self, bound: usize) -> usize {
         self.random.below(bound)
@@ -139,15 +191,102 @@ struct Writer<'a> {
     bytes: Vec<u8>,
 }
 
+/// The ways from a struct down to each array that there is in a version.
+fn arrays<'a>(message: &'a Message, one: &'a Struct, version: i16) -> Vec<Vec<&'a Field>> {
+    let mut paths = Vec::new();
+    for field in &one.fields {
+        if !in_versions(field.versions, version) {
+            continue;
+        }
+        if matches!(field.kind, Type::Array(_)) {
+            paths.push(vec![field]);
+        }
+        let inner = message
+            .structs
+            .iter()
+            .find(|inner| Some(inner.name.as_str()) == field.kind.structure());
+        for below in inner.map_or(Vec::new(), |inner| arrays(message, inner, version)) {
+            paths.push([vec![field], below].concat());
+        }
+    }
+    paths
+}
+
 impl Writer<'_> {
+    /// A struct that is as small as can be but for the array at the end of the path.
+    fn crowd(&mut self, one: &Struct, path: &[&Field], len: usize, crowd: Crowd) {
+        let Some((next, rest)) = path.split_first() else {
+            return;
+        };
+        for field in &one.fields {
+            if field.tag.is_none() && in_versions(field.versions, self.version) {
+                if std::ptr::eq(field, *next) {
+                    self.crowd_field(field, false, rest, len, crowd);
+                } else {
+                    self.field(field, self.is_flexible(field), false);
+                }
+            }
+        }
+        if !self.flexible {
+            return;
+        }
+        let Some(tag) = next.tag else {
+            self.tail(one);
+            return;
+        };
+        let payload = self.aside(|writer| writer.crowd_field(next, true, rest, len, crowd));
+        self.varint(1);
+        self.varint(tag.number);
+        self.varint(payload.len() as u32);
+        self.bytes.extend(payload);
+    }
+
+    fn crowd_field(
+        &mut self,
+        field: &Field,
+        tagged: bool,
+        rest: &[&Field],
+        len: usize,
+        crowd: Crowd,
+    ) {
+        let flexible = tagged || self.is_flexible(field);
+        match &field.kind {
+            Type::Array(element) => {
+                let smallest = self.aside(|writer| writer.element(element, flexible));
+                let count = (len / smallest.len().max(1)).max(1);
+                if rest.is_empty() {
+                    self.long_len(Some(count), flexible);
+                    self.bytes.extend(smallest.repeat(count));
+                    return;
+                }
+                let claimed = if crowd == Crowd::Claimed { count } else { 1 };
+                self.long_len(Some(claimed), flexible);
+            }
+            _ if in_versions(field.nullable, self.version) => self.bytes.push(1),
+            _ => {}
+        }
+        let message = self.message;
+        let inner = message
+            .structs
+            .iter()
+            .find(|one| Some(one.name.as_str()) == field.kind.structure());
+        if let Some(inner) = inner {
+            self.crowd(inner, rest, len, crowd);
+        }
+    }
+
+    /// Whether a field has compact lengths.
+    fn is_flexible(&self, field: &Field) -> bool {
+        match field.flexible {
+            Some(versions) => in_versions(versions, self.version),
+            None => self.flexible,
+        }
+    }
+
     fn structure(&mut self, one: &Struct) {
         for field in &one.fields {
             if field.tag.is_none() && in_versions(field.versions, self.version) {
-                let flexible = match field.flexible {
-                    Some(versions) => in_versions(versions, self.version),
-                    None => self.flexible,
-                };
-                self.field(field, flexible, false);
+                self.field(field, self.is_flexible(field), false);
             }
         }
         if self.flexible {
@@ -170,6 +309,12 @@ impl Writer<'_> {
         }
         let unknown = match self.style {
             Style::Sparse | Style::Defaults => 0,
+            Style::Tagged => {
+                self.varint(1);
+                self.varint(known);
+                self.varint(0);
+                return;
+            }
             Style::Full => 1,
             Style::Random if self.random.one_in(8) => 1 + self.random.below(3),
             Style::Random => 0,
@@ -198,7 +343,7 @@ impl Writer<'_> {
     /// The content of a tagged field, if one is to be there that differs from its default.
     fn payload(&mut self, field: &Field) -> Option<Vec<u8>> {
         let present = match self.style {
-            Style::Sparse => false,
+            Style::Sparse | Style::Tagged => false,
             Style::Defaults => return Some(self.aside(|writer| writer.default(field))),
             Style::Full => true,
             Style::Random => self.random.one_in(2),
@@ -227,7 +372,7 @@ impl Writer<'_> {
         let nullable = in_versions(field.nullable, self.version);
         let null = nullable
             && match self.style {
-                Style::Sparse | Style::Defaults => true,
+                Style::Sparse | Style::Tagged | Style::Defaults => true,
                 Style::Full => false,
                 Style::Random => self.random.one_in(4),
             };
@@ -291,7 +436,7 @@ impl Writer<'_> {
             (Default::Bool(value), _) => self.bytes.push(u8::from(*value)),
             (Default::Int(value), Type::Scalar(scalar)) => {
                 let bytes = value.to_be_bytes();
-                let (_, low) = bytes.split_at(8 - width(*scalar));
+                let (_, low) = bytes.split_at(8 - scalar.width());
                 self.bytes.extend(low);
             }
             (Default::Int(_), _) => {}
@@ -322,11 +467,11 @@ impl Writer<'_> {
     }
 
     fn scalar(&mut self, scalar: Scalar) {
-        let width = width(scalar);
+        let width = scalar.width();
         let value = match (self.style, scalar) {
             (Style::Defaults, Scalar::Bool) => 0,
             (_, Scalar::Bool) => u128::from(self.random.one_in(2) || self.style == Style::Full),
-            (Style::Sparse | Style::Defaults, _) => 0,
+            (Style::Sparse | Style::Tagged | Style::Defaults, _) => 0,
             (Style::Full, _) => {
                 u128::from(self.random.next()) << 64 | u128::from(self.random.next() | 1)
             }
@@ -341,7 +486,7 @@ impl Writer<'_> {
     /// the message is long.
     fn len(&mut self, usual: usize) -> usize {
         match self.style {
-            Style::Sparse | Style::Defaults => 0,
+            Style::Sparse | Style::Tagged | Style::Defaults => 0,
             Style::Full => 1 + self.random.below(2),
             Style::Random if self.bytes.len() > LONG => self.random.below(2),
             Style::Random if usual > 3 && self.random.one_in(64) => match self.random.below(6) {
@@ -382,16 +527,6 @@ impl Writer<'_> {
             }
             self.bytes.push(low | 0x80);
         }
-    }
-}
-
-fn width(scalar: Scalar) -> usize {
-    match scalar {
-        Scalar::Bool | Scalar::Int8 => 1,
-        Scalar::Int16 | Scalar::Uint16 => 2,
-        Scalar::Int32 | Scalar::Uint32 => 4,
-        Scalar::Int64 | Scalar::Float64 => 8,
-        Scalar::Uuid => 16,
     }
 }
 

@@ -3,7 +3,8 @@
 //! Response of API key 25: `AddOffsetsToTxnResponse`, versions 0-4, flexible from 3.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -37,4 +38,8 @@ impl Message for AddOffsetsToTxnResponse {
         w.i16(self.error_code);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AddOffsetsToTxnResponse {
+    const KEY: ApiKey = ApiKey::AddOffsetsToTxn;
 }

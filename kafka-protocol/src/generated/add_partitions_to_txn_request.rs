@@ -9,7 +9,7 @@ use crate::generated::add_partitions_to_txn_response::AddPartitionsToTxnResponse
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 24: `AddPartitionsToTxnRequest`, versions 0-5, flexible from 3.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,13 +37,7 @@ impl Message for AddPartitionsToTxnRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         if version >= 4 {
-            r.structs(
-                &mut self.transactions,
-                flexible,
-                "transactions",
-                version,
-                AddPartitionsToTxnTransaction::read,
-            )?;
+            r.structs(&mut self.transactions, flexible, "transactions", version)?;
         }
         if version <= 3 {
             r.string(
@@ -58,7 +52,6 @@ impl Message for AddPartitionsToTxnRequest {
                 flexible,
                 "v3_and_below_topics",
                 version,
-                AddPartitionsToTxnTopic::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -67,13 +60,7 @@ impl Message for AddPartitionsToTxnRequest {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 3;
         if version >= 4 {
-            w.structs(
-                flexible,
-                &self.transactions,
-                "transactions",
-                version,
-                AddPartitionsToTxnTransaction::write,
-            )?;
+            w.structs(flexible, &self.transactions, "transactions", version)?;
         } else if !self.transactions.is_empty() {
             return not_in_version("transactions");
         }
@@ -102,7 +89,6 @@ impl Message for AddPartitionsToTxnRequest {
                 &self.v3_and_below_topics,
                 "v3_and_below_topics",
                 version,
-                AddPartitionsToTxnTopic::write,
             )?;
         } else if !self.v3_and_below_topics.is_empty() {
             return not_in_version("v3_and_below_topics");
@@ -135,19 +121,15 @@ pub struct AddPartitionsToTxnTransaction {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AddPartitionsToTxnTransaction {
+impl Structure for AddPartitionsToTxnTransaction {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.transactional_id, true, "transactional_id")?;
         self.producer_id = r.i64("producer_id")?;
         self.producer_epoch = r.i16("producer_epoch")?;
         self.verify_only = r.bool("verify_only")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            AddPartitionsToTxnTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -156,13 +138,7 @@ impl AddPartitionsToTxnTransaction {
         w.i64(self.producer_id);
         w.i16(self.producer_epoch);
         w.bool(self.verify_only);
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            AddPartitionsToTxnTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -179,7 +155,9 @@ pub struct AddPartitionsToTxnTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AddPartitionsToTxnTopic {
+impl Structure for AddPartitionsToTxnTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         r.string(&mut self.name, flexible, "name")?;

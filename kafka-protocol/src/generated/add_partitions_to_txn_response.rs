@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 24: `AddPartitionsToTxnResponse`, versions 0-5, flexible from 3.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +42,6 @@ impl Message for AddPartitionsToTxnResponse {
                 flexible,
                 "results_by_transaction",
                 version,
-                AddPartitionsToTxnResult::read,
             )?;
         }
         if version <= 3 {
@@ -50,7 +50,6 @@ impl Message for AddPartitionsToTxnResponse {
                 flexible,
                 "results_by_topic_v3_and_below",
                 version,
-                AddPartitionsToTxnTopicResult::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -68,7 +67,6 @@ impl Message for AddPartitionsToTxnResponse {
                 &self.results_by_transaction,
                 "results_by_transaction",
                 version,
-                AddPartitionsToTxnResult::write,
             )?;
         } else if !self.results_by_transaction.is_empty() {
             return not_in_version("results_by_transaction");
@@ -79,13 +77,16 @@ impl Message for AddPartitionsToTxnResponse {
                 &self.results_by_topic_v3_and_below,
                 "results_by_topic_v3_and_below",
                 version,
-                AddPartitionsToTxnTopicResult::write,
             )?;
         } else if !self.results_by_topic_v3_and_below.is_empty() {
             return not_in_version("results_by_topic_v3_and_below");
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AddPartitionsToTxnResponse {
+    const KEY: ApiKey = ApiKey::AddPartitionsToTxn;
 }
 
 /// A struct in [`AddPartitionsToTxnResponse`]; versions 4-5.
@@ -101,28 +102,18 @@ pub struct AddPartitionsToTxnResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AddPartitionsToTxnResult {
+impl Structure for AddPartitionsToTxnResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.transactional_id, true, "transactional_id")?;
-        r.structs(
-            &mut self.topic_results,
-            true,
-            "topic_results",
-            version,
-            AddPartitionsToTxnTopicResult::read,
-        )?;
+        r.structs(&mut self.topic_results, true, "topic_results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.transactional_id, "transactional_id")?;
-        w.structs(
-            true,
-            &self.topic_results,
-            "topic_results",
-            version,
-            AddPartitionsToTxnTopicResult::write,
-        )?;
+        w.structs(true, &self.topic_results, "topic_results", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -140,7 +131,9 @@ pub struct AddPartitionsToTxnTopicResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AddPartitionsToTxnTopicResult {
+impl Structure for AddPartitionsToTxnTopicResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         r.string(&mut self.name, flexible, "name")?;
@@ -149,7 +142,6 @@ impl AddPartitionsToTxnTopicResult {
             flexible,
             "results_by_partition",
             version,
-            AddPartitionsToTxnPartitionResult::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -162,7 +154,6 @@ impl AddPartitionsToTxnTopicResult {
             &self.results_by_partition,
             "results_by_partition",
             version,
-            AddPartitionsToTxnPartitionResult::write,
         )?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -180,7 +171,9 @@ pub struct AddPartitionsToTxnPartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AddPartitionsToTxnPartitionResult {
+impl Structure for AddPartitionsToTxnPartitionResult {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.partition_index = r.i32("partition_index")?;

@@ -10,7 +10,7 @@ use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 80: `AddRaftVoterRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +56,7 @@ impl Message for AddRaftVoterRequest {
         self.timeout_ms = r.i32("timeout_ms")?;
         self.voter_id = r.i32("voter_id")?;
         self.voter_directory_id = r.uuid("voter_directory_id")?;
-        r.structs(
-            &mut self.listeners,
-            true,
-            "listeners",
-            version,
-            Listener::read,
-        )?;
+        r.structs(&mut self.listeners, true, "listeners", version)?;
         if version >= 1 {
             self.ack_when_committed = r.bool("ack_when_committed")?;
         }
@@ -74,7 +68,7 @@ impl Message for AddRaftVoterRequest {
         w.i32(self.timeout_ms);
         w.i32(self.voter_id);
         w.uuid(self.voter_directory_id);
-        w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
+        w.structs(true, &self.listeners, "listeners", version)?;
         if version >= 1 {
             w.bool(self.ack_when_committed);
         } else if !self.ack_when_committed {
@@ -103,7 +97,9 @@ pub struct Listener {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Listener {
+impl Structure for Listener {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;

@@ -3,7 +3,8 @@
 //! Response of API key 67: `AllocateProducerIdsResponse`, versions 0, all flexible.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -43,4 +44,8 @@ impl Message for AllocateProducerIdsResponse {
         w.i32(self.producer_id_len);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AllocateProducerIdsResponse {
+    const KEY: ApiKey = ApiKey::AllocateProducerIds;
 }

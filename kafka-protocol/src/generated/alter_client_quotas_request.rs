@@ -9,7 +9,7 @@ use crate::generated::alter_client_quotas_response::AlterClientQuotasResponse;
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 49: `AlterClientQuotasRequest`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,26 +30,14 @@ impl Message for AlterClientQuotasRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        r.structs(
-            &mut self.entries,
-            flexible,
-            "entries",
-            version,
-            EntryData::read,
-        )?;
+        r.structs(&mut self.entries, flexible, "entries", version)?;
         self.validate_only = r.bool("validate_only")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
-        w.structs(
-            flexible,
-            &self.entries,
-            "entries",
-            version,
-            EntryData::write,
-        )?;
+        w.structs(flexible, &self.entries, "entries", version)?;
         w.bool(self.validate_only);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -72,24 +60,20 @@ pub struct EntryData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl EntryData {
+impl Structure for EntryData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        r.structs(
-            &mut self.entity,
-            flexible,
-            "entity",
-            version,
-            EntityData::read,
-        )?;
-        r.structs(&mut self.ops, flexible, "ops", version, OpData::read)?;
+        r.structs(&mut self.entity, flexible, "entity", version)?;
+        r.structs(&mut self.ops, flexible, "ops", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
-        w.structs(flexible, &self.entity, "entity", version, EntityData::write)?;
-        w.structs(flexible, &self.ops, "ops", version, OpData::write)?;
+        w.structs(flexible, &self.entity, "entity", version)?;
+        w.structs(flexible, &self.ops, "ops", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -116,7 +100,9 @@ impl Default for EntityData {
     }
 }
 
-impl EntityData {
+impl Structure for EntityData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.entity_type, flexible, "entity_type")?;
@@ -146,7 +132,9 @@ pub struct OpData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OpData {
+impl Structure for OpData {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.key, flexible, "key")?;

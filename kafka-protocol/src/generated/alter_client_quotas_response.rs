@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 49: `AlterClientQuotasResponse`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for AlterClientQuotasResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.entries,
-            flexible,
-            "entries",
-            version,
-            EntryData::read,
-        )?;
+        r.structs(&mut self.entries, flexible, "entries", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.entries,
-            "entries",
-            version,
-            EntryData::write,
-        )?;
+        w.structs(flexible, &self.entries, "entries", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterClientQuotasResponse {
+    const KEY: ApiKey = ApiKey::AlterClientQuotas;
 }
 
 /// A struct in [`AlterClientQuotasResponse`]; versions 0-1.
@@ -78,18 +71,14 @@ impl Default for EntryData {
     }
 }
 
-impl EntryData {
+impl Structure for EntryData {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
-        r.structs(
-            &mut self.entity,
-            flexible,
-            "entity",
-            version,
-            EntityData::read,
-        )?;
+        r.structs(&mut self.entity, flexible, "entity", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -102,7 +91,7 @@ impl EntryData {
             self.error_message.as_deref(),
             "error_message",
         )?;
-        w.structs(flexible, &self.entity, "entity", version, EntityData::write)?;
+        w.structs(flexible, &self.entity, "entity", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -129,7 +118,9 @@ impl Default for EntityData {
     }
 }
 
-impl EntityData {
+impl Structure for EntityData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.entity_type, flexible, "entity_type")?;

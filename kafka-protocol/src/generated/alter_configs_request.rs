@@ -9,7 +9,7 @@ use crate::generated::alter_configs_response::AlterConfigsResponse;
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 33: `AlterConfigsRequest`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,26 +30,14 @@ impl Message for AlterConfigsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.resources,
-            flexible,
-            "resources",
-            version,
-            AlterConfigsResource::read,
-        )?;
+        r.structs(&mut self.resources, flexible, "resources", version)?;
         self.validate_only = r.bool("validate_only")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.resources,
-            "resources",
-            version,
-            AlterConfigsResource::write,
-        )?;
+        w.structs(flexible, &self.resources, "resources", version)?;
         w.bool(self.validate_only);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -74,18 +62,14 @@ pub struct AlterConfigsResource {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterConfigsResource {
+impl Structure for AlterConfigsResource {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.resource_type = r.i8("resource_type")?;
         r.string(&mut self.resource_name, flexible, "resource_name")?;
-        r.structs(
-            &mut self.configs,
-            flexible,
-            "configs",
-            version,
-            AlterableConfig::read,
-        )?;
+        r.structs(&mut self.configs, flexible, "configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -93,13 +77,7 @@ impl AlterConfigsResource {
         let flexible = version >= 2;
         w.i8(self.resource_type);
         w.string(flexible, &self.resource_name, "resource_name")?;
-        w.structs(
-            flexible,
-            &self.configs,
-            "configs",
-            version,
-            AlterableConfig::write,
-        )?;
+        w.structs(flexible, &self.configs, "configs", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -126,7 +104,9 @@ impl Default for AlterableConfig {
     }
 }
 
-impl AlterableConfig {
+impl Structure for AlterableConfig {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;

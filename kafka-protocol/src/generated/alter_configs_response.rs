@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 33: `AlterConfigsResponse`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for AlterConfigsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.responses,
-            flexible,
-            "responses",
-            version,
-            AlterConfigsResourceResponse::read,
-        )?;
+        r.structs(&mut self.responses, flexible, "responses", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.responses,
-            "responses",
-            version,
-            AlterConfigsResourceResponse::write,
-        )?;
+        w.structs(flexible, &self.responses, "responses", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterConfigsResponse {
+    const KEY: ApiKey = ApiKey::AlterConfigs;
 }
 
 /// A struct in [`AlterConfigsResponse`]; versions 0-2.
@@ -81,7 +74,9 @@ impl Default for AlterConfigsResourceResponse {
     }
 }
 
-impl AlterConfigsResourceResponse {
+impl Structure for AlterConfigsResourceResponse {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;

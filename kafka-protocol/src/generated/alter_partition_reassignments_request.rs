@@ -4,12 +4,13 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::generated::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse;
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 45: `AlterPartitionReassignmentsRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +47,7 @@ impl Message for AlterPartitionReassignmentsRequest {
         if version >= 1 {
             self.allow_replication_factor_change = r.bool("allow_replication_factor_change")?;
         }
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            ReassignableTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -63,13 +58,7 @@ impl Message for AlterPartitionReassignmentsRequest {
         } else if !self.allow_replication_factor_change {
             return not_in_version("allow_replication_factor_change");
         }
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            ReassignableTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -91,28 +80,18 @@ pub struct ReassignableTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReassignableTopic {
+impl Structure for ReassignableTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            ReassignablePartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            ReassignablePartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -124,21 +103,23 @@ pub struct ReassignablePartition {
     /// `PartitionIndex`: int32; all versions; default 0.
     pub partition_index: i32,
     /// `Replicas`: array of int32; all versions, nullable; default null; entity `brokerId`.
-    pub replicas: Option<Vec<i32>>,
+    pub replicas: Option<BrokerIds>,
     /// Tagged fields that this release does not know; versions 0-1.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReassignablePartition {
+impl Structure for ReassignablePartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
-        r.nullable_i32s(&mut self.replicas, true, true, "replicas")?;
+        r.nullable_broker_ids(&mut self.replicas, true, true, "replicas")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
         w.i32(self.partition_index);
-        w.nullable_i32s(true, true, self.replicas.as_deref(), "replicas")?;
+        w.nullable_broker_ids(true, true, self.replicas.as_ref(), "replicas")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }

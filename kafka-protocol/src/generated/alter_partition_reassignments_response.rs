@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 45: `AlterPartitionReassignmentsResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,13 +54,7 @@ impl Message for AlterPartitionReassignmentsResponse {
         }
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
-        r.structs(
-            &mut self.responses,
-            true,
-            "responses",
-            version,
-            ReassignableTopicResponse::read,
-        )?;
+        r.structs(&mut self.responses, true, "responses", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -70,15 +65,13 @@ impl Message for AlterPartitionReassignmentsResponse {
         }
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.responses,
-            "responses",
-            version,
-            ReassignableTopicResponse::write,
-        )?;
+        w.structs(true, &self.responses, "responses", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterPartitionReassignmentsResponse {
+    const KEY: ApiKey = ApiKey::AlterPartitionReassignments;
 }
 
 /// A struct in [`AlterPartitionReassignmentsResponse`]; versions 0-1.
@@ -93,28 +86,18 @@ pub struct ReassignableTopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReassignableTopicResponse {
+impl Structure for ReassignableTopicResponse {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            ReassignablePartitionResponse::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            ReassignablePartitionResponse::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -144,7 +127,9 @@ impl Default for ReassignablePartitionResponse {
     }
 }
 
-impl ReassignablePartitionResponse {
+impl Structure for ReassignablePartitionResponse {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;

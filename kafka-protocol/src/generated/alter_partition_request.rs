@@ -2,13 +2,14 @@
 
 //! Request of API key 56: `AlterPartitionRequest`, versions 2-3, all flexible.
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::generated::alter_partition_response::AlterPartitionResponse;
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 56: `AlterPartitionRequest`, versions 2-3, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +44,14 @@ impl Message for AlterPartitionRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.broker_id = r.i32("broker_id")?;
         self.broker_epoch = r.i64("broker_epoch")?;
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.broker_id);
         w.i64(self.broker_epoch);
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -72,28 +73,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -107,7 +98,7 @@ pub struct PartitionData {
     /// `LeaderEpoch`: int32; all versions; default 0.
     pub leader_epoch: i32,
     /// `NewIsr`: array of int32; versions 2; default empty; entity `brokerId`.
-    pub new_isr: Vec<i32>,
+    pub new_isr: BrokerIds,
     /// `NewIsrWithEpochs`: array of [`BrokerState`]; versions 3; default empty.
     pub new_isr_with_epochs: Vec<BrokerState>,
     /// `LeaderRecoveryState`: int8; all versions; default 0.
@@ -118,12 +109,14 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 15;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.leader_epoch = r.i32("leader_epoch")?;
         if version <= 2 {
-            r.i32s(&mut self.new_isr, true, "new_isr")?;
+            r.broker_ids(&mut self.new_isr, true, "new_isr")?;
         }
         if version >= 3 {
             r.structs(
@@ -131,7 +124,6 @@ impl PartitionData {
                 true,
                 "new_isr_with_epochs",
                 version,
-                BrokerState::read,
             )?;
         }
         self.leader_recovery_state = r.i8("leader_recovery_state")?;
@@ -143,7 +135,7 @@ impl PartitionData {
         w.i32(self.partition_index);
         w.i32(self.leader_epoch);
         if version <= 2 {
-            w.i32s(true, &self.new_isr, "new_isr")?;
+            w.broker_ids(true, &self.new_isr, "new_isr")?;
         } else if !self.new_isr.is_empty() {
             return not_in_version("new_isr");
         }
@@ -153,7 +145,6 @@ impl PartitionData {
                 &self.new_isr_with_epochs,
                 "new_isr_with_epochs",
                 version,
-                BrokerState::write,
             )?;
         } else if !self.new_isr_with_epochs.is_empty() {
             return not_in_version("new_isr_with_epochs");
@@ -186,7 +177,9 @@ impl Default for BrokerState {
     }
 }
 
-impl BrokerState {
+impl Structure for BrokerState {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.broker_id = r.i32("broker_id")?;
         self.broker_epoch = r.i64("broker_epoch")?;

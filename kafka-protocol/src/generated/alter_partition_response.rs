@@ -2,11 +2,13 @@
 
 //! Response of API key 56: `AlterPartitionResponse`, versions 2-3, all flexible.
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 56: `AlterPartitionResponse`, versions 2-3, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,16 +32,20 @@ impl Message for AlterPartitionResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterPartitionResponse {
+    const KEY: ApiKey = ApiKey::AlterPartition;
 }
 
 /// A struct in [`AlterPartitionResponse`]; versions 2-3.
@@ -54,28 +60,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -93,7 +89,7 @@ pub struct PartitionData {
     /// `LeaderEpoch`: int32; all versions; default 0.
     pub leader_epoch: i32,
     /// `Isr`: array of int32; all versions; default empty; entity `brokerId`.
-    pub isr: Vec<i32>,
+    pub isr: BrokerIds,
     /// `LeaderRecoveryState`: int8; all versions; default 0.
     pub leader_recovery_state: i8,
     /// `PartitionEpoch`: int32; all versions; default 0.
@@ -102,13 +98,15 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 21;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
-        r.i32s(&mut self.isr, true, "isr")?;
+        r.broker_ids(&mut self.isr, true, "isr")?;
         self.leader_recovery_state = r.i8("leader_recovery_state")?;
         self.partition_epoch = r.i32("partition_epoch")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
@@ -119,7 +117,7 @@ impl PartitionData {
         w.i16(self.error_code);
         w.i32(self.leader_id);
         w.i32(self.leader_epoch);
-        w.i32s(true, &self.isr, "isr")?;
+        w.broker_ids(true, &self.isr, "isr")?;
         w.i8(self.leader_recovery_state);
         w.i32(self.partition_epoch);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)

@@ -9,7 +9,7 @@ use crate::generated::alter_replica_log_dirs_response::AlterReplicaLogDirsRespon
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 34: `AlterReplicaLogDirsRequest`, versions 1-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,25 +28,13 @@ impl Message for AlterReplicaLogDirsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.dirs,
-            flexible,
-            "dirs",
-            version,
-            AlterReplicaLogDir::read,
-        )?;
+        r.structs(&mut self.dirs, flexible, "dirs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.dirs,
-            "dirs",
-            version,
-            AlterReplicaLogDir::write,
-        )?;
+        w.structs(flexible, &self.dirs, "dirs", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -68,30 +56,20 @@ pub struct AlterReplicaLogDir {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterReplicaLogDir {
+impl Structure for AlterReplicaLogDir {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.path, flexible, "path")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            AlterReplicaLogDirTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.string(flexible, &self.path, "path")?;
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            AlterReplicaLogDirTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -108,7 +86,9 @@ pub struct AlterReplicaLogDirTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterReplicaLogDirTopic {
+impl Structure for AlterReplicaLogDirTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 34: `AlterReplicaLogDirsResponse`, versions 1-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for AlterReplicaLogDirsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.results,
-            flexible,
-            "results",
-            version,
-            AlterReplicaLogDirTopicResult::read,
-        )?;
+        r.structs(&mut self.results, flexible, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.results,
-            "results",
-            version,
-            AlterReplicaLogDirTopicResult::write,
-        )?;
+        w.structs(flexible, &self.results, "results", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterReplicaLogDirsResponse {
+    const KEY: ApiKey = ApiKey::AlterReplicaLogDirs;
 }
 
 /// A struct in [`AlterReplicaLogDirsResponse`]; versions 1-2.
@@ -65,30 +58,20 @@ pub struct AlterReplicaLogDirTopicResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterReplicaLogDirTopicResult {
+impl Structure for AlterReplicaLogDirTopicResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.topic_name, flexible, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            AlterReplicaLogDirPartitionResult::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.string(flexible, &self.topic_name, "topic_name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            AlterReplicaLogDirPartitionResult::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -105,7 +88,9 @@ pub struct AlterReplicaLogDirPartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterReplicaLogDirPartitionResult {
+impl Structure for AlterReplicaLogDirPartitionResult {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.partition_index = r.i32("partition_index")?;

@@ -9,7 +9,7 @@ use crate::generated::alter_share_group_offsets_response::AlterShareGroupOffsets
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 91: `AlterShareGroupOffsetsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,25 +30,13 @@ impl Message for AlterShareGroupOffsetsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            AlterShareGroupOffsetsRequestTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            AlterShareGroupOffsetsRequestTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -71,28 +59,18 @@ pub struct AlterShareGroupOffsetsRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterShareGroupOffsetsRequestTopic {
+impl Structure for AlterShareGroupOffsetsRequestTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            AlterShareGroupOffsetsRequestPartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            AlterShareGroupOffsetsRequestPartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -109,7 +87,9 @@ pub struct AlterShareGroupOffsetsRequestPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterShareGroupOffsetsRequestPartition {
+impl Structure for AlterShareGroupOffsetsRequestPartition {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.start_offset = r.i64("start_offset")?;

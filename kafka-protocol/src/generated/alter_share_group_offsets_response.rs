@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 91: `AlterShareGroupOffsetsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,13 +36,7 @@ impl Message for AlterShareGroupOffsetsResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
-        r.structs(
-            &mut self.responses,
-            true,
-            "responses",
-            version,
-            AlterShareGroupOffsetsResponseTopic::read,
-        )?;
+        r.structs(&mut self.responses, true, "responses", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -49,15 +44,13 @@ impl Message for AlterShareGroupOffsetsResponse {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.responses,
-            "responses",
-            version,
-            AlterShareGroupOffsetsResponseTopic::write,
-        )?;
+        w.structs(true, &self.responses, "responses", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterShareGroupOffsetsResponse {
+    const KEY: ApiKey = ApiKey::AlterShareGroupOffsets;
 }
 
 /// A struct in [`AlterShareGroupOffsetsResponse`]; versions 0.
@@ -75,30 +68,20 @@ pub struct AlterShareGroupOffsetsResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterShareGroupOffsetsResponseTopic {
+impl Structure for AlterShareGroupOffsetsResponseTopic {
+    const SMALLEST: usize = 19;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            AlterShareGroupOffsetsResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            AlterShareGroupOffsetsResponsePartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -117,7 +100,9 @@ pub struct AlterShareGroupOffsetsResponsePartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AlterShareGroupOffsetsResponsePartition {
+impl Structure for AlterShareGroupOffsetsResponsePartition {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;

@@ -10,7 +10,7 @@ use crate::generated::alter_user_scram_credentials_response::AlterUserScramCrede
 use crate::generated::api_key::ApiKey;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 51: `AlterUserScramCredentialsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,38 +30,14 @@ impl Message for AlterUserScramCredentialsRequest {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.deletions,
-            true,
-            "deletions",
-            version,
-            ScramCredentialDeletion::read,
-        )?;
-        r.structs(
-            &mut self.upsertions,
-            true,
-            "upsertions",
-            version,
-            ScramCredentialUpsertion::read,
-        )?;
+        r.structs(&mut self.deletions, true, "deletions", version)?;
+        r.structs(&mut self.upsertions, true, "upsertions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.deletions,
-            "deletions",
-            version,
-            ScramCredentialDeletion::write,
-        )?;
-        w.structs(
-            true,
-            &self.upsertions,
-            "upsertions",
-            version,
-            ScramCredentialUpsertion::write,
-        )?;
+        w.structs(true, &self.deletions, "deletions", version)?;
+        w.structs(true, &self.upsertions, "upsertions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -83,7 +59,9 @@ pub struct ScramCredentialDeletion {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ScramCredentialDeletion {
+impl Structure for ScramCredentialDeletion {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.mechanism = r.i8("mechanism")?;
@@ -115,7 +93,9 @@ pub struct ScramCredentialUpsertion {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ScramCredentialUpsertion {
+impl Structure for ScramCredentialUpsertion {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.mechanism = r.i8("mechanism")?;

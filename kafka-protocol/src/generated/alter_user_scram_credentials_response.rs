@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 51: `AlterUserScramCredentialsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,27 +29,19 @@ impl Message for AlterUserScramCredentialsResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.results,
-            true,
-            "results",
-            version,
-            AlterUserScramCredentialsResult::read,
-        )?;
+        r.structs(&mut self.results, true, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(
-            true,
-            &self.results,
-            "results",
-            version,
-            AlterUserScramCredentialsResult::write,
-        )?;
+        w.structs(true, &self.results, "results", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for AlterUserScramCredentialsResponse {
+    const KEY: ApiKey = ApiKey::AlterUserScramCredentials;
 }
 
 /// A struct in [`AlterUserScramCredentialsResponse`]; versions 0.
@@ -76,7 +69,9 @@ impl Default for AlterUserScramCredentialsResult {
     }
 }
 
-impl AlterUserScramCredentialsResult {
+impl Structure for AlterUserScramCredentialsResult {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.user, true, "user")?;
         self.error_code = r.i16("error_code")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 18: `ApiVersionsResponse`, versions 0-5, flexible from 3.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,13 +59,7 @@ impl Message for ApiVersionsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.error_code = r.i16("error_code")?;
-        r.structs(
-            &mut self.api_keys,
-            flexible,
-            "api_keys",
-            version,
-            ApiVersion::read,
-        )?;
+        r.structs(&mut self.api_keys, flexible, "api_keys", version)?;
         if version >= 1 {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
@@ -78,7 +73,6 @@ impl Message for ApiVersionsResponse {
                             true,
                             "supported_features",
                             version,
-                            SupportedFeatureKey::read,
                         )?;
                         tag.end(r, "supported_features")?;
                     }
@@ -92,7 +86,6 @@ impl Message for ApiVersionsResponse {
                             true,
                             "finalized_features",
                             version,
-                            FinalizedFeatureKey::read,
                         )?;
                         tag.end(r, "finalized_features")?;
                     }
@@ -110,13 +103,7 @@ impl Message for ApiVersionsResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 3;
         w.i16(self.error_code);
-        w.structs(
-            flexible,
-            &self.api_keys,
-            "api_keys",
-            version,
-            ApiVersion::write,
-        )?;
+        w.structs(flexible, &self.api_keys, "api_keys", version)?;
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
@@ -132,7 +119,6 @@ impl Message for ApiVersionsResponse {
                 &self.supported_features,
                 "supported_features",
                 version,
-                SupportedFeatureKey::write,
             )?;
             tag.end(w);
         }
@@ -150,7 +136,6 @@ impl Message for ApiVersionsResponse {
                 &self.finalized_features,
                 "finalized_features",
                 version,
-                FinalizedFeatureKey::write,
             )?;
             tag.end(w);
         }
@@ -162,6 +147,10 @@ impl Message for ApiVersionsResponse {
         }
         tags.end(w)
     }
+}
+
+impl Response for ApiVersionsResponse {
+    const KEY: ApiKey = ApiKey::ApiVersions;
 }
 
 /// A struct in [`ApiVersionsResponse`]; versions 0-5.
@@ -178,7 +167,9 @@ pub struct ApiVersion {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ApiVersion {
+impl Structure for ApiVersion {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.api_key = r.i16("api_key")?;
@@ -210,7 +201,9 @@ pub struct SupportedFeatureKey {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SupportedFeatureKey {
+impl Structure for SupportedFeatureKey {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.min_version = r.i16("min_version")?;
@@ -240,7 +233,9 @@ pub struct FinalizedFeatureKey {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl FinalizedFeatureKey {
+impl Structure for FinalizedFeatureKey {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.max_version_level = r.i16("max_version_level")?;

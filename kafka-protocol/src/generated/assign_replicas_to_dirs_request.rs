@@ -8,7 +8,7 @@ use crate::generated::assign_replicas_to_dirs_response::AssignReplicasToDirsResp
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 73: `AssignReplicasToDirsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,26 +43,14 @@ impl Message for AssignReplicasToDirsRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.broker_id = r.i32("broker_id")?;
         self.broker_epoch = r.i64("broker_epoch")?;
-        r.structs(
-            &mut self.directories,
-            true,
-            "directories",
-            version,
-            DirectoryData::read,
-        )?;
+        r.structs(&mut self.directories, true, "directories", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.broker_id);
         w.i64(self.broker_epoch);
-        w.structs(
-            true,
-            &self.directories,
-            "directories",
-            version,
-            DirectoryData::write,
-        )?;
+        w.structs(true, &self.directories, "directories", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -84,16 +72,18 @@ pub struct DirectoryData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DirectoryData {
+impl Structure for DirectoryData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.id = r.uuid("id")?;
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.id);
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -110,28 +100,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -146,7 +126,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)

@@ -10,7 +10,7 @@ use crate::generated::begin_quorum_epoch_response::BeginQuorumEpochResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 53: `BeginQuorumEpochRequest`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,20 +53,13 @@ impl Message for BeginQuorumEpochRequest {
         if version >= 1 {
             self.voter_id = r.i32("voter_id")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            TopicData::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if version >= 1 {
             r.structs(
                 &mut self.leader_endpoints,
                 flexible,
                 "leader_endpoints",
                 version,
-                LeaderEndpoint::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -78,14 +71,13 @@ impl Message for BeginQuorumEpochRequest {
         if version >= 1 {
             w.i32(self.voter_id);
         }
-        w.structs(flexible, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if version >= 1 {
             w.structs(
                 flexible,
                 &self.leader_endpoints,
                 "leader_endpoints",
                 version,
-                LeaderEndpoint::write,
             )?;
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -109,30 +101,20 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.topic_name, flexible, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.string(flexible, &self.topic_name, "topic_name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -153,7 +135,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.partition_index = r.i32("partition_index")?;
@@ -191,7 +175,9 @@ pub struct LeaderEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LeaderEndpoint {
+impl Structure for LeaderEndpoint {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;

@@ -3,7 +3,8 @@
 //! Response of API key 63: `BrokerHeartbeatResponse`, versions 0-2, all flexible.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -60,4 +61,8 @@ impl Message for BrokerHeartbeatResponse {
         w.bool(self.should_shut_down);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for BrokerHeartbeatResponse {
+    const KEY: ApiKey = ApiKey::BrokerHeartbeat;
 }

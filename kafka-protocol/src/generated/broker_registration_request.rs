@@ -10,7 +10,7 @@ use crate::generated::broker_registration_response::BrokerRegistrationResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 62: `BrokerRegistrationRequest`, versions 0-4, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,14 +64,8 @@ impl Message for BrokerRegistrationRequest {
         self.broker_id = r.i32("broker_id")?;
         r.string(&mut self.cluster_id, true, "cluster_id")?;
         self.incarnation_id = r.uuid("incarnation_id")?;
-        r.structs(
-            &mut self.listeners,
-            true,
-            "listeners",
-            version,
-            Listener::read,
-        )?;
-        r.structs(&mut self.features, true, "features", version, Feature::read)?;
+        r.structs(&mut self.listeners, true, "listeners", version)?;
+        r.structs(&mut self.features, true, "features", version)?;
         r.nullable_string(&mut self.rack, true, true, "rack")?;
         if version >= 1 {
             self.is_migrating_zk_broker = r.bool("is_migrating_zk_broker")?;
@@ -89,8 +83,8 @@ impl Message for BrokerRegistrationRequest {
         w.i32(self.broker_id);
         w.string(true, &self.cluster_id, "cluster_id")?;
         w.uuid(self.incarnation_id);
-        w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
-        w.structs(true, &self.features, "features", version, Feature::write)?;
+        w.structs(true, &self.listeners, "listeners", version)?;
+        w.structs(true, &self.features, "features", version)?;
         w.nullable_string(true, true, self.rack.as_deref(), "rack")?;
         if version >= 1 {
             w.bool(self.is_migrating_zk_broker);
@@ -128,7 +122,9 @@ pub struct Listener {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Listener {
+impl Structure for Listener {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -160,7 +156,9 @@ pub struct Feature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Feature {
+impl Structure for Feature {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.min_supported_version = r.i16("min_supported_version")?;

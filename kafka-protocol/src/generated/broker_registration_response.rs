@@ -3,7 +3,8 @@
 //! Response of API key 62: `BrokerRegistrationResponse`, versions 0-4, all flexible.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -50,4 +51,8 @@ impl Message for BrokerRegistrationResponse {
         w.i64(self.broker_epoch);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for BrokerRegistrationResponse {
+    const KEY: ApiKey = ApiKey::BrokerRegistration;
 }

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Record of type 14: `ClientQuotaRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,7 +31,7 @@ impl Message for ClientQuotaRecord {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(&mut self.entity, true, "entity", version, EntityData::read)?;
+        r.structs(&mut self.entity, true, "entity", version)?;
         r.string(&mut self.key, true, "key")?;
         self.value = r.f64("value")?;
         self.remove = r.bool("remove")?;
@@ -39,7 +39,7 @@ impl Message for ClientQuotaRecord {
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(true, &self.entity, "entity", version, EntityData::write)?;
+        w.structs(true, &self.entity, "entity", version)?;
         w.string(true, &self.key, "key")?;
         w.f64(self.value);
         w.bool(self.remove);
@@ -73,7 +73,9 @@ impl Default for EntityData {
     }
 }
 
-impl EntityData {
+impl Structure for EntityData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.entity_type, true, "entity_type")?;
         r.nullable_string(&mut self.entity_name, true, true, "entity_name")?;

@@ -7,7 +7,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 8: `ConsumerGroupCurrentMemberAssignmentValue`, versions
 /// 0, all flexible.
@@ -42,14 +42,12 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
             true,
             "assigned_partitions",
             version,
-            TopicPartitions::read,
         )?;
         r.structs(
             &mut self.partitions_pending_revocation,
             true,
             "partitions_pending_revocation",
             version,
-            TopicPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -63,14 +61,12 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
             &self.assigned_partitions,
             "assigned_partitions",
             version,
-            TopicPartitions::write,
         )?;
         w.structs(
             true,
             &self.partitions_pending_revocation,
             "partitions_pending_revocation",
             version,
-            TopicPartitions::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -105,7 +101,9 @@ impl Default for TopicPartitions {
     }
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -10,7 +10,7 @@ use crate::generated::consumer_group_heartbeat_response::ConsumerGroupHeartbeatR
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 68: `ConsumerGroupHeartbeatRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,6 @@ impl Message for ConsumerGroupHeartbeatRequest {
             true,
             "topic_partitions",
             version,
-            TopicPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -132,7 +131,6 @@ impl Message for ConsumerGroupHeartbeatRequest {
             self.topic_partitions.as_deref(),
             "topic_partitions",
             version,
-            TopicPartitions::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -155,7 +153,9 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

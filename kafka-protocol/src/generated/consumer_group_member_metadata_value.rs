@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 5: `ConsumerGroupMemberMetadataValue`, versions 0, all
 /// flexible.
@@ -87,7 +87,6 @@ impl Message for ConsumerGroupMemberMetadataValue {
                         &mut self.classic_member_metadata,
                         "classic_member_metadata",
                         version,
-                        ClassicMemberMetadata::read,
                     )?;
                     tag.end(r, "classic_member_metadata")?;
                 }
@@ -124,7 +123,6 @@ impl Message for ConsumerGroupMemberMetadataValue {
                 self.classic_member_metadata.as_ref(),
                 "classic_member_metadata",
                 version,
-                ClassicMemberMetadata::write,
             )?;
             tag.end(w);
         }
@@ -148,7 +146,9 @@ pub struct ClassicMemberMetadata {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ClassicMemberMetadata {
+impl Structure for ClassicMemberMetadata {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.session_timeout_ms = r.i32("session_timeout_ms")?;
         r.structs(
@@ -156,7 +156,6 @@ impl ClassicMemberMetadata {
             true,
             "supported_protocols",
             version,
-            ClassicProtocol::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -168,7 +167,6 @@ impl ClassicMemberMetadata {
             &self.supported_protocols,
             "supported_protocols",
             version,
-            ClassicProtocol::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -186,7 +184,9 @@ pub struct ClassicProtocol {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ClassicProtocol {
+impl Structure for ClassicProtocol {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.bytes(&mut self.metadata, true, "metadata")?;

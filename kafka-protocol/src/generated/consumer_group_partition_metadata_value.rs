@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 4: `ConsumerGroupPartitionMetadataValue`, versions 0,
 /// all flexible.
@@ -28,18 +28,12 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            TopicMetadata::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(true, &self.topics, "topics", version, TopicMetadata::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -64,7 +58,9 @@ pub struct TopicMetadata {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicMetadata {
+impl Structure for TopicMetadata {
+    const SMALLEST: usize = 23;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.string(&mut self.topic_name, true, "topic_name")?;
@@ -74,7 +70,6 @@ impl TopicMetadata {
             true,
             "partition_metadata",
             version,
-            PartitionMetadata::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -88,7 +83,6 @@ impl TopicMetadata {
             &self.partition_metadata,
             "partition_metadata",
             version,
-            PartitionMetadata::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -106,7 +100,9 @@ pub struct PartitionMetadata {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionMetadata {
+impl Structure for PartitionMetadata {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         r.strings(&mut self.racks, true, "racks")?;

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::Message;
 use crate::version::VersionRange;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Structure, Writer};
 
 /// Data: `ConsumerProtocolAssignment`, versions 0-3, none flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,7 +31,6 @@ impl Message for ConsumerProtocolAssignment {
             false,
             "assigned_partitions",
             version,
-            TopicPartition::read,
         )?;
         r.nullable_bytes(&mut self.user_data, false, true, "user_data")?;
         Ok(())
@@ -43,7 +42,6 @@ impl Message for ConsumerProtocolAssignment {
             &self.assigned_partitions,
             "assigned_partitions",
             version,
-            TopicPartition::write,
         )?;
         w.nullable_bytes(false, true, self.user_data.as_deref(), "user_data")?;
         Ok(())
@@ -60,7 +58,9 @@ pub struct TopicPartition {
     pub partitions: Vec<i32>,
 }
 
-impl TopicPartition {
+impl Structure for TopicPartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic, false, "topic")?;
         r.i32s(&mut self.partitions, false, "partitions")?;

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::Message;
 use crate::version::VersionRange;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Structure, Writer};
 
 /// Data: `ConsumerProtocolSubscription`, versions 0-3, none flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,6 @@ impl Message for ConsumerProtocolSubscription {
                 false,
                 "owned_partitions",
                 version,
-                TopicPartition::read,
             )?;
         }
         if version >= 2 {
@@ -69,13 +68,7 @@ impl Message for ConsumerProtocolSubscription {
         w.strings(false, &self.topics, "topics")?;
         w.nullable_bytes(false, true, self.user_data.as_deref(), "user_data")?;
         if version >= 1 {
-            w.structs(
-                false,
-                &self.owned_partitions,
-                "owned_partitions",
-                version,
-                TopicPartition::write,
-            )?;
+            w.structs(false, &self.owned_partitions, "owned_partitions", version)?;
         }
         if version >= 2 {
             w.i32(self.generation_id);
@@ -97,7 +90,9 @@ pub struct TopicPartition {
     pub partitions: Vec<i32>,
 }
 
-impl TopicPartition {
+impl Structure for TopicPartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic, false, "topic")?;
         r.i32s(&mut self.partitions, false, "partitions")?;

@@ -10,7 +10,7 @@ use crate::generated::controller_registration_response::ControllerRegistrationRe
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 70: `ControllerRegistrationRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,14 +39,8 @@ impl Message for ControllerRegistrationRequest {
         self.controller_id = r.i32("controller_id")?;
         self.incarnation_id = r.uuid("incarnation_id")?;
         self.zk_migration_ready = r.bool("zk_migration_ready")?;
-        r.structs(
-            &mut self.listeners,
-            true,
-            "listeners",
-            version,
-            Listener::read,
-        )?;
-        r.structs(&mut self.features, true, "features", version, Feature::read)?;
+        r.structs(&mut self.listeners, true, "listeners", version)?;
+        r.structs(&mut self.features, true, "features", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -54,8 +48,8 @@ impl Message for ControllerRegistrationRequest {
         w.i32(self.controller_id);
         w.uuid(self.incarnation_id);
         w.bool(self.zk_migration_ready);
-        w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
-        w.structs(true, &self.features, "features", version, Feature::write)?;
+        w.structs(true, &self.listeners, "listeners", version)?;
+        w.structs(true, &self.features, "features", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -81,7 +75,9 @@ pub struct Listener {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Listener {
+impl Structure for Listener {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -113,7 +109,9 @@ pub struct Feature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Feature {
+impl Structure for Feature {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.min_supported_version = r.i16("min_supported_version")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::create_acls_response::CreateAclsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 30: `CreateAclsRequest`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,25 +28,13 @@ impl Message for CreateAclsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.creations,
-            flexible,
-            "creations",
-            version,
-            AclCreation::read,
-        )?;
+        r.structs(&mut self.creations, flexible, "creations", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.creations,
-            "creations",
-            version,
-            AclCreation::write,
-        )?;
+        w.structs(flexible, &self.creations, "creations", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -93,7 +81,9 @@ impl Default for AclCreation {
     }
 }
 
-impl AclCreation {
+impl Structure for AclCreation {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.resource_type = r.i8("resource_type")?;

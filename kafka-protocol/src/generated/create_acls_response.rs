@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 30: `CreateAclsResponse`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for CreateAclsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.results,
-            flexible,
-            "results",
-            version,
-            AclCreationResult::read,
-        )?;
+        r.structs(&mut self.results, flexible, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.results,
-            "results",
-            version,
-            AclCreationResult::write,
-        )?;
+        w.structs(flexible, &self.results, "results", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for CreateAclsResponse {
+    const KEY: ApiKey = ApiKey::CreateAcls;
 }
 
 /// A struct in [`CreateAclsResponse`]; versions 1-3.
@@ -75,7 +68,9 @@ impl Default for AclCreationResult {
     }
 }
 
-impl AclCreationResult {
+impl Structure for AclCreationResult {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::create_delegation_token_response::CreateDelegationTokenResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 38: `CreateDelegationTokenRequest`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,13 +60,7 @@ impl Message for CreateDelegationTokenRequest {
                 "owner_principal_name",
             )?;
         }
-        r.structs(
-            &mut self.renewers,
-            flexible,
-            "renewers",
-            version,
-            CreatableRenewers::read,
-        )?;
+        r.structs(&mut self.renewers, flexible, "renewers", version)?;
         self.max_lifetime_ms = r.i64("max_lifetime_ms")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -93,13 +87,7 @@ impl Message for CreateDelegationTokenRequest {
         } else if self.owner_principal_name.as_deref() != Some("") {
             return not_in_version("owner_principal_name");
         }
-        w.structs(
-            flexible,
-            &self.renewers,
-            "renewers",
-            version,
-            CreatableRenewers::write,
-        )?;
+        w.structs(flexible, &self.renewers, "renewers", version)?;
         w.i64(self.max_lifetime_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -122,7 +110,9 @@ pub struct CreatableRenewers {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CreatableRenewers {
+impl Structure for CreatableRenewers {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.principal_type, flexible, "principal_type")?;

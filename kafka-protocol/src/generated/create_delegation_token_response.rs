@@ -6,7 +6,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -102,4 +103,8 @@ impl Message for CreateDelegationTokenResponse {
         w.i32(self.throttle_time_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for CreateDelegationTokenResponse {
+    const KEY: ApiKey = ApiKey::CreateDelegationToken;
 }

@@ -4,12 +4,13 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
 use crate::generated::api_key::ApiKey;
 use crate::generated::create_partitions_response::CreatePartitionsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 37: `CreatePartitionsRequest`, versions 0-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,13 +33,7 @@ impl Message for CreatePartitionsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            CreatePartitionsTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         self.timeout_ms = r.i32("timeout_ms")?;
         self.validate_only = r.bool("validate_only")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -46,13 +41,7 @@ impl Message for CreatePartitionsRequest {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            CreatePartitionsTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.i32(self.timeout_ms);
         w.bool(self.validate_only);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -90,7 +79,9 @@ impl Default for CreatePartitionsTopic {
     }
 }
 
-impl CreatePartitionsTopic {
+impl Structure for CreatePartitionsTopic {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;
@@ -101,7 +92,6 @@ impl CreatePartitionsTopic {
             true,
             "assignments",
             version,
-            CreatePartitionsAssignment::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -116,7 +106,6 @@ impl CreatePartitionsTopic {
             self.assignments.as_deref(),
             "assignments",
             version,
-            CreatePartitionsAssignment::write,
         )?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -127,21 +116,23 @@ impl CreatePartitionsTopic {
 #[non_exhaustive]
 pub struct CreatePartitionsAssignment {
     /// `BrokerIds`: array of int32; all versions; default empty; entity `brokerId`.
-    pub broker_ids: Vec<i32>,
+    pub broker_ids: BrokerIds,
     /// Tagged fields that this release does not know; versions 2-3.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CreatePartitionsAssignment {
+impl Structure for CreatePartitionsAssignment {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.i32s(&mut self.broker_ids, flexible, "broker_ids")?;
+        r.broker_ids(&mut self.broker_ids, flexible, "broker_ids")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.i32s(flexible, &self.broker_ids, "broker_ids")?;
+        w.broker_ids(flexible, &self.broker_ids, "broker_ids")?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }

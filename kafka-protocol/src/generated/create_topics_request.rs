@@ -4,12 +4,13 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
 use crate::generated::api_key::ApiKey;
 use crate::generated::create_topics_response::CreateTopicsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 19: `CreateTopicsRequest`, versions 2-7, flexible from 5.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +44,7 @@ impl Message for CreateTopicsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            CreatableTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         self.timeout_ms = r.i32("timeout_ms")?;
         self.validate_only = r.bool("validate_only")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -57,13 +52,7 @@ impl Message for CreateTopicsRequest {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 5;
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            CreatableTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.i32(self.timeout_ms);
         w.bool(self.validate_only);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -93,26 +82,16 @@ pub struct CreatableTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CreatableTopic {
+impl Structure for CreatableTopic {
+    const SMALLEST: usize = 10;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         r.string(&mut self.name, flexible, "name")?;
         self.num_partitions = r.i32("num_partitions")?;
         self.replication_factor = r.i16("replication_factor")?;
-        r.structs(
-            &mut self.assignments,
-            flexible,
-            "assignments",
-            version,
-            CreatableReplicaAssignment::read,
-        )?;
-        r.structs(
-            &mut self.configs,
-            flexible,
-            "configs",
-            version,
-            CreatableTopicConfig::read,
-        )?;
+        r.structs(&mut self.assignments, flexible, "assignments", version)?;
+        r.structs(&mut self.configs, flexible, "configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -121,20 +100,8 @@ impl CreatableTopic {
         w.string(flexible, &self.name, "name")?;
         w.i32(self.num_partitions);
         w.i16(self.replication_factor);
-        w.structs(
-            flexible,
-            &self.assignments,
-            "assignments",
-            version,
-            CreatableReplicaAssignment::write,
-        )?;
-        w.structs(
-            flexible,
-            &self.configs,
-            "configs",
-            version,
-            CreatableTopicConfig::write,
-        )?;
+        w.structs(flexible, &self.assignments, "assignments", version)?;
+        w.structs(flexible, &self.configs, "configs", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -146,23 +113,25 @@ pub struct CreatableReplicaAssignment {
     /// `PartitionIndex`: int32; all versions; default 0; key of its array.
     pub partition_index: i32,
     /// `BrokerIds`: array of int32; all versions; default empty; entity `brokerId`.
-    pub broker_ids: Vec<i32>,
+    pub broker_ids: BrokerIds,
     /// Tagged fields that this release does not know; versions 5-7.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CreatableReplicaAssignment {
+impl Structure for CreatableReplicaAssignment {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         self.partition_index = r.i32("partition_index")?;
-        r.i32s(&mut self.broker_ids, flexible, "broker_ids")?;
+        r.broker_ids(&mut self.broker_ids, flexible, "broker_ids")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 5;
         w.i32(self.partition_index);
-        w.i32s(flexible, &self.broker_ids, "broker_ids")?;
+        w.broker_ids(flexible, &self.broker_ids, "broker_ids")?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -189,7 +158,9 @@ impl Default for CreatableTopicConfig {
     }
 }
 
-impl CreatableTopicConfig {
+impl Structure for CreatableTopicConfig {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         r.string(&mut self.name, flexible, "name")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 19: `CreateTopicsResponse`, versions 2-7, flexible from 5.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,28 +31,20 @@ impl Message for CreateTopicsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            CreatableTopicResult::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 5;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            CreatableTopicResult::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for CreateTopicsResponse {
+    const KEY: ApiKey = ApiKey::CreateTopics;
 }
 
 /// A struct in [`CreateTopicsResponse`]; versions 2-7.
@@ -96,7 +89,9 @@ impl Default for CreatableTopicResult {
     }
 }
 
-impl CreatableTopicResult {
+impl Structure for CreatableTopicResult {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         r.string(&mut self.name, flexible, "name")?;
@@ -108,14 +103,7 @@ impl CreatableTopicResult {
         if version >= 5 {
             self.num_partitions = r.i32("num_partitions")?;
             self.replication_factor = r.i16("replication_factor")?;
-            r.nullable_structs(
-                &mut self.configs,
-                flexible,
-                true,
-                "configs",
-                version,
-                CreatableTopicConfigs::read,
-            )?;
+            r.nullable_structs(&mut self.configs, flexible, true, "configs", version)?;
         }
         if flexible {
             let mut tags = TagReader::begin(r)?;
@@ -152,14 +140,7 @@ impl CreatableTopicResult {
             w.i16(self.replication_factor);
         }
         if version >= 5 {
-            w.nullable_structs(
-                flexible,
-                true,
-                self.configs.as_deref(),
-                "configs",
-                version,
-                CreatableTopicConfigs::write,
-            )?;
+            w.nullable_structs(flexible, true, self.configs.as_deref(), "configs", version)?;
         }
         if !flexible {
             return w.unknown_tagged_fields(false, &self.unknown_tagged_fields);
@@ -206,7 +187,9 @@ impl Default for CreatableTopicConfigs {
     }
 }
 
-impl CreatableTopicConfigs {
+impl Structure for CreatableTopicConfigs {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.nullable_string(&mut self.value, true, true, "value")?;

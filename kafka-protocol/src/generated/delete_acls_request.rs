@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::delete_acls_response::DeleteAclsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 31: `DeleteAclsRequest`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,25 +28,13 @@ impl Message for DeleteAclsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.filters,
-            flexible,
-            "filters",
-            version,
-            DeleteAclsFilter::read,
-        )?;
+        r.structs(&mut self.filters, flexible, "filters", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.filters,
-            "filters",
-            version,
-            DeleteAclsFilter::write,
-        )?;
+        w.structs(flexible, &self.filters, "filters", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -93,7 +81,9 @@ impl Default for DeleteAclsFilter {
     }
 }
 
-impl DeleteAclsFilter {
+impl Structure for DeleteAclsFilter {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.resource_type_filter = r.i8("resource_type_filter")?;

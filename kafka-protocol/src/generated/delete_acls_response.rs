@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 31: `DeleteAclsResponse`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +35,6 @@ impl Message for DeleteAclsResponse {
             flexible,
             "filter_results",
             version,
-            DeleteAclsFilterResult::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -42,15 +42,13 @@ impl Message for DeleteAclsResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.filter_results,
-            "filter_results",
-            version,
-            DeleteAclsFilterResult::write,
-        )?;
+        w.structs(flexible, &self.filter_results, "filter_results", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DeleteAclsResponse {
+    const KEY: ApiKey = ApiKey::DeleteAcls;
 }
 
 /// A struct in [`DeleteAclsResponse`]; versions 1-3.
@@ -78,18 +76,14 @@ impl Default for DeleteAclsFilterResult {
     }
 }
 
-impl DeleteAclsFilterResult {
+impl Structure for DeleteAclsFilterResult {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
-        r.structs(
-            &mut self.matching_acls,
-            flexible,
-            "matching_acls",
-            version,
-            DeleteAclsMatchingAcl::read,
-        )?;
+        r.structs(&mut self.matching_acls, flexible, "matching_acls", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -102,13 +96,7 @@ impl DeleteAclsFilterResult {
             self.error_message.as_deref(),
             "error_message",
         )?;
-        w.structs(
-            flexible,
-            &self.matching_acls,
-            "matching_acls",
-            version,
-            DeleteAclsMatchingAcl::write,
-        )?;
+        w.structs(flexible, &self.matching_acls, "matching_acls", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -156,7 +144,9 @@ impl Default for DeleteAclsMatchingAcl {
     }
 }
 
-impl DeleteAclsMatchingAcl {
+impl Structure for DeleteAclsMatchingAcl {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::delete_records_response::DeleteRecordsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 21: `DeleteRecordsRequest`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,26 +30,14 @@ impl Message for DeleteRecordsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            DeleteRecordsTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         self.timeout_ms = r.i32("timeout_ms")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            DeleteRecordsTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.i32(self.timeout_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -72,30 +60,20 @@ pub struct DeleteRecordsTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteRecordsTopic {
+impl Structure for DeleteRecordsTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            DeleteRecordsPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            DeleteRecordsPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -112,7 +90,9 @@ pub struct DeleteRecordsPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteRecordsPartition {
+impl Structure for DeleteRecordsPartition {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.partition_index = r.i32("partition_index")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 21: `DeleteRecordsResponse`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for DeleteRecordsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            DeleteRecordsTopicResult::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            DeleteRecordsTopicResult::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DeleteRecordsResponse {
+    const KEY: ApiKey = ApiKey::DeleteRecords;
 }
 
 /// A struct in [`DeleteRecordsResponse`]; versions 0-2.
@@ -65,30 +58,20 @@ pub struct DeleteRecordsTopicResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteRecordsTopicResult {
+impl Structure for DeleteRecordsTopicResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            DeleteRecordsPartitionResult::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            DeleteRecordsPartitionResult::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -107,7 +90,9 @@ pub struct DeleteRecordsPartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteRecordsPartitionResult {
+impl Structure for DeleteRecordsPartitionResult {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.partition_index = r.i32("partition_index")?;

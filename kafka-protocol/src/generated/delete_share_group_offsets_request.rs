@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::delete_share_group_offsets_response::DeleteShareGroupOffsetsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 92: `DeleteShareGroupOffsetsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,25 +30,13 @@ impl Message for DeleteShareGroupOffsetsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            DeleteShareGroupOffsetsRequestTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            DeleteShareGroupOffsetsRequestTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -68,7 +56,9 @@ pub struct DeleteShareGroupOffsetsRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteShareGroupOffsetsRequestTopic {
+impl Structure for DeleteShareGroupOffsetsRequestTopic {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 92: `DeleteShareGroupOffsetsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,13 +36,7 @@ impl Message for DeleteShareGroupOffsetsResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
-        r.structs(
-            &mut self.responses,
-            true,
-            "responses",
-            version,
-            DeleteShareGroupOffsetsResponseTopic::read,
-        )?;
+        r.structs(&mut self.responses, true, "responses", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -49,15 +44,13 @@ impl Message for DeleteShareGroupOffsetsResponse {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.responses,
-            "responses",
-            version,
-            DeleteShareGroupOffsetsResponseTopic::write,
-        )?;
+        w.structs(true, &self.responses, "responses", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DeleteShareGroupOffsetsResponse {
+    const KEY: ApiKey = ApiKey::DeleteShareGroupOffsets;
 }
 
 /// A struct in [`DeleteShareGroupOffsetsResponse`]; versions 0.
@@ -76,7 +69,9 @@ pub struct DeleteShareGroupOffsetsResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteShareGroupOffsetsResponseTopic {
+impl Structure for DeleteShareGroupOffsetsResponseTopic {
+    const SMALLEST: usize = 21;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         self.topic_id = r.uuid("topic_id")?;

@@ -10,7 +10,7 @@ use crate::generated::delete_topics_response::DeleteTopicsResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 20: `DeleteTopicsRequest`, versions 1-6, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,13 +35,7 @@ impl Message for DeleteTopicsRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         if version >= 6 {
-            r.structs(
-                &mut self.topics,
-                flexible,
-                "topics",
-                version,
-                DeleteTopicState::read,
-            )?;
+            r.structs(&mut self.topics, flexible, "topics", version)?;
         }
         if version <= 5 {
             r.strings(&mut self.topic_names, flexible, "topic_names")?;
@@ -53,13 +47,7 @@ impl Message for DeleteTopicsRequest {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         if version >= 6 {
-            w.structs(
-                flexible,
-                &self.topics,
-                "topics",
-                version,
-                DeleteTopicState::write,
-            )?;
+            w.structs(flexible, &self.topics, "topics", version)?;
         } else if !self.topics.is_empty() {
             return not_in_version("topics");
         }
@@ -88,7 +76,9 @@ pub struct DeleteTopicState {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DeleteTopicState {
+impl Structure for DeleteTopicState {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.nullable_string(&mut self.name, true, true, "name")?;
         self.topic_id = r.uuid("topic_id")?;

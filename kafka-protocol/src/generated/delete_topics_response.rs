@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 20: `DeleteTopicsResponse`, versions 1-6, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,28 +31,20 @@ impl Message for DeleteTopicsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.responses,
-            flexible,
-            "responses",
-            version,
-            DeletableTopicResult::read,
-        )?;
+        r.structs(&mut self.responses, flexible, "responses", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.responses,
-            "responses",
-            version,
-            DeletableTopicResult::write,
-        )?;
+        w.structs(flexible, &self.responses, "responses", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DeleteTopicsResponse {
+    const KEY: ApiKey = ApiKey::DeleteTopics;
 }
 
 /// A struct in [`DeleteTopicsResponse`]; versions 1-6.
@@ -84,7 +77,9 @@ impl Default for DeletableTopicResult {
     }
 }
 
-impl DeletableTopicResult {
+impl Structure for DeletableTopicResult {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.nullable_string(&mut self.name, flexible, version >= 6, "name")?;

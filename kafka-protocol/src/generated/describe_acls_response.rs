@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 29: `DescribeAclsResponse`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +48,7 @@ impl Message for DescribeAclsResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
-        r.structs(
-            &mut self.resources,
-            flexible,
-            "resources",
-            version,
-            DescribeAclsResource::read,
-        )?;
+        r.structs(&mut self.resources, flexible, "resources", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -67,15 +62,13 @@ impl Message for DescribeAclsResponse {
             self.error_message.as_deref(),
             "error_message",
         )?;
-        w.structs(
-            flexible,
-            &self.resources,
-            "resources",
-            version,
-            DescribeAclsResource::write,
-        )?;
+        w.structs(flexible, &self.resources, "resources", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeAclsResponse {
+    const KEY: ApiKey = ApiKey::DescribeAcls;
 }
 
 /// A struct in [`DescribeAclsResponse`]; versions 1-3.
@@ -106,19 +99,15 @@ impl Default for DescribeAclsResource {
     }
 }
 
-impl DescribeAclsResource {
+impl Structure for DescribeAclsResource {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.resource_type = r.i8("resource_type")?;
         r.string(&mut self.resource_name, flexible, "resource_name")?;
         self.pattern_type = r.i8("pattern_type")?;
-        r.structs(
-            &mut self.acls,
-            flexible,
-            "acls",
-            version,
-            AclDescription::read,
-        )?;
+        r.structs(&mut self.acls, flexible, "acls", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -127,7 +116,7 @@ impl DescribeAclsResource {
         w.i8(self.resource_type);
         w.string(flexible, &self.resource_name, "resource_name")?;
         w.i8(self.pattern_type);
-        w.structs(flexible, &self.acls, "acls", version, AclDescription::write)?;
+        w.structs(flexible, &self.acls, "acls", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -148,7 +137,9 @@ pub struct AclDescription {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AclDescription {
+impl Structure for AclDescription {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.principal, flexible, "principal")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_client_quotas_response::DescribeClientQuotasResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 48: `DescribeClientQuotasRequest`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,26 +30,14 @@ impl Message for DescribeClientQuotasRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        r.structs(
-            &mut self.components,
-            flexible,
-            "components",
-            version,
-            ComponentData::read,
-        )?;
+        r.structs(&mut self.components, flexible, "components", version)?;
         self.strict = r.bool("strict")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
-        w.structs(
-            flexible,
-            &self.components,
-            "components",
-            version,
-            ComponentData::write,
-        )?;
+        w.structs(flexible, &self.components, "components", version)?;
         w.bool(self.strict);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -85,7 +73,9 @@ impl Default for ComponentData {
     }
 }
 
-impl ComponentData {
+impl Structure for ComponentData {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.entity_type, flexible, "entity_type")?;

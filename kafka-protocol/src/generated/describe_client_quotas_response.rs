@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 48: `DescribeClientQuotasResponse`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,14 +48,7 @@ impl Message for DescribeClientQuotasResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
-        r.nullable_structs(
-            &mut self.entries,
-            flexible,
-            true,
-            "entries",
-            version,
-            EntryData::read,
-        )?;
+        r.nullable_structs(&mut self.entries, flexible, true, "entries", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -68,16 +62,13 @@ impl Message for DescribeClientQuotasResponse {
             self.error_message.as_deref(),
             "error_message",
         )?;
-        w.nullable_structs(
-            flexible,
-            true,
-            self.entries.as_deref(),
-            "entries",
-            version,
-            EntryData::write,
-        )?;
+        w.nullable_structs(flexible, true, self.entries.as_deref(), "entries", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeClientQuotasResponse {
+    const KEY: ApiKey = ApiKey::DescribeClientQuotas;
 }
 
 /// A struct in [`DescribeClientQuotasResponse`]; versions 0-1.
@@ -92,30 +83,20 @@ pub struct EntryData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl EntryData {
+impl Structure for EntryData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
-        r.structs(
-            &mut self.entity,
-            flexible,
-            "entity",
-            version,
-            EntityData::read,
-        )?;
-        r.structs(
-            &mut self.values,
-            flexible,
-            "values",
-            version,
-            ValueData::read,
-        )?;
+        r.structs(&mut self.entity, flexible, "entity", version)?;
+        r.structs(&mut self.values, flexible, "values", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
-        w.structs(flexible, &self.entity, "entity", version, EntityData::write)?;
-        w.structs(flexible, &self.values, "values", version, ValueData::write)?;
+        w.structs(flexible, &self.entity, "entity", version)?;
+        w.structs(flexible, &self.values, "values", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -142,7 +123,9 @@ impl Default for EntityData {
     }
 }
 
-impl EntityData {
+impl Structure for EntityData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.entity_type, flexible, "entity_type")?;
@@ -170,7 +153,9 @@ pub struct ValueData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ValueData {
+impl Structure for ValueData {
+    const SMALLEST: usize = 10;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.key, flexible, "key")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 60: `DescribeClusterResponse`, versions 0-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,13 +64,7 @@ impl Message for DescribeClusterResponse {
         }
         r.string(&mut self.cluster_id, true, "cluster_id")?;
         self.controller_id = r.i32("controller_id")?;
-        r.structs(
-            &mut self.brokers,
-            true,
-            "brokers",
-            version,
-            DescribeClusterBroker::read,
-        )?;
+        r.structs(&mut self.brokers, true, "brokers", version)?;
         self.cluster_authorized_operations = r.i32("cluster_authorized_operations")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -85,16 +80,14 @@ impl Message for DescribeClusterResponse {
         }
         w.string(true, &self.cluster_id, "cluster_id")?;
         w.i32(self.controller_id);
-        w.structs(
-            true,
-            &self.brokers,
-            "brokers",
-            version,
-            DescribeClusterBroker::write,
-        )?;
+        w.structs(true, &self.brokers, "brokers", version)?;
         w.i32(self.cluster_authorized_operations);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeClusterResponse {
+    const KEY: ApiKey = ApiKey::DescribeCluster;
 }
 
 /// A struct in [`DescribeClusterResponse`]; versions 0-2.
@@ -115,7 +108,9 @@ pub struct DescribeClusterBroker {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeClusterBroker {
+impl Structure for DescribeClusterBroker {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.broker_id = r.i32("broker_id")?;
         r.string(&mut self.host, true, "host")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_configs_response::DescribeConfigsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 32: `DescribeConfigsRequest`, versions 1-4, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,13 +32,7 @@ impl Message for DescribeConfigsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
-        r.structs(
-            &mut self.resources,
-            flexible,
-            "resources",
-            version,
-            DescribeConfigsResource::read,
-        )?;
+        r.structs(&mut self.resources, flexible, "resources", version)?;
         self.include_synonyms = r.bool("include_synonyms")?;
         if version >= 3 {
             self.include_documentation = r.bool("include_documentation")?;
@@ -48,13 +42,7 @@ impl Message for DescribeConfigsRequest {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
-        w.structs(
-            flexible,
-            &self.resources,
-            "resources",
-            version,
-            DescribeConfigsResource::write,
-        )?;
+        w.structs(flexible, &self.resources, "resources", version)?;
         w.bool(self.include_synonyms);
         if version >= 3 {
             w.bool(self.include_documentation);
@@ -95,7 +83,9 @@ impl Default for DescribeConfigsResource {
     }
 }
 
-impl DescribeConfigsResource {
+impl Structure for DescribeConfigsResource {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.resource_type = r.i8("resource_type")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 32: `DescribeConfigsResponse`, versions 1-4, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for DescribeConfigsResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.results,
-            flexible,
-            "results",
-            version,
-            DescribeConfigsResult::read,
-        )?;
+        r.structs(&mut self.results, flexible, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.results,
-            "results",
-            version,
-            DescribeConfigsResult::write,
-        )?;
+        w.structs(flexible, &self.results, "results", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeConfigsResponse {
+    const KEY: ApiKey = ApiKey::DescribeConfigs;
 }
 
 /// A struct in [`DescribeConfigsResponse`]; versions 1-4.
@@ -84,20 +77,16 @@ impl Default for DescribeConfigsResult {
     }
 }
 
-impl DescribeConfigsResult {
+impl Structure for DescribeConfigsResult {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
         self.resource_type = r.i8("resource_type")?;
         r.string(&mut self.resource_name, flexible, "resource_name")?;
-        r.structs(
-            &mut self.configs,
-            flexible,
-            "configs",
-            version,
-            DescribeConfigsResourceResult::read,
-        )?;
+        r.structs(&mut self.configs, flexible, "configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -112,13 +101,7 @@ impl DescribeConfigsResult {
         )?;
         w.i8(self.resource_type);
         w.string(flexible, &self.resource_name, "resource_name")?;
-        w.structs(
-            flexible,
-            &self.configs,
-            "configs",
-            version,
-            DescribeConfigsResourceResult::write,
-        )?;
+        w.structs(flexible, &self.configs, "configs", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -164,7 +147,9 @@ impl Default for DescribeConfigsResourceResult {
     }
 }
 
-impl DescribeConfigsResourceResult {
+impl Structure for DescribeConfigsResourceResult {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.name, flexible, "name")?;
@@ -172,13 +157,7 @@ impl DescribeConfigsResourceResult {
         self.read_only = r.bool("read_only")?;
         self.config_source = r.i8("config_source")?;
         self.is_sensitive = r.bool("is_sensitive")?;
-        r.structs(
-            &mut self.synonyms,
-            flexible,
-            "synonyms",
-            version,
-            DescribeConfigsSynonym::read,
-        )?;
+        r.structs(&mut self.synonyms, flexible, "synonyms", version)?;
         if version >= 3 {
             self.config_type = r.i8("config_type")?;
             r.nullable_string(&mut self.documentation, flexible, true, "documentation")?;
@@ -193,13 +172,7 @@ impl DescribeConfigsResourceResult {
         w.bool(self.read_only);
         w.i8(self.config_source);
         w.bool(self.is_sensitive);
-        w.structs(
-            flexible,
-            &self.synonyms,
-            "synonyms",
-            version,
-            DescribeConfigsSynonym::write,
-        )?;
+        w.structs(flexible, &self.synonyms, "synonyms", version)?;
         if version >= 3 {
             w.i8(self.config_type);
         }
@@ -240,7 +213,9 @@ impl Default for DescribeConfigsSynonym {
     }
 }
 
-impl DescribeConfigsSynonym {
+impl Structure for DescribeConfigsSynonym {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.name, flexible, "name")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_delegation_token_response::DescribeDelegationTokenResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 41: `DescribeDelegationTokenRequest`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,27 +37,13 @@ impl Message for DescribeDelegationTokenRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.nullable_structs(
-            &mut self.owners,
-            flexible,
-            true,
-            "owners",
-            version,
-            DescribeDelegationTokenOwner::read,
-        )?;
+        r.nullable_structs(&mut self.owners, flexible, true, "owners", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.nullable_structs(
-            flexible,
-            true,
-            self.owners.as_deref(),
-            "owners",
-            version,
-            DescribeDelegationTokenOwner::write,
-        )?;
+        w.nullable_structs(flexible, true, self.owners.as_deref(), "owners", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -79,7 +65,9 @@ pub struct DescribeDelegationTokenOwner {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeDelegationTokenOwner {
+impl Structure for DescribeDelegationTokenOwner {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.principal_type, flexible, "principal_type")?;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 41: `DescribeDelegationTokenResponse`, versions 1-3, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,13 +33,7 @@ impl Message for DescribeDelegationTokenResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;
-        r.structs(
-            &mut self.tokens,
-            flexible,
-            "tokens",
-            version,
-            DescribedDelegationToken::read,
-        )?;
+        r.structs(&mut self.tokens, flexible, "tokens", version)?;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -46,16 +41,14 @@ impl Message for DescribeDelegationTokenResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.i16(self.error_code);
-        w.structs(
-            flexible,
-            &self.tokens,
-            "tokens",
-            version,
-            DescribedDelegationToken::write,
-        )?;
+        w.structs(flexible, &self.tokens, "tokens", version)?;
         w.i32(self.throttle_time_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeDelegationTokenResponse {
+    const KEY: ApiKey = ApiKey::DescribeDelegationToken;
 }
 
 /// A struct in [`DescribeDelegationTokenResponse`]; versions 1-3.
@@ -86,7 +79,9 @@ pub struct DescribedDelegationToken {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribedDelegationToken {
+impl Structure for DescribedDelegationToken {
+    const SMALLEST: usize = 30;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.principal_type, flexible, "principal_type")?;
@@ -108,13 +103,7 @@ impl DescribedDelegationToken {
         self.max_timestamp = r.i64("max_timestamp")?;
         r.string(&mut self.token_id, flexible, "token_id")?;
         r.bytes(&mut self.hmac, flexible, "hmac")?;
-        r.structs(
-            &mut self.renewers,
-            flexible,
-            "renewers",
-            version,
-            DescribedDelegationTokenRenewer::read,
-        )?;
+        r.structs(&mut self.renewers, flexible, "renewers", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -145,13 +134,7 @@ impl DescribedDelegationToken {
         w.i64(self.max_timestamp);
         w.string(flexible, &self.token_id, "token_id")?;
         w.bytes(flexible, &self.hmac, "hmac")?;
-        w.structs(
-            flexible,
-            &self.renewers,
-            "renewers",
-            version,
-            DescribedDelegationTokenRenewer::write,
-        )?;
+        w.structs(flexible, &self.renewers, "renewers", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -168,7 +151,9 @@ pub struct DescribedDelegationTokenRenewer {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribedDelegationTokenRenewer {
+impl Structure for DescribedDelegationTokenRenewer {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.principal_type, flexible, "principal_type")?;

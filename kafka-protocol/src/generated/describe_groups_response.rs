@@ -6,9 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 15: `DescribeGroupsResponse`, versions 0-6, flexible from 5.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,13 +33,7 @@ impl Message for DescribeGroupsResponse {
         if version >= 1 {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
-        r.structs(
-            &mut self.groups,
-            flexible,
-            "groups",
-            version,
-            DescribedGroup::read,
-        )?;
+        r.structs(&mut self.groups, flexible, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -47,15 +42,13 @@ impl Message for DescribeGroupsResponse {
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
-        w.structs(
-            flexible,
-            &self.groups,
-            "groups",
-            version,
-            DescribedGroup::write,
-        )?;
+        w.structs(flexible, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeGroupsResponse {
+    const KEY: ApiKey = ApiKey::DescribeGroups;
 }
 
 /// A struct in [`DescribeGroupsResponse`]; versions 0-6.
@@ -98,7 +91,9 @@ impl Default for DescribedGroup {
     }
 }
 
-impl DescribedGroup {
+impl Structure for DescribedGroup {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         self.error_code = r.i16("error_code")?;
@@ -109,13 +104,7 @@ impl DescribedGroup {
         r.string(&mut self.group_state, flexible, "group_state")?;
         r.string(&mut self.protocol_type, flexible, "protocol_type")?;
         r.string(&mut self.protocol_data, flexible, "protocol_data")?;
-        r.structs(
-            &mut self.members,
-            flexible,
-            "members",
-            version,
-            DescribedGroupMember::read,
-        )?;
+        r.structs(&mut self.members, flexible, "members", version)?;
         if version >= 3 {
             self.authorized_operations = r.i32("authorized_operations")?;
         }
@@ -139,13 +128,7 @@ impl DescribedGroup {
         w.string(flexible, &self.group_state, "group_state")?;
         w.string(flexible, &self.protocol_type, "protocol_type")?;
         w.string(flexible, &self.protocol_data, "protocol_data")?;
-        w.structs(
-            flexible,
-            &self.members,
-            "members",
-            version,
-            DescribedGroupMember::write,
-        )?;
+        w.structs(flexible, &self.members, "members", version)?;
         if version >= 3 {
             w.i32(self.authorized_operations);
         } else if self.authorized_operations != i32::MIN {
@@ -176,7 +159,9 @@ pub struct DescribedGroupMember {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribedGroupMember {
+impl Structure for DescribedGroupMember {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 5;
         r.string(&mut self.member_id, flexible, "member_id")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_log_dirs_response::DescribeLogDirsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 35: `DescribeLogDirsRequest`, versions 1-5, flexible from 2.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,27 +37,13 @@ impl Message for DescribeLogDirsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
-        r.nullable_structs(
-            &mut self.topics,
-            flexible,
-            true,
-            "topics",
-            version,
-            DescribableLogDirTopic::read,
-        )?;
+        r.nullable_structs(&mut self.topics, flexible, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
-        w.nullable_structs(
-            flexible,
-            true,
-            self.topics.as_deref(),
-            "topics",
-            version,
-            DescribableLogDirTopic::write,
-        )?;
+        w.nullable_structs(flexible, true, self.topics.as_deref(), "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -79,7 +65,9 @@ pub struct DescribableLogDirTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribableLogDirTopic {
+impl Structure for DescribableLogDirTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.topic, flexible, "topic")?;

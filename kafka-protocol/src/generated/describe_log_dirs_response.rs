@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 35: `DescribeLogDirsResponse`, versions 1-5, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,13 +35,7 @@ impl Message for DescribeLogDirsResponse {
         if version >= 3 {
             self.error_code = r.i16("error_code")?;
         }
-        r.structs(
-            &mut self.results,
-            flexible,
-            "results",
-            version,
-            DescribeLogDirsResult::read,
-        )?;
+        r.structs(&mut self.results, flexible, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -50,15 +45,13 @@ impl Message for DescribeLogDirsResponse {
         if version >= 3 {
             w.i16(self.error_code);
         }
-        w.structs(
-            flexible,
-            &self.results,
-            "results",
-            version,
-            DescribeLogDirsResult::write,
-        )?;
+        w.structs(flexible, &self.results, "results", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeLogDirsResponse {
+    const KEY: ApiKey = ApiKey::DescribeLogDirs;
 }
 
 /// A struct in [`DescribeLogDirsResponse`]; versions 1-5.
@@ -95,18 +88,14 @@ impl Default for DescribeLogDirsResult {
     }
 }
 
-impl DescribeLogDirsResult {
+impl Structure for DescribeLogDirsResult {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.error_code = r.i16("error_code")?;
         r.string(&mut self.log_dir, flexible, "log_dir")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            DescribeLogDirsTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if version >= 4 {
             self.total_bytes = r.i64("total_bytes")?;
             self.usable_bytes = r.i64("usable_bytes")?;
@@ -121,13 +110,7 @@ impl DescribeLogDirsResult {
         let flexible = version >= 2;
         w.i16(self.error_code);
         w.string(flexible, &self.log_dir, "log_dir")?;
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            DescribeLogDirsTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if version >= 4 {
             w.i64(self.total_bytes);
         }
@@ -153,30 +136,20 @@ pub struct DescribeLogDirsTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeLogDirsTopic {
+impl Structure for DescribeLogDirsTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            DescribeLogDirsPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 2;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            DescribeLogDirsPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -197,7 +170,9 @@ pub struct DescribeLogDirsPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeLogDirsPartition {
+impl Structure for DescribeLogDirsPartition {
+    const SMALLEST: usize = 21;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.partition_index = r.i32("partition_index")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 61: `DescribeProducersResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,21 +29,19 @@ impl Message for DescribeProducersResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            TopicResponse::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(true, &self.topics, "topics", version, TopicResponse::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeProducersResponse {
+    const KEY: ApiKey = ApiKey::DescribeProducers;
 }
 
 /// A struct in [`DescribeProducersResponse`]; versions 0.
@@ -57,28 +56,18 @@ pub struct TopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicResponse {
+impl Structure for TopicResponse {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionResponse::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionResponse::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -99,7 +88,9 @@ pub struct PartitionResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionResponse {
+impl Structure for PartitionResponse {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
@@ -109,7 +100,6 @@ impl PartitionResponse {
             true,
             "active_producers",
             version,
-            ProducerState::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -118,13 +108,7 @@ impl PartitionResponse {
         w.i32(self.partition_index);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.active_producers,
-            "active_producers",
-            version,
-            ProducerState::write,
-        )?;
+        w.structs(true, &self.active_producers, "active_producers", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -163,7 +147,9 @@ impl Default for ProducerState {
     }
 }
 
-impl ProducerState {
+impl Structure for ProducerState {
+    const SMALLEST: usize = 37;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.producer_id = r.i64("producer_id")?;
         self.producer_epoch = r.i32("producer_epoch")?;

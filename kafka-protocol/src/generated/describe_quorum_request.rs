@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_quorum_response::DescribeQuorumResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 55: `DescribeQuorumRequest`, versions 0-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,12 +27,12 @@ impl Message for DescribeQuorumRequest {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -54,28 +54,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -90,7 +80,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)

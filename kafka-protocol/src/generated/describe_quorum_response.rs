@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 55: `DescribeQuorumResponse`, versions 0-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +50,9 @@ impl Message for DescribeQuorumResponse {
         if version >= 2 {
             r.nullable_string(&mut self.error_message, true, true, "error_message")?;
         }
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         if version >= 2 {
-            r.structs(&mut self.nodes, true, "nodes", version, Node::read)?;
+            r.structs(&mut self.nodes, true, "nodes", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -61,14 +62,18 @@ impl Message for DescribeQuorumResponse {
         if version >= 2 {
             w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         }
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         if version >= 2 {
-            w.structs(true, &self.nodes, "nodes", version, Node::write)?;
+            w.structs(true, &self.nodes, "nodes", version)?;
         } else if !self.nodes.is_empty() {
             return not_in_version("nodes");
         }
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeQuorumResponse {
+    const KEY: ApiKey = ApiKey::DescribeQuorum;
 }
 
 /// A struct in [`DescribeQuorumResponse`]; versions 0-2.
@@ -83,28 +88,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -150,7 +145,9 @@ impl Default for PartitionData {
     }
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 25;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
@@ -160,20 +157,8 @@ impl PartitionData {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
         self.high_watermark = r.i64("high_watermark")?;
-        r.structs(
-            &mut self.current_voters,
-            true,
-            "current_voters",
-            version,
-            ReplicaState::read,
-        )?;
-        r.structs(
-            &mut self.observers,
-            true,
-            "observers",
-            version,
-            ReplicaState::read,
-        )?;
+        r.structs(&mut self.current_voters, true, "current_voters", version)?;
+        r.structs(&mut self.observers, true, "observers", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -186,20 +171,8 @@ impl PartitionData {
         w.i32(self.leader_id);
         w.i32(self.leader_epoch);
         w.i64(self.high_watermark);
-        w.structs(
-            true,
-            &self.current_voters,
-            "current_voters",
-            version,
-            ReplicaState::write,
-        )?;
-        w.structs(
-            true,
-            &self.observers,
-            "observers",
-            version,
-            ReplicaState::write,
-        )?;
+        w.structs(true, &self.current_voters, "current_voters", version)?;
+        w.structs(true, &self.observers, "observers", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -235,7 +208,9 @@ impl Default for ReplicaState {
     }
 }
 
-impl ReplicaState {
+impl Structure for ReplicaState {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.replica_id = r.i32("replica_id")?;
         if version >= 2 {
@@ -279,22 +254,18 @@ pub struct Node {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Node {
+impl Structure for Node {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
-        r.structs(
-            &mut self.listeners,
-            true,
-            "listeners",
-            version,
-            Listener::read,
-        )?;
+        r.structs(&mut self.listeners, true, "listeners", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.node_id);
-        w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
+        w.structs(true, &self.listeners, "listeners", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -313,7 +284,9 @@ pub struct Listener {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Listener {
+impl Structure for Listener {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;

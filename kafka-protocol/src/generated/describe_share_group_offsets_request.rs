@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_share_group_offsets_response::DescribeShareGroupOffsetsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 90: `DescribeShareGroupOffsetsRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,24 +27,12 @@ impl Message for DescribeShareGroupOffsetsRequest {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.groups,
-            true,
-            "groups",
-            version,
-            DescribeShareGroupOffsetsRequestGroup::read,
-        )?;
+        r.structs(&mut self.groups, true, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.groups,
-            "groups",
-            version,
-            DescribeShareGroupOffsetsRequestGroup::write,
-        )?;
+        w.structs(true, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -77,30 +65,18 @@ impl Default for DescribeShareGroupOffsetsRequestGroup {
     }
 }
 
-impl DescribeShareGroupOffsetsRequestGroup {
+impl Structure for DescribeShareGroupOffsetsRequestGroup {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.nullable_structs(
-            &mut self.topics,
-            true,
-            true,
-            "topics",
-            version,
-            DescribeShareGroupOffsetsRequestTopic::read,
-        )?;
+        r.nullable_structs(&mut self.topics, true, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.nullable_structs(
-            true,
-            true,
-            self.topics.as_deref(),
-            "topics",
-            version,
-            DescribeShareGroupOffsetsRequestTopic::write,
-        )?;
+        w.nullable_structs(true, true, self.topics.as_deref(), "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -117,7 +93,9 @@ pub struct DescribeShareGroupOffsetsRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeShareGroupOffsetsRequestTopic {
+impl Structure for DescribeShareGroupOffsetsRequestTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

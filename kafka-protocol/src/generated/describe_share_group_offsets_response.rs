@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 90: `DescribeShareGroupOffsetsResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,27 +30,19 @@ impl Message for DescribeShareGroupOffsetsResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.groups,
-            true,
-            "groups",
-            version,
-            DescribeShareGroupOffsetsResponseGroup::read,
-        )?;
+        r.structs(&mut self.groups, true, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(
-            true,
-            &self.groups,
-            "groups",
-            version,
-            DescribeShareGroupOffsetsResponseGroup::write,
-        )?;
+        w.structs(true, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeShareGroupOffsetsResponse {
+    const KEY: ApiKey = ApiKey::DescribeShareGroupOffsets;
 }
 
 /// A struct in [`DescribeShareGroupOffsetsResponse`]; versions 0-1.
@@ -68,16 +61,12 @@ pub struct DescribeShareGroupOffsetsResponseGroup {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeShareGroupOffsetsResponseGroup {
+impl Structure for DescribeShareGroupOffsetsResponseGroup {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            DescribeShareGroupOffsetsResponseTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
@@ -85,13 +74,7 @@ impl DescribeShareGroupOffsetsResponseGroup {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            DescribeShareGroupOffsetsResponseTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
@@ -113,30 +96,20 @@ pub struct DescribeShareGroupOffsetsResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl DescribeShareGroupOffsetsResponseTopic {
+impl Structure for DescribeShareGroupOffsetsResponseTopic {
+    const SMALLEST: usize = 19;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            DescribeShareGroupOffsetsResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            DescribeShareGroupOffsetsResponsePartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -175,7 +148,9 @@ impl Default for DescribeShareGroupOffsetsResponsePartition {
     }
 }
 
-impl DescribeShareGroupOffsetsResponsePartition {
+impl Structure for DescribeShareGroupOffsetsResponsePartition {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.start_offset = r.i64("start_offset")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_topic_partitions_response::DescribeTopicPartitionsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 75: `DescribeTopicPartitionsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,22 +42,16 @@ impl Message for DescribeTopicPartitionsRequest {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            TopicRequest::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         self.response_partition_limit = r.i32("response_partition_limit")?;
-        r.nullable_struct(&mut self.cursor, true, "cursor", version, Cursor::read)?;
+        r.nullable_struct(&mut self.cursor, true, "cursor", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(true, &self.topics, "topics", version, TopicRequest::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.i32(self.response_partition_limit);
-        w.nullable_struct(true, self.cursor.as_ref(), "cursor", version, Cursor::write)?;
+        w.nullable_struct(true, self.cursor.as_ref(), "cursor", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -77,7 +71,9 @@ pub struct TopicRequest {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicRequest {
+impl Structure for TopicRequest {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
@@ -101,7 +97,9 @@ pub struct Cursor {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Cursor {
+impl Structure for Cursor {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         self.partition_index = r.i32("partition_index")?;

@@ -4,11 +4,13 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 75: `DescribeTopicPartitionsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,41 +33,21 @@ impl Message for DescribeTopicPartitionsResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            DescribeTopicPartitionsResponseTopic::read,
-        )?;
-        r.nullable_struct(
-            &mut self.next_cursor,
-            true,
-            "next_cursor",
-            version,
-            Cursor::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
+        r.nullable_struct(&mut self.next_cursor, true, "next_cursor", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            DescribeTopicPartitionsResponseTopic::write,
-        )?;
-        w.nullable_struct(
-            true,
-            self.next_cursor.as_ref(),
-            "next_cursor",
-            version,
-            Cursor::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
+        w.nullable_struct(true, self.next_cursor.as_ref(), "next_cursor", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeTopicPartitionsResponse {
+    const KEY: ApiKey = ApiKey::DescribeTopicPartitions;
 }
 
 /// A struct in [`DescribeTopicPartitionsResponse`]; versions 0.
@@ -103,19 +85,15 @@ impl Default for DescribeTopicPartitionsResponseTopic {
     }
 }
 
-impl DescribeTopicPartitionsResponseTopic {
+impl Structure for DescribeTopicPartitionsResponseTopic {
+    const SMALLEST: usize = 26;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.name, true, true, "name")?;
         self.topic_id = r.uuid("topic_id")?;
         self.is_internal = r.bool("is_internal")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            DescribeTopicPartitionsResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         self.topic_authorized_operations = r.i32("topic_authorized_operations")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -125,13 +103,7 @@ impl DescribeTopicPartitionsResponseTopic {
         w.nullable_string(true, true, self.name.as_deref(), "name")?;
         w.uuid(self.topic_id);
         w.bool(self.is_internal);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            DescribeTopicPartitionsResponsePartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.i32(self.topic_authorized_operations);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -150,16 +122,16 @@ pub struct DescribeTopicPartitionsResponsePartition {
     /// `LeaderEpoch`: int32; all versions; default -1.
     pub leader_epoch: i32,
     /// `ReplicaNodes`: array of int32; all versions; default empty; entity `brokerId`.
-    pub replica_nodes: Vec<i32>,
+    pub replica_nodes: BrokerIds,
     /// `IsrNodes`: array of int32; all versions; default empty; entity `brokerId`.
-    pub isr_nodes: Vec<i32>,
+    pub isr_nodes: BrokerIds,
     /// `EligibleLeaderReplicas`: array of int32; all versions, nullable; default null; entity
     /// `brokerId`.
-    pub eligible_leader_replicas: Option<Vec<i32>>,
+    pub eligible_leader_replicas: Option<BrokerIds>,
     /// `LastKnownElr`: array of int32; all versions, nullable; default null; entity `brokerId`.
-    pub last_known_elr: Option<Vec<i32>>,
+    pub last_known_elr: Option<BrokerIds>,
     /// `OfflineReplicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub offline_replicas: Vec<i32>,
+    pub offline_replicas: BrokerIds,
     /// Tagged fields that this release does not know; versions 0.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
@@ -171,32 +143,34 @@ impl Default for DescribeTopicPartitionsResponsePartition {
             partition_index: 0,
             leader_id: 0,
             leader_epoch: -1,
-            replica_nodes: Vec::new(),
-            isr_nodes: Vec::new(),
+            replica_nodes: BrokerIds::new(),
+            isr_nodes: BrokerIds::new(),
             eligible_leader_replicas: None,
             last_known_elr: None,
-            offline_replicas: Vec::new(),
+            offline_replicas: BrokerIds::new(),
             unknown_tagged_fields: UnknownTaggedFields::default(),
         }
     }
 }
 
-impl DescribeTopicPartitionsResponsePartition {
+impl Structure for DescribeTopicPartitionsResponsePartition {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         self.partition_index = r.i32("partition_index")?;
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
-        r.i32s(&mut self.replica_nodes, true, "replica_nodes")?;
-        r.i32s(&mut self.isr_nodes, true, "isr_nodes")?;
-        r.nullable_i32s(
+        r.broker_ids(&mut self.replica_nodes, true, "replica_nodes")?;
+        r.broker_ids(&mut self.isr_nodes, true, "isr_nodes")?;
+        r.nullable_broker_ids(
             &mut self.eligible_leader_replicas,
             true,
             true,
             "eligible_leader_replicas",
         )?;
-        r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
-        r.i32s(&mut self.offline_replicas, true, "offline_replicas")?;
+        r.nullable_broker_ids(&mut self.last_known_elr, true, true, "last_known_elr")?;
+        r.broker_ids(&mut self.offline_replicas, true, "offline_replicas")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -205,16 +179,16 @@ impl DescribeTopicPartitionsResponsePartition {
         w.i32(self.partition_index);
         w.i32(self.leader_id);
         w.i32(self.leader_epoch);
-        w.i32s(true, &self.replica_nodes, "replica_nodes")?;
-        w.i32s(true, &self.isr_nodes, "isr_nodes")?;
-        w.nullable_i32s(
+        w.broker_ids(true, &self.replica_nodes, "replica_nodes")?;
+        w.broker_ids(true, &self.isr_nodes, "isr_nodes")?;
+        w.nullable_broker_ids(
             true,
             true,
-            self.eligible_leader_replicas.as_deref(),
+            self.eligible_leader_replicas.as_ref(),
             "eligible_leader_replicas",
         )?;
-        w.nullable_i32s(true, true, self.last_known_elr.as_deref(), "last_known_elr")?;
-        w.i32s(true, &self.offline_replicas, "offline_replicas")?;
+        w.nullable_broker_ids(true, true, self.last_known_elr.as_ref(), "last_known_elr")?;
+        w.broker_ids(true, &self.offline_replicas, "offline_replicas")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -231,7 +205,9 @@ pub struct Cursor {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Cursor {
+impl Structure for Cursor {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
         self.partition_index = r.i32("partition_index")?;

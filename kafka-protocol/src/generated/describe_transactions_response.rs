@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 65: `DescribeTransactionsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,7 +34,6 @@ impl Message for DescribeTransactionsResponse {
             true,
             "transaction_states",
             version,
-            TransactionState::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -45,10 +45,13 @@ impl Message for DescribeTransactionsResponse {
             &self.transaction_states,
             "transaction_states",
             version,
-            TransactionState::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeTransactionsResponse {
+    const KEY: ApiKey = ApiKey::DescribeTransactions;
 }
 
 /// A struct in [`DescribeTransactionsResponse`]; versions 0.
@@ -75,7 +78,9 @@ pub struct TransactionState {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TransactionState {
+impl Structure for TransactionState {
+    const SMALLEST: usize = 28;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         r.string(&mut self.transactional_id, true, "transactional_id")?;
@@ -84,7 +89,7 @@ impl TransactionState {
         self.transaction_start_time_ms = r.i64("transaction_start_time_ms")?;
         self.producer_id = r.i64("producer_id")?;
         self.producer_epoch = r.i16("producer_epoch")?;
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -96,7 +101,7 @@ impl TransactionState {
         w.i64(self.transaction_start_time_ms);
         w.i64(self.producer_id);
         w.i16(self.producer_epoch);
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -113,7 +118,9 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic, true, "topic")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::describe_user_scram_credentials_response::DescribeUserScramCredentialsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 50: `DescribeUserScramCredentialsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,26 +36,12 @@ impl Message for DescribeUserScramCredentialsRequest {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.nullable_structs(
-            &mut self.users,
-            true,
-            true,
-            "users",
-            version,
-            UserName::read,
-        )?;
+        r.nullable_structs(&mut self.users, true, true, "users", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.nullable_structs(
-            true,
-            true,
-            self.users.as_deref(),
-            "users",
-            version,
-            UserName::write,
-        )?;
+        w.nullable_structs(true, true, self.users.as_deref(), "users", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -75,7 +61,9 @@ pub struct UserName {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl UserName {
+impl Structure for UserName {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)

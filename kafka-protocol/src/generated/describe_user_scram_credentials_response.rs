@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 50: `DescribeUserScramCredentialsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +47,7 @@ impl Message for DescribeUserScramCredentialsResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
-        r.structs(
-            &mut self.results,
-            true,
-            "results",
-            version,
-            DescribeUserScramCredentialsResult::read,
-        )?;
+        r.structs(&mut self.results, true, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -60,15 +55,13 @@ impl Message for DescribeUserScramCredentialsResponse {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.results,
-            "results",
-            version,
-            DescribeUserScramCredentialsResult::write,
-        )?;
+        w.structs(true, &self.results, "results", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for DescribeUserScramCredentialsResponse {
+    const KEY: ApiKey = ApiKey::DescribeUserScramCredentials;
 }
 
 /// A struct in [`DescribeUserScramCredentialsResponse`]; versions 0.
@@ -99,7 +92,9 @@ impl Default for DescribeUserScramCredentialsResult {
     }
 }
 
-impl DescribeUserScramCredentialsResult {
+impl Structure for DescribeUserScramCredentialsResult {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.user, true, "user")?;
         self.error_code = r.i16("error_code")?;
@@ -109,7 +104,6 @@ impl DescribeUserScramCredentialsResult {
             true,
             "credential_infos",
             version,
-            CredentialInfo::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -118,13 +112,7 @@ impl DescribeUserScramCredentialsResult {
         w.string(true, &self.user, "user")?;
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.credential_infos,
-            "credential_infos",
-            version,
-            CredentialInfo::write,
-        )?;
+        w.structs(true, &self.credential_infos, "credential_infos", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -141,7 +129,9 @@ pub struct CredentialInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CredentialInfo {
+impl Structure for CredentialInfo {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.mechanism = r.i8("mechanism")?;
         self.iterations = r.i32("iterations")?;

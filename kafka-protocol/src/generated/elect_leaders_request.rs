@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::elect_leaders_response::ElectLeadersResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 43: `ElectLeadersRequest`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,6 @@ impl Message for ElectLeadersRequest {
             true,
             "topic_partitions",
             version,
-            TopicPartitions::read,
         )?;
         self.timeout_ms = r.i32("timeout_ms")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -71,7 +70,6 @@ impl Message for ElectLeadersRequest {
             self.topic_partitions.as_deref(),
             "topic_partitions",
             version,
-            TopicPartitions::write,
         )?;
         w.i32(self.timeout_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -95,7 +93,9 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.topic, flexible, "topic")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 43: `ElectLeadersResponse`, versions 0-2, flexible from 2.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +40,6 @@ impl Message for ElectLeadersResponse {
             flexible,
             "replica_election_results",
             version,
-            ReplicaElectionResult::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -57,10 +57,13 @@ impl Message for ElectLeadersResponse {
             &self.replica_election_results,
             "replica_election_results",
             version,
-            ReplicaElectionResult::write,
         )?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ElectLeadersResponse {
+    const KEY: ApiKey = ApiKey::ElectLeaders;
 }
 
 /// A struct in [`ElectLeadersResponse`]; versions 0-2.
@@ -75,7 +78,9 @@ pub struct ReplicaElectionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReplicaElectionResult {
+impl Structure for ReplicaElectionResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         r.string(&mut self.topic, flexible, "topic")?;
@@ -84,7 +89,6 @@ impl ReplicaElectionResult {
             flexible,
             "partition_result",
             version,
-            PartitionResult::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -97,7 +101,6 @@ impl ReplicaElectionResult {
             &self.partition_result,
             "partition_result",
             version,
-            PartitionResult::write,
         )?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -128,7 +131,9 @@ impl Default for PartitionResult {
     }
 }
 
-impl PartitionResult {
+impl Structure for PartitionResult {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 2;
         self.partition_id = r.i32("partition_id")?;

@@ -10,7 +10,7 @@ use crate::generated::end_quorum_epoch_response::EndQuorumEpochResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 54: `EndQuorumEpochRequest`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,20 +35,13 @@ impl Message for EndQuorumEpochRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.nullable_string(&mut self.cluster_id, flexible, true, "cluster_id")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            TopicData::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if version >= 1 {
             r.structs(
                 &mut self.leader_endpoints,
                 flexible,
                 "leader_endpoints",
                 version,
-                LeaderEndpoint::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -57,14 +50,13 @@ impl Message for EndQuorumEpochRequest {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.nullable_string(flexible, true, self.cluster_id.as_deref(), "cluster_id")?;
-        w.structs(flexible, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if version >= 1 {
             w.structs(
                 flexible,
                 &self.leader_endpoints,
                 "leader_endpoints",
                 version,
-                LeaderEndpoint::write,
             )?;
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -88,30 +80,20 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.topic_name, flexible, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.string(flexible, &self.topic_name, "topic_name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -136,7 +118,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.partition_index = r.i32("partition_index")?;
@@ -155,7 +139,6 @@ impl PartitionData {
                 flexible,
                 "preferred_candidates",
                 version,
-                ReplicaInfo::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
@@ -175,7 +158,6 @@ impl PartitionData {
                 &self.preferred_candidates,
                 "preferred_candidates",
                 version,
-                ReplicaInfo::write,
             )?;
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
@@ -194,7 +176,9 @@ pub struct ReplicaInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReplicaInfo {
+impl Structure for ReplicaInfo {
+    const SMALLEST: usize = 21;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.candidate_id = r.i32("candidate_id")?;
         self.candidate_directory_id = r.uuid("candidate_directory_id")?;
@@ -222,7 +206,9 @@ pub struct LeaderEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LeaderEndpoint {
+impl Structure for LeaderEndpoint {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 54: `EndQuorumEpochResponse`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,25 +32,13 @@ impl Message for EndQuorumEpochResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.error_code = r.i16("error_code")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            TopicData::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 => {
-                        r.structs(
-                            &mut self.node_endpoints,
-                            true,
-                            "node_endpoints",
-                            version,
-                            NodeEndpoint::read,
-                        )?;
+                        r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
                         tag.end(r, "node_endpoints")?;
                     }
                     _ => tag.keep(r, &mut self.unknown_tagged_fields)?,
@@ -62,7 +51,7 @@ impl Message for EndQuorumEpochResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.i16(self.error_code);
-        w.structs(flexible, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if !flexible {
             if !self.node_endpoints.is_empty() {
                 return not_in_version("node_endpoints");
@@ -73,17 +62,15 @@ impl Message for EndQuorumEpochResponse {
         tags.reach(w, 0)?;
         if !self.node_endpoints.is_empty() {
             let tag = tags.open(w, 0);
-            w.structs(
-                true,
-                &self.node_endpoints,
-                "node_endpoints",
-                version,
-                NodeEndpoint::write,
-            )?;
+            w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
             tag.end(w);
         }
         tags.end(w)
     }
+}
+
+impl Response for EndQuorumEpochResponse {
+    const KEY: ApiKey = ApiKey::EndQuorumEpoch;
 }
 
 /// A struct in [`EndQuorumEpochResponse`]; versions 0-1.
@@ -98,30 +85,20 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.topic_name, flexible, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 1;
         w.string(flexible, &self.topic_name, "topic_name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -142,7 +119,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         self.partition_index = r.i32("partition_index")?;
@@ -176,7 +155,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

@@ -3,7 +3,8 @@
 //! Response of API key 26: `EndTxnResponse`, versions 0-5, flexible from 3.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -64,4 +65,8 @@ impl Message for EndTxnResponse {
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for EndTxnResponse {
+    const KEY: ApiKey = ApiKey::EndTxn;
 }

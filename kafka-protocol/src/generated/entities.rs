@@ -1171,6 +1171,7 @@ pub(crate) const FIELDS: &[EntityField] = &[
         2,
     ),
     EntityField::new("PartitionRecord", "replicas[]", EntityType::BrokerId, 0, 2),
+    EntityField::new("PartitionRecord", "isr[]", EntityType::BrokerId, 0, 2),
     EntityField::new(
         "PartitionRecord",
         "removing_replicas[]",

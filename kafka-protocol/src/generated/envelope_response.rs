@@ -5,7 +5,8 @@
 use bytes::Bytes;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -37,4 +38,8 @@ impl Message for EnvelopeResponse {
         w.i16(self.error_code);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for EnvelopeResponse {
+    const KEY: ApiKey = ApiKey::Envelope;
 }

@@ -3,7 +3,8 @@
 //! Response of API key 40: `ExpireDelegationTokenResponse`, versions 1-2, flexible from 2.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -41,4 +42,8 @@ impl Message for ExpireDelegationTokenResponse {
         w.i32(self.throttle_time_ms);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ExpireDelegationTokenResponse {
+    const KEY: ApiKey = ApiKey::ExpireDelegationToken;
 }

@@ -10,7 +10,7 @@ use crate::generated::fetch_response::FetchResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Request of API key 1: `FetchRequest`, versions 4-18, flexible from 12.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,20 +83,13 @@ impl Message for FetchRequest {
             self.session_id = r.i32("session_id")?;
             self.session_epoch = r.i32("session_epoch")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            FetchTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if version >= 7 {
             r.structs(
                 &mut self.forgotten_topics_data,
                 flexible,
                 "forgotten_topics_data",
                 version,
-                ForgottenTopic::read,
             )?;
         }
         if version >= 11 {
@@ -141,14 +134,13 @@ impl Message for FetchRequest {
         if version >= 7 {
             w.i32(self.session_epoch);
         }
-        w.structs(flexible, &self.topics, "topics", version, FetchTopic::write)?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if version >= 7 {
             w.structs(
                 flexible,
                 &self.forgotten_topics_data,
                 "forgotten_topics_data",
                 version,
-                ForgottenTopic::write,
             )?;
         } else if !self.forgotten_topics_data.is_empty() {
             return not_in_version("forgotten_topics_data");
@@ -212,7 +204,9 @@ impl Default for ReplicaState {
     }
 }
 
-impl ReplicaState {
+impl Structure for ReplicaState {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.replica_id = r.i32("replica_id")?;
         self.replica_epoch = r.i64("replica_epoch")?;
@@ -241,7 +235,9 @@ pub struct FetchTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl FetchTopic {
+impl Structure for FetchTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         if version <= 12 {
@@ -250,13 +246,7 @@ impl FetchTopic {
         if version >= 13 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            FetchPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -268,13 +258,7 @@ impl FetchTopic {
         if version >= 13 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            FetchPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -321,7 +305,9 @@ impl Default for FetchPartition {
     }
 }
 
-impl FetchPartition {
+impl Structure for FetchPartition {
+    const SMALLEST: usize = 16;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         self.partition = r.i32("partition")?;
@@ -411,7 +397,9 @@ pub struct ForgottenTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ForgottenTopic {
+impl Structure for ForgottenTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         if version <= 12 {

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 1: `FetchResponse`, versions 4-18, flexible from 12.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,25 +42,13 @@ impl Message for FetchResponse {
             self.error_code = r.i16("error_code")?;
             self.session_id = r.i32("session_id")?;
         }
-        r.structs(
-            &mut self.responses,
-            flexible,
-            "responses",
-            version,
-            FetchableTopicResponse::read,
-        )?;
+        r.structs(&mut self.responses, flexible, "responses", version)?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 16 => {
-                        r.structs(
-                            &mut self.node_endpoints,
-                            true,
-                            "node_endpoints",
-                            version,
-                            NodeEndpoint::read,
-                        )?;
+                        r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
                         tag.end(r, "node_endpoints")?;
                     }
                     0 => return tag.refuse(),
@@ -81,13 +70,7 @@ impl Message for FetchResponse {
         } else if self.session_id != 0 {
             return not_in_version("session_id");
         }
-        w.structs(
-            flexible,
-            &self.responses,
-            "responses",
-            version,
-            FetchableTopicResponse::write,
-        )?;
+        w.structs(flexible, &self.responses, "responses", version)?;
         if !flexible {
             if !self.node_endpoints.is_empty() {
                 return not_in_version("node_endpoints");
@@ -99,13 +82,7 @@ impl Message for FetchResponse {
             tags.reach(w, 0)?;
             if !self.node_endpoints.is_empty() {
                 let tag = tags.open(w, 0);
-                w.structs(
-                    true,
-                    &self.node_endpoints,
-                    "node_endpoints",
-                    version,
-                    NodeEndpoint::write,
-                )?;
+                w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
                 tag.end(w);
             }
         } else if !self.node_endpoints.is_empty() {
@@ -113,6 +90,10 @@ impl Message for FetchResponse {
         }
         tags.end(w)
     }
+}
+
+impl Response for FetchResponse {
+    const KEY: ApiKey = ApiKey::Fetch;
 }
 
 /// A struct in [`FetchResponse`]; versions 4-18.
@@ -130,7 +111,9 @@ pub struct FetchableTopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl FetchableTopicResponse {
+impl Structure for FetchableTopicResponse {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         if version <= 12 {
@@ -139,13 +122,7 @@ impl FetchableTopicResponse {
         if version >= 13 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -157,13 +134,7 @@ impl FetchableTopicResponse {
         if version >= 13 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -218,7 +189,9 @@ impl Default for PartitionData {
     }
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 30;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         self.partition_index = r.i32("partition_index")?;
@@ -234,7 +207,6 @@ impl PartitionData {
             true,
             "aborted_transactions",
             version,
-            AbortedTransaction::read,
         )?;
         if version >= 11 {
             self.preferred_read_replica = r.i32("preferred_read_replica")?;
@@ -284,7 +256,6 @@ impl PartitionData {
             self.aborted_transactions.as_deref(),
             "aborted_transactions",
             version,
-            AbortedTransaction::write,
         )?;
         if version >= 11 {
             w.i32(self.preferred_read_replica);
@@ -355,7 +326,9 @@ impl Default for EpochEndOffset {
     }
 }
 
-impl EpochEndOffset {
+impl Structure for EpochEndOffset {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.epoch = r.i32("epoch")?;
         self.end_offset = r.i64("end_offset")?;
@@ -391,7 +364,9 @@ impl Default for LeaderIdAndEpoch {
     }
 }
 
-impl LeaderIdAndEpoch {
+impl Structure for LeaderIdAndEpoch {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
@@ -427,7 +402,9 @@ impl Default for SnapshotId {
     }
 }
 
-impl SnapshotId {
+impl Structure for SnapshotId {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.end_offset = r.i64("end_offset")?;
         self.epoch = r.i32("epoch")?;
@@ -453,7 +430,9 @@ pub struct AbortedTransaction {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AbortedTransaction {
+impl Structure for AbortedTransaction {
+    const SMALLEST: usize = 16;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 12;
         self.producer_id = r.i64("producer_id")?;
@@ -485,7 +464,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

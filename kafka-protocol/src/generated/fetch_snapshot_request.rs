@@ -10,7 +10,7 @@ use crate::generated::fetch_snapshot_response::FetchSnapshotResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Request of API key 59: `FetchSnapshotRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +48,7 @@ impl Message for FetchSnapshotRequest {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.replica_id = r.i32("replica_id")?;
         self.max_bytes = r.i32("max_bytes")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            TopicSnapshot::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
@@ -71,7 +65,7 @@ impl Message for FetchSnapshotRequest {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.replica_id);
         w.i32(self.max_bytes);
-        w.structs(true, &self.topics, "topics", version, TopicSnapshot::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         tags.reach(w, 0)?;
         if self.cluster_id.is_some() {
@@ -100,28 +94,18 @@ pub struct TopicSnapshot {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicSnapshot {
+impl Structure for TopicSnapshot {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionSnapshot::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionSnapshot::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -145,7 +129,9 @@ pub struct PartitionSnapshot {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionSnapshot {
+impl Structure for PartitionSnapshot {
+    const SMALLEST: usize = 30;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         self.current_leader_epoch = r.i32("current_leader_epoch")?;
@@ -199,7 +185,9 @@ pub struct SnapshotId {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SnapshotId {
+impl Structure for SnapshotId {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.end_offset = r.i64("end_offset")?;
         self.epoch = r.i32("epoch")?;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 59: `FetchSnapshotResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,24 +35,12 @@ impl Message for FetchSnapshotResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            TopicSnapshot::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    r.structs(
-                        &mut self.node_endpoints,
-                        true,
-                        "node_endpoints",
-                        version,
-                        NodeEndpoint::read,
-                    )?;
+                    r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
                     tag.end(r, "node_endpoints")?;
                 }
                 0 => return tag.refuse(),
@@ -64,19 +53,13 @@ impl Message for FetchSnapshotResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
-        w.structs(true, &self.topics, "topics", version, TopicSnapshot::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         if version >= 1 {
             tags.reach(w, 0)?;
             if !self.node_endpoints.is_empty() {
                 let tag = tags.open(w, 0);
-                w.structs(
-                    true,
-                    &self.node_endpoints,
-                    "node_endpoints",
-                    version,
-                    NodeEndpoint::write,
-                )?;
+                w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
                 tag.end(w);
             }
         } else if !self.node_endpoints.is_empty() {
@@ -84,6 +67,10 @@ impl Message for FetchSnapshotResponse {
         }
         tags.end(w)
     }
+}
+
+impl Response for FetchSnapshotResponse {
+    const KEY: ApiKey = ApiKey::FetchSnapshot;
 }
 
 /// A struct in [`FetchSnapshotResponse`]; versions 0-1.
@@ -98,28 +85,18 @@ pub struct TopicSnapshot {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicSnapshot {
+impl Structure for TopicSnapshot {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionSnapshot::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionSnapshot::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -146,7 +123,9 @@ pub struct PartitionSnapshot {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionSnapshot {
+impl Structure for PartitionSnapshot {
+    const SMALLEST: usize = 37;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.index = r.i32("index")?;
         self.error_code = r.i16("error_code")?;
@@ -215,7 +194,9 @@ pub struct SnapshotId {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SnapshotId {
+impl Structure for SnapshotId {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.end_offset = r.i64("end_offset")?;
         self.epoch = r.i32("epoch")?;
@@ -241,7 +222,9 @@ pub struct LeaderIdAndEpoch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LeaderIdAndEpoch {
+impl Structure for LeaderIdAndEpoch {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
@@ -269,7 +252,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

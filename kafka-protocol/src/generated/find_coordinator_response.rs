@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 10: `FindCoordinatorResponse`, versions 0-6, flexible from 3.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,13 +70,7 @@ impl Message for FindCoordinatorResponse {
             self.port = r.i32("port")?;
         }
         if version >= 4 {
-            r.structs(
-                &mut self.coordinators,
-                flexible,
-                "coordinators",
-                version,
-                Coordinator::read,
-            )?;
+            r.structs(&mut self.coordinators, flexible, "coordinators", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -114,18 +109,16 @@ impl Message for FindCoordinatorResponse {
             return not_in_version("port");
         }
         if version >= 4 {
-            w.structs(
-                flexible,
-                &self.coordinators,
-                "coordinators",
-                version,
-                Coordinator::write,
-            )?;
+            w.structs(flexible, &self.coordinators, "coordinators", version)?;
         } else if !self.coordinators.is_empty() {
             return not_in_version("coordinators");
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for FindCoordinatorResponse {
+    const KEY: ApiKey = ApiKey::FindCoordinator;
 }
 
 /// A struct in [`FindCoordinatorResponse`]; versions 4-6.
@@ -162,7 +155,9 @@ impl Default for Coordinator {
     }
 }
 
-impl Coordinator {
+impl Structure for Coordinator {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         self.node_id = r.i32("node_id")?;

@@ -5,7 +5,8 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
@@ -74,4 +75,8 @@ impl Message for GetTelemetrySubscriptionsResponse {
         w.strings(true, &self.requested_metrics, "requested_metrics")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for GetTelemetrySubscriptionsResponse {
+    const KEY: ApiKey = ApiKey::GetTelemetrySubscriptions;
 }

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 2: `GroupMetadataValue`, versions 0-4, flexible from 4.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,13 +58,7 @@ impl Message for GroupMetadataValue {
         if version >= 2 {
             self.current_state_timestamp = r.i64("current_state_timestamp")?;
         }
-        r.structs(
-            &mut self.members,
-            flexible,
-            "members",
-            version,
-            MemberMetadata::read,
-        )?;
+        r.structs(&mut self.members, flexible, "members", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -77,13 +71,7 @@ impl Message for GroupMetadataValue {
         if version >= 2 {
             w.i64(self.current_state_timestamp);
         }
-        w.structs(
-            flexible,
-            &self.members,
-            "members",
-            version,
-            MemberMetadata::write,
-        )?;
+        w.structs(flexible, &self.members, "members", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -133,7 +121,9 @@ impl Default for MemberMetadata {
     }
 }
 
-impl MemberMetadata {
+impl Structure for MemberMetadata {
+    const SMALLEST: usize = 15;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.member_id, flexible, "member_id")?;

@@ -3,7 +3,8 @@
 //! Response of API key 12: `HeartbeatResponse`, versions 0-4, flexible from 4.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -41,4 +42,8 @@ impl Message for HeartbeatResponse {
         w.i16(self.error_code);
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for HeartbeatResponse {
+    const KEY: ApiKey = ApiKey::Heartbeat;
 }

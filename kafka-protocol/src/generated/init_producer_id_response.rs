@@ -3,7 +3,8 @@
 //! Response of API key 22: `InitProducerIdResponse`, versions 0-6, flexible from 2.
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -77,4 +78,8 @@ impl Message for InitProducerIdResponse {
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for InitProducerIdResponse {
+    const KEY: ApiKey = ApiKey::InitProducerId;
 }

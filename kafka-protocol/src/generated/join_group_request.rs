@@ -10,7 +10,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::join_group_response::JoinGroupResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 11: `JoinGroupRequest`, versions 0-9, flexible from 6.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,13 +74,7 @@ impl Message for JoinGroupRequest {
             )?;
         }
         r.string(&mut self.protocol_type, flexible, "protocol_type")?;
-        r.structs(
-            &mut self.protocols,
-            flexible,
-            "protocols",
-            version,
-            JoinGroupRequestProtocol::read,
-        )?;
+        r.structs(&mut self.protocols, flexible, "protocols", version)?;
         if version >= 8 {
             r.nullable_string(&mut self.reason, flexible, true, "reason")?;
         }
@@ -106,13 +100,7 @@ impl Message for JoinGroupRequest {
             return not_in_version("group_instance_id");
         }
         w.string(flexible, &self.protocol_type, "protocol_type")?;
-        w.structs(
-            flexible,
-            &self.protocols,
-            "protocols",
-            version,
-            JoinGroupRequestProtocol::write,
-        )?;
+        w.structs(flexible, &self.protocols, "protocols", version)?;
         if version >= 8 {
             w.nullable_string(flexible, true, self.reason.as_deref(), "reason")?;
         }
@@ -137,7 +125,9 @@ pub struct JoinGroupRequestProtocol {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl JoinGroupRequestProtocol {
+impl Structure for JoinGroupRequestProtocol {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.name, flexible, "name")?;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 11: `JoinGroupResponse`, versions 0-9, flexible from 6.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,13 +81,7 @@ impl Message for JoinGroupResponse {
             self.skip_assignment = r.bool("skip_assignment")?;
         }
         r.string(&mut self.member_id, flexible, "member_id")?;
-        r.structs(
-            &mut self.members,
-            flexible,
-            "members",
-            version,
-            JoinGroupResponseMember::read,
-        )?;
+        r.structs(&mut self.members, flexible, "members", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -118,15 +113,13 @@ impl Message for JoinGroupResponse {
             return not_in_version("skip_assignment");
         }
         w.string(flexible, &self.member_id, "member_id")?;
-        w.structs(
-            flexible,
-            &self.members,
-            "members",
-            version,
-            JoinGroupResponseMember::write,
-        )?;
+        w.structs(flexible, &self.members, "members", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for JoinGroupResponse {
+    const KEY: ApiKey = ApiKey::JoinGroup;
 }
 
 /// A struct in [`JoinGroupResponse`]; versions 0-9.
@@ -144,7 +137,9 @@ pub struct JoinGroupResponseMember {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl JoinGroupResponseMember {
+impl Structure for JoinGroupResponseMember {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.member_id, flexible, "member_id")?;

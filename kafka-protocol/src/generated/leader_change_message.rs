@@ -6,7 +6,7 @@ use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::Message;
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Data: `LeaderChangeMessage`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,28 +32,16 @@ impl Message for LeaderChangeMessage {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.version = r.i16("version")?;
         self.leader_id = r.i32("leader_id")?;
-        r.structs(&mut self.voters, true, "voters", version, Voter::read)?;
-        r.structs(
-            &mut self.granting_voters,
-            true,
-            "granting_voters",
-            version,
-            Voter::read,
-        )?;
+        r.structs(&mut self.voters, true, "voters", version)?;
+        r.structs(&mut self.granting_voters, true, "granting_voters", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i16(self.version);
         w.i32(self.leader_id);
-        w.structs(true, &self.voters, "voters", version, Voter::write)?;
-        w.structs(
-            true,
-            &self.granting_voters,
-            "granting_voters",
-            version,
-            Voter::write,
-        )?;
+        w.structs(true, &self.voters, "voters", version)?;
+        w.structs(true, &self.granting_voters, "granting_voters", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -70,7 +58,9 @@ pub struct Voter {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Voter {
+impl Structure for Voter {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.voter_id = r.i32("voter_id")?;
         if version >= 1 {

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::leave_group_response::LeaveGroupResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 13: `LeaveGroupRequest`, versions 0-5, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,13 +37,7 @@ impl Message for LeaveGroupRequest {
             r.string(&mut self.member_id, flexible, "member_id")?;
         }
         if version >= 3 {
-            r.structs(
-                &mut self.members,
-                flexible,
-                "members",
-                version,
-                MemberIdentity::read,
-            )?;
+            r.structs(&mut self.members, flexible, "members", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -57,13 +51,7 @@ impl Message for LeaveGroupRequest {
             return not_in_version("member_id");
         }
         if version >= 3 {
-            w.structs(
-                flexible,
-                &self.members,
-                "members",
-                version,
-                MemberIdentity::write,
-            )?;
+            w.structs(flexible, &self.members, "members", version)?;
         } else if !self.members.is_empty() {
             return not_in_version("members");
         }
@@ -90,7 +78,9 @@ pub struct MemberIdentity {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl MemberIdentity {
+impl Structure for MemberIdentity {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.member_id, flexible, "member_id")?;

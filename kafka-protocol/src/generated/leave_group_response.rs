@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 13: `LeaveGroupResponse`, versions 0-5, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,13 +36,7 @@ impl Message for LeaveGroupResponse {
         }
         self.error_code = r.i16("error_code")?;
         if version >= 3 {
-            r.structs(
-                &mut self.members,
-                flexible,
-                "members",
-                version,
-                MemberResponse::read,
-            )?;
+            r.structs(&mut self.members, flexible, "members", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -53,18 +48,16 @@ impl Message for LeaveGroupResponse {
         }
         w.i16(self.error_code);
         if version >= 3 {
-            w.structs(
-                flexible,
-                &self.members,
-                "members",
-                version,
-                MemberResponse::write,
-            )?;
+            w.structs(flexible, &self.members, "members", version)?;
         } else if !self.members.is_empty() {
             return not_in_version("members");
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for LeaveGroupResponse {
+    const KEY: ApiKey = ApiKey::LeaveGroup;
 }
 
 /// A struct in [`LeaveGroupResponse`]; versions 3-5.
@@ -92,7 +85,9 @@ impl Default for MemberResponse {
     }
 }
 
-impl MemberResponse {
+impl Structure for MemberResponse {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.member_id, flexible, "member_id")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 74: `ListConfigResourcesResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +37,6 @@ impl Message for ListConfigResourcesResponse {
             true,
             "config_resources",
             version,
-            ConfigResource::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -44,15 +44,13 @@ impl Message for ListConfigResourcesResponse {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
-        w.structs(
-            true,
-            &self.config_resources,
-            "config_resources",
-            version,
-            ConfigResource::write,
-        )?;
+        w.structs(true, &self.config_resources, "config_resources", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ListConfigResourcesResponse {
+    const KEY: ApiKey = ApiKey::ListConfigResources;
 }
 
 /// A struct in [`ListConfigResourcesResponse`]; versions 0-1.
@@ -77,7 +75,9 @@ impl Default for ConfigResource {
     }
 }
 
-impl ConfigResource {
+impl Structure for ConfigResource {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.resource_name, true, "resource_name")?;
         if version >= 1 {

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 16: `ListGroupsResponse`, versions 0-5, flexible from 3.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,13 +35,7 @@ impl Message for ListGroupsResponse {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
         self.error_code = r.i16("error_code")?;
-        r.structs(
-            &mut self.groups,
-            flexible,
-            "groups",
-            version,
-            ListedGroup::read,
-        )?;
+        r.structs(&mut self.groups, flexible, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -50,15 +45,13 @@ impl Message for ListGroupsResponse {
             w.i32(self.throttle_time_ms);
         }
         w.i16(self.error_code);
-        w.structs(
-            flexible,
-            &self.groups,
-            "groups",
-            version,
-            ListedGroup::write,
-        )?;
+        w.structs(flexible, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ListGroupsResponse {
+    const KEY: ApiKey = ApiKey::ListGroups;
 }
 
 /// A struct in [`ListGroupsResponse`]; versions 0-5.
@@ -77,7 +70,9 @@ pub struct ListedGroup {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ListedGroup {
+impl Structure for ListedGroup {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         r.string(&mut self.group_id, flexible, "group_id")?;

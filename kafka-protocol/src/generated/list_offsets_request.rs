@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::list_offsets_response::ListOffsetsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 2: `ListOffsetsRequest`, versions 1-11, flexible from 6.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,13 +38,7 @@ impl Message for ListOffsetsRequest {
         if version >= 2 {
             self.isolation_level = r.i8("isolation_level")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            ListOffsetsTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if version >= 10 {
             self.timeout_ms = r.i32("timeout_ms")?;
         }
@@ -59,13 +53,7 @@ impl Message for ListOffsetsRequest {
         } else if self.isolation_level != 0 {
             return not_in_version("isolation_level");
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            ListOffsetsTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if version >= 10 {
             w.i32(self.timeout_ms);
         }
@@ -90,30 +78,20 @@ pub struct ListOffsetsTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ListOffsetsTopic {
+impl Structure for ListOffsetsTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            ListOffsetsPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 6;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            ListOffsetsPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -143,7 +121,9 @@ impl Default for ListOffsetsPartition {
     }
 }
 
-impl ListOffsetsPartition {
+impl Structure for ListOffsetsPartition {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         self.partition_index = r.i32("partition_index")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 2: `ListOffsetsResponse`, versions 1-11, flexible from 6.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,13 +32,7 @@ impl Message for ListOffsetsResponse {
         if version >= 2 {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            ListOffsetsTopicResponse::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -46,15 +41,13 @@ impl Message for ListOffsetsResponse {
         if version >= 2 {
             w.i32(self.throttle_time_ms);
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            ListOffsetsTopicResponse::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ListOffsetsResponse {
+    const KEY: ApiKey = ApiKey::ListOffsets;
 }
 
 /// A struct in [`ListOffsetsResponse`]; versions 1-11.
@@ -69,30 +62,20 @@ pub struct ListOffsetsTopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ListOffsetsTopicResponse {
+impl Structure for ListOffsetsTopicResponse {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            ListOffsetsPartitionResponse::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 6;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            ListOffsetsPartitionResponse::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -128,7 +111,9 @@ impl Default for ListOffsetsPartitionResponse {
     }
 }
 
-impl ListOffsetsPartitionResponse {
+impl Structure for ListOffsetsPartitionResponse {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         self.partition_index = r.i32("partition_index")?;

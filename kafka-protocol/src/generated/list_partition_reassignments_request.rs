@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::list_partition_reassignments_response::ListPartitionReassignmentsResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 46: `ListPartitionReassignmentsRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,27 +41,13 @@ impl Message for ListPartitionReassignmentsRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.timeout_ms = r.i32("timeout_ms")?;
-        r.nullable_structs(
-            &mut self.topics,
-            true,
-            true,
-            "topics",
-            version,
-            ListPartitionReassignmentsTopics::read,
-        )?;
+        r.nullable_structs(&mut self.topics, true, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.timeout_ms);
-        w.nullable_structs(
-            true,
-            true,
-            self.topics.as_deref(),
-            "topics",
-            version,
-            ListPartitionReassignmentsTopics::write,
-        )?;
+        w.nullable_structs(true, true, self.topics.as_deref(), "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -83,7 +69,9 @@ pub struct ListPartitionReassignmentsTopics {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ListPartitionReassignmentsTopics {
+impl Structure for ListPartitionReassignmentsTopics {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.i32s(&mut self.partition_indexes, true, "partition_indexes")?;

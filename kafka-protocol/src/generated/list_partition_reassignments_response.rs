@@ -4,10 +4,12 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 46: `ListPartitionReassignmentsResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +48,7 @@ impl Message for ListPartitionReassignmentsResponse {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            OngoingTopicReassignment::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -60,15 +56,13 @@ impl Message for ListPartitionReassignmentsResponse {
         w.i32(self.throttle_time_ms);
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            OngoingTopicReassignment::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ListPartitionReassignmentsResponse {
+    const KEY: ApiKey = ApiKey::ListPartitionReassignments;
 }
 
 /// A struct in [`ListPartitionReassignmentsResponse`]; versions 0.
@@ -83,28 +77,18 @@ pub struct OngoingTopicReassignment {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OngoingTopicReassignment {
+impl Structure for OngoingTopicReassignment {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            OngoingPartitionReassignment::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            OngoingPartitionReassignment::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -116,29 +100,31 @@ pub struct OngoingPartitionReassignment {
     /// `PartitionIndex`: int32; all versions; default 0.
     pub partition_index: i32,
     /// `Replicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub replicas: Vec<i32>,
+    pub replicas: BrokerIds,
     /// `AddingReplicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub adding_replicas: Vec<i32>,
+    pub adding_replicas: BrokerIds,
     /// `RemovingReplicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub removing_replicas: Vec<i32>,
+    pub removing_replicas: BrokerIds,
     /// Tagged fields that this release does not know; versions 0.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OngoingPartitionReassignment {
+impl Structure for OngoingPartitionReassignment {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
-        r.i32s(&mut self.replicas, true, "replicas")?;
-        r.i32s(&mut self.adding_replicas, true, "adding_replicas")?;
-        r.i32s(&mut self.removing_replicas, true, "removing_replicas")?;
+        r.broker_ids(&mut self.replicas, true, "replicas")?;
+        r.broker_ids(&mut self.adding_replicas, true, "adding_replicas")?;
+        r.broker_ids(&mut self.removing_replicas, true, "removing_replicas")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, _version: i16) -> Result<(), EncodeError> {
         w.i32(self.partition_index);
-        w.i32s(true, &self.replicas, "replicas")?;
-        w.i32s(true, &self.adding_replicas, "adding_replicas")?;
-        w.i32s(true, &self.removing_replicas, "removing_replicas")?;
+        w.broker_ids(true, &self.replicas, "replicas")?;
+        w.broker_ids(true, &self.adding_replicas, "adding_replicas")?;
+        w.broker_ids(true, &self.removing_replicas, "removing_replicas")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 66: `ListTransactionsResponse`, versions 0-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,7 +44,6 @@ impl Message for ListTransactionsResponse {
             true,
             "transaction_states",
             version,
-            TransactionState::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -57,10 +57,13 @@ impl Message for ListTransactionsResponse {
             &self.transaction_states,
             "transaction_states",
             version,
-            TransactionState::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ListTransactionsResponse {
+    const KEY: ApiKey = ApiKey::ListTransactions;
 }
 
 /// A struct in [`ListTransactionsResponse`]; versions 0-2.
@@ -77,7 +80,9 @@ pub struct TransactionState {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TransactionState {
+impl Structure for TransactionState {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.transactional_id, true, "transactional_id")?;
         self.producer_id = r.i64("producer_id")?;

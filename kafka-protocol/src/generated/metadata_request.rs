@@ -10,7 +10,7 @@ use crate::generated::metadata_response::MetadataResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 3: `MetadataRequest`, versions 0-13, flexible from 9.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,14 +47,7 @@ impl Message for MetadataRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        r.nullable_structs(
-            &mut self.topics,
-            flexible,
-            version >= 1,
-            "topics",
-            version,
-            MetadataRequestTopic::read,
-        )?;
+        r.nullable_structs(&mut self.topics, flexible, version >= 1, "topics", version)?;
         if version >= 4 {
             self.allow_auto_topic_creation = r.bool("allow_auto_topic_creation")?;
         }
@@ -77,7 +70,6 @@ impl Message for MetadataRequest {
             self.topics.as_deref(),
             "topics",
             version,
-            MetadataRequestTopic::write,
         )?;
         if version >= 4 {
             w.bool(self.allow_auto_topic_creation);
@@ -125,7 +117,9 @@ impl Default for MetadataRequestTopic {
     }
 }
 
-impl MetadataRequestTopic {
+impl Structure for MetadataRequestTopic {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         if version >= 10 {

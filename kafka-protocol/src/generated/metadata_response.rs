@@ -4,11 +4,13 @@
 
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 3: `MetadataResponse`, versions 0-13, flexible from 9.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,26 +61,14 @@ impl Message for MetadataResponse {
         if version >= 3 {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
-        r.structs(
-            &mut self.brokers,
-            flexible,
-            "brokers",
-            version,
-            MetadataResponseBroker::read,
-        )?;
+        r.structs(&mut self.brokers, flexible, "brokers", version)?;
         if version >= 2 {
             r.nullable_string(&mut self.cluster_id, flexible, true, "cluster_id")?;
         }
         if version >= 1 {
             self.controller_id = r.i32("controller_id")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            MetadataResponseTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         if (8..=10).contains(&version) {
             self.cluster_authorized_operations = r.i32("cluster_authorized_operations")?;
         }
@@ -93,26 +83,14 @@ impl Message for MetadataResponse {
         if version >= 3 {
             w.i32(self.throttle_time_ms);
         }
-        w.structs(
-            flexible,
-            &self.brokers,
-            "brokers",
-            version,
-            MetadataResponseBroker::write,
-        )?;
+        w.structs(flexible, &self.brokers, "brokers", version)?;
         if version >= 2 {
             w.nullable_string(flexible, true, self.cluster_id.as_deref(), "cluster_id")?;
         }
         if version >= 1 {
             w.i32(self.controller_id);
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            MetadataResponseTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         if (8..=10).contains(&version) {
             w.i32(self.cluster_authorized_operations);
         } else if self.cluster_authorized_operations != i32::MIN {
@@ -123,6 +101,10 @@ impl Message for MetadataResponse {
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for MetadataResponse {
+    const KEY: ApiKey = ApiKey::Metadata;
 }
 
 /// A struct in [`MetadataResponse`]; versions 0-13.
@@ -141,7 +123,9 @@ pub struct MetadataResponseBroker {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl MetadataResponseBroker {
+impl Structure for MetadataResponseBroker {
+    const SMALLEST: usize = 10;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.node_id = r.i32("node_id")?;
@@ -200,7 +184,9 @@ impl Default for MetadataResponseTopic {
     }
 }
 
-impl MetadataResponseTopic {
+impl Structure for MetadataResponseTopic {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.error_code = r.i16("error_code")?;
@@ -211,13 +197,7 @@ impl MetadataResponseTopic {
         if version >= 1 {
             self.is_internal = r.bool("is_internal")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            MetadataResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         if version >= 8 {
             self.topic_authorized_operations = r.i32("topic_authorized_operations")?;
         }
@@ -234,13 +214,7 @@ impl MetadataResponseTopic {
         if version >= 1 {
             w.bool(self.is_internal);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            MetadataResponsePartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         if version >= 8 {
             w.i32(self.topic_authorized_operations);
         } else if self.topic_authorized_operations != i32::MIN {
@@ -263,12 +237,12 @@ pub struct MetadataResponsePartition {
     /// `LeaderEpoch`: int32; versions 7-13; default -1; dropped where a version lacks it.
     pub leader_epoch: i32,
     /// `ReplicaNodes`: array of int32; all versions; default empty; entity `brokerId`.
-    pub replica_nodes: Vec<i32>,
+    pub replica_nodes: BrokerIds,
     /// `IsrNodes`: array of int32; all versions; default empty; entity `brokerId`.
-    pub isr_nodes: Vec<i32>,
+    pub isr_nodes: BrokerIds,
     /// `OfflineReplicas`: array of int32; versions 5-13; default empty; entity `brokerId`; dropped
     /// where a version lacks it.
-    pub offline_replicas: Vec<i32>,
+    pub offline_replicas: BrokerIds,
     /// Tagged fields that this release does not know; versions 9-13.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
@@ -280,15 +254,17 @@ impl Default for MetadataResponsePartition {
             partition_index: 0,
             leader_id: 0,
             leader_epoch: -1,
-            replica_nodes: Vec::new(),
-            isr_nodes: Vec::new(),
-            offline_replicas: Vec::new(),
+            replica_nodes: BrokerIds::new(),
+            isr_nodes: BrokerIds::new(),
+            offline_replicas: BrokerIds::new(),
             unknown_tagged_fields: UnknownTaggedFields::default(),
         }
     }
 }
 
-impl MetadataResponsePartition {
+impl Structure for MetadataResponsePartition {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.error_code = r.i16("error_code")?;
@@ -297,10 +273,10 @@ impl MetadataResponsePartition {
         if version >= 7 {
             self.leader_epoch = r.i32("leader_epoch")?;
         }
-        r.i32s(&mut self.replica_nodes, flexible, "replica_nodes")?;
-        r.i32s(&mut self.isr_nodes, flexible, "isr_nodes")?;
+        r.broker_ids(&mut self.replica_nodes, flexible, "replica_nodes")?;
+        r.broker_ids(&mut self.isr_nodes, flexible, "isr_nodes")?;
         if version >= 5 {
-            r.i32s(&mut self.offline_replicas, flexible, "offline_replicas")?;
+            r.broker_ids(&mut self.offline_replicas, flexible, "offline_replicas")?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -313,10 +289,10 @@ impl MetadataResponsePartition {
         if version >= 7 {
             w.i32(self.leader_epoch);
         }
-        w.i32s(flexible, &self.replica_nodes, "replica_nodes")?;
-        w.i32s(flexible, &self.isr_nodes, "isr_nodes")?;
+        w.broker_ids(flexible, &self.replica_nodes, "replica_nodes")?;
+        w.broker_ids(flexible, &self.isr_nodes, "isr_nodes")?;
         if version >= 5 {
-            w.i32s(flexible, &self.offline_replicas, "offline_replicas")?;
+            w.broker_ids(flexible, &self.offline_replicas, "offline_replicas")?;
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }

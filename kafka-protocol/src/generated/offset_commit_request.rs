@@ -10,7 +10,7 @@ use crate::generated::offset_commit_response::OffsetCommitResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 8: `OffsetCommitRequest`, versions 2-10, flexible from 8.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,13 +67,7 @@ impl Message for OffsetCommitRequest {
         if version <= 4 {
             self.retention_time_ms = r.i64("retention_time_ms")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            OffsetCommitRequestTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -95,13 +89,7 @@ impl Message for OffsetCommitRequest {
         if version <= 4 {
             w.i64(self.retention_time_ms);
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            OffsetCommitRequestTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -126,7 +114,9 @@ pub struct OffsetCommitRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetCommitRequestTopic {
+impl Structure for OffsetCommitRequestTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
         if version <= 9 {
@@ -135,13 +125,7 @@ impl OffsetCommitRequestTopic {
         if version >= 10 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            OffsetCommitRequestPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -153,13 +137,7 @@ impl OffsetCommitRequestTopic {
         if version >= 10 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetCommitRequestPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -192,7 +170,9 @@ impl Default for OffsetCommitRequestPartition {
     }
 }
 
-impl OffsetCommitRequestPartition {
+impl Structure for OffsetCommitRequestPartition {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
         self.partition_index = r.i32("partition_index")?;

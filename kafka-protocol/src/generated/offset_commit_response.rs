@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 8: `OffsetCommitResponse`, versions 2-10, flexible from 8.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,13 +33,7 @@ impl Message for OffsetCommitResponse {
         if version >= 3 {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            OffsetCommitResponseTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -47,15 +42,13 @@ impl Message for OffsetCommitResponse {
         if version >= 3 {
             w.i32(self.throttle_time_ms);
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            OffsetCommitResponseTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for OffsetCommitResponse {
+    const KEY: ApiKey = ApiKey::OffsetCommit;
 }
 
 /// A struct in [`OffsetCommitResponse`]; versions 2-10.
@@ -73,7 +66,9 @@ pub struct OffsetCommitResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetCommitResponseTopic {
+impl Structure for OffsetCommitResponseTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
         if version <= 9 {
@@ -82,13 +77,7 @@ impl OffsetCommitResponseTopic {
         if version >= 10 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            OffsetCommitResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -100,13 +89,7 @@ impl OffsetCommitResponseTopic {
         if version >= 10 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetCommitResponsePartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -123,7 +106,9 @@ pub struct OffsetCommitResponsePartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetCommitResponsePartition {
+impl Structure for OffsetCommitResponsePartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 8;
         self.partition_index = r.i32("partition_index")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::offset_delete_response::OffsetDeleteResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Structure, Writer};
 
 /// Request of API key 47: `OffsetDeleteRequest`, versions 0, none flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,25 +28,13 @@ impl Message for OffsetDeleteRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, false, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            false,
-            "topics",
-            version,
-            OffsetDeleteRequestTopic::read,
-        )?;
+        r.structs(&mut self.topics, false, "topics", version)?;
         Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(false, &self.group_id, "group_id")?;
-        w.structs(
-            false,
-            &self.topics,
-            "topics",
-            version,
-            OffsetDeleteRequestTopic::write,
-        )?;
+        w.structs(false, &self.topics, "topics", version)?;
         Ok(())
     }
 }
@@ -66,28 +54,18 @@ pub struct OffsetDeleteRequestTopic {
     pub partitions: Vec<OffsetDeleteRequestPartition>,
 }
 
-impl OffsetDeleteRequestTopic {
+impl Structure for OffsetDeleteRequestTopic {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, false, "name")?;
-        r.structs(
-            &mut self.partitions,
-            false,
-            "partitions",
-            version,
-            OffsetDeleteRequestPartition::read,
-        )?;
+        r.structs(&mut self.partitions, false, "partitions", version)?;
         Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(false, &self.name, "name")?;
-        w.structs(
-            false,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetDeleteRequestPartition::write,
-        )?;
+        w.structs(false, &self.partitions, "partitions", version)?;
         Ok(())
     }
 }
@@ -100,7 +78,9 @@ pub struct OffsetDeleteRequestPartition {
     pub partition_index: i32,
 }
 
-impl OffsetDeleteRequestPartition {
+impl Structure for OffsetDeleteRequestPartition {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         Ok(())

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Structure, Writer};
 
 /// Response of API key 47: `OffsetDeleteResponse`, versions 0, none flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for OffsetDeleteResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            false,
-            "topics",
-            version,
-            OffsetDeleteResponseTopic::read,
-        )?;
+        r.structs(&mut self.topics, false, "topics", version)?;
         Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i16(self.error_code);
         w.i32(self.throttle_time_ms);
-        w.structs(
-            false,
-            &self.topics,
-            "topics",
-            version,
-            OffsetDeleteResponseTopic::write,
-        )?;
+        w.structs(false, &self.topics, "topics", version)?;
         Ok(())
     }
+}
+
+impl Response for OffsetDeleteResponse {
+    const KEY: ApiKey = ApiKey::OffsetDelete;
 }
 
 /// A struct in [`OffsetDeleteResponse`]; versions 0.
@@ -63,28 +56,18 @@ pub struct OffsetDeleteResponseTopic {
     pub partitions: Vec<OffsetDeleteResponsePartition>,
 }
 
-impl OffsetDeleteResponseTopic {
+impl Structure for OffsetDeleteResponseTopic {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, false, "name")?;
-        r.structs(
-            &mut self.partitions,
-            false,
-            "partitions",
-            version,
-            OffsetDeleteResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, false, "partitions", version)?;
         Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(false, &self.name, "name")?;
-        w.structs(
-            false,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetDeleteResponsePartition::write,
-        )?;
+        w.structs(false, &self.partitions, "partitions", version)?;
         Ok(())
     }
 }
@@ -99,7 +82,9 @@ pub struct OffsetDeleteResponsePartition {
     pub error_code: i16,
 }
 
-impl OffsetDeleteResponsePartition {
+impl Structure for OffsetDeleteResponsePartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;

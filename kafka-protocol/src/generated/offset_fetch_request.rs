@@ -10,7 +10,7 @@ use crate::generated::offset_fetch_response::OffsetFetchResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 9: `OffsetFetchRequest`, versions 1-10, flexible from 6.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,23 +50,10 @@ impl Message for OffsetFetchRequest {
         let flexible = version >= 6;
         if version <= 7 {
             r.string(&mut self.group_id, flexible, "group_id")?;
-            r.nullable_structs(
-                &mut self.topics,
-                flexible,
-                version >= 2,
-                "topics",
-                version,
-                OffsetFetchRequestTopic::read,
-            )?;
+            r.nullable_structs(&mut self.topics, flexible, version >= 2, "topics", version)?;
         }
         if version >= 8 {
-            r.structs(
-                &mut self.groups,
-                flexible,
-                "groups",
-                version,
-                OffsetFetchRequestGroup::read,
-            )?;
+            r.structs(&mut self.groups, flexible, "groups", version)?;
         }
         if version >= 7 {
             self.require_stable = r.bool("require_stable")?;
@@ -88,19 +75,12 @@ impl Message for OffsetFetchRequest {
                 self.topics.as_deref(),
                 "topics",
                 version,
-                OffsetFetchRequestTopic::write,
             )?;
         } else if !matches!(&self.topics, Some(it) if it.is_empty()) {
             return not_in_version("topics");
         }
         if version >= 8 {
-            w.structs(
-                flexible,
-                &self.groups,
-                "groups",
-                version,
-                OffsetFetchRequestGroup::write,
-            )?;
+            w.structs(flexible, &self.groups, "groups", version)?;
         } else if !self.groups.is_empty() {
             return not_in_version("groups");
         }
@@ -130,7 +110,9 @@ pub struct OffsetFetchRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetFetchRequestTopic {
+impl Structure for OffsetFetchRequestTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.name, flexible, "name")?;
@@ -174,21 +156,16 @@ impl Default for OffsetFetchRequestGroup {
     }
 }
 
-impl OffsetFetchRequestGroup {
+impl Structure for OffsetFetchRequestGroup {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
         if version >= 9 {
             r.nullable_string(&mut self.member_id, true, true, "member_id")?;
             self.member_epoch = r.i32("member_epoch")?;
         }
-        r.nullable_structs(
-            &mut self.topics,
-            true,
-            true,
-            "topics",
-            version,
-            OffsetFetchRequestTopics::read,
-        )?;
+        r.nullable_structs(&mut self.topics, true, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -200,14 +177,7 @@ impl OffsetFetchRequestGroup {
         if version >= 9 {
             w.i32(self.member_epoch);
         }
-        w.nullable_structs(
-            true,
-            true,
-            self.topics.as_deref(),
-            "topics",
-            version,
-            OffsetFetchRequestTopics::write,
-        )?;
+        w.nullable_structs(true, true, self.topics.as_deref(), "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -227,7 +197,9 @@ pub struct OffsetFetchRequestTopics {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetFetchRequestTopics {
+impl Structure for OffsetFetchRequestTopics {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         if version <= 9 {
             r.string(&mut self.name, true, "name")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 9: `OffsetFetchResponse`, versions 1-10, flexible from 6.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,25 +38,13 @@ impl Message for OffsetFetchResponse {
             self.throttle_time_ms = r.i32("throttle_time_ms")?;
         }
         if version <= 7 {
-            r.structs(
-                &mut self.topics,
-                flexible,
-                "topics",
-                version,
-                OffsetFetchResponseTopic::read,
-            )?;
+            r.structs(&mut self.topics, flexible, "topics", version)?;
         }
         if (2..=7).contains(&version) {
             self.error_code = r.i16("error_code")?;
         }
         if version >= 8 {
-            r.structs(
-                &mut self.groups,
-                flexible,
-                "groups",
-                version,
-                OffsetFetchResponseGroup::read,
-            )?;
+            r.structs(&mut self.groups, flexible, "groups", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -66,13 +55,7 @@ impl Message for OffsetFetchResponse {
             w.i32(self.throttle_time_ms);
         }
         if version <= 7 {
-            w.structs(
-                flexible,
-                &self.topics,
-                "topics",
-                version,
-                OffsetFetchResponseTopic::write,
-            )?;
+            w.structs(flexible, &self.topics, "topics", version)?;
         } else if !self.topics.is_empty() {
             return not_in_version("topics");
         }
@@ -80,18 +63,16 @@ impl Message for OffsetFetchResponse {
             w.i16(self.error_code);
         }
         if version >= 8 {
-            w.structs(
-                flexible,
-                &self.groups,
-                "groups",
-                version,
-                OffsetFetchResponseGroup::write,
-            )?;
+            w.structs(flexible, &self.groups, "groups", version)?;
         } else if !self.groups.is_empty() {
             return not_in_version("groups");
         }
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for OffsetFetchResponse {
+    const KEY: ApiKey = ApiKey::OffsetFetch;
 }
 
 /// A struct in [`OffsetFetchResponse`]; versions 1-7.
@@ -106,30 +87,20 @@ pub struct OffsetFetchResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetFetchResponseTopic {
+impl Structure for OffsetFetchResponseTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         r.string(&mut self.name, flexible, "name")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            OffsetFetchResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 6;
         w.string(flexible, &self.name, "name")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetFetchResponsePartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -165,7 +136,9 @@ impl Default for OffsetFetchResponsePartition {
     }
 }
 
-impl OffsetFetchResponsePartition {
+impl Structure for OffsetFetchResponsePartition {
+    const SMALLEST: usize = 16;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 6;
         self.partition_index = r.i32("partition_index")?;
@@ -205,29 +178,19 @@ pub struct OffsetFetchResponseGroup {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetFetchResponseGroup {
+impl Structure for OffsetFetchResponseGroup {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            OffsetFetchResponseTopics::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         self.error_code = r.i16("error_code")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            OffsetFetchResponseTopics::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.i16(self.error_code);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -248,7 +211,9 @@ pub struct OffsetFetchResponseTopics {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetFetchResponseTopics {
+impl Structure for OffsetFetchResponseTopics {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         if version <= 9 {
             r.string(&mut self.name, true, "name")?;
@@ -256,13 +221,7 @@ impl OffsetFetchResponseTopics {
         if version >= 10 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            OffsetFetchResponsePartitions::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -273,13 +232,7 @@ impl OffsetFetchResponseTopics {
         if version >= 10 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetFetchResponsePartitions::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -315,7 +268,9 @@ impl Default for OffsetFetchResponsePartitions {
     }
 }
 
-impl OffsetFetchResponsePartitions {
+impl Structure for OffsetFetchResponsePartitions {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.committed_offset = r.i64("committed_offset")?;

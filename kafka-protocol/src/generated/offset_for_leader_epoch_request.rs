@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::offset_for_leader_epoch_response::OffsetForLeaderEpochResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 23: `OffsetForLeaderEpochRequest`, versions 2-4, flexible from 4.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,13 +44,7 @@ impl Message for OffsetForLeaderEpochRequest {
         if version >= 3 {
             self.replica_id = r.i32("replica_id")?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            OffsetForLeaderTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -59,13 +53,7 @@ impl Message for OffsetForLeaderEpochRequest {
         if version >= 3 {
             w.i32(self.replica_id);
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            OffsetForLeaderTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -87,30 +75,20 @@ pub struct OffsetForLeaderTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetForLeaderTopic {
+impl Structure for OffsetForLeaderTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.topic, flexible, "topic")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            OffsetForLeaderPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         w.string(flexible, &self.topic, "topic")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            OffsetForLeaderPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -140,7 +118,9 @@ impl Default for OffsetForLeaderPartition {
     }
 }
 
-impl OffsetForLeaderPartition {
+impl Structure for OffsetForLeaderPartition {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.partition = r.i32("partition")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 23: `OffsetForLeaderEpochResponse`, versions 2-4, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,28 +30,20 @@ impl Message for OffsetForLeaderEpochResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            OffsetForLeaderTopicResult::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            OffsetForLeaderTopicResult::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for OffsetForLeaderEpochResponse {
+    const KEY: ApiKey = ApiKey::OffsetForLeaderEpoch;
 }
 
 /// A struct in [`OffsetForLeaderEpochResponse`]; versions 2-4.
@@ -65,30 +58,20 @@ pub struct OffsetForLeaderTopicResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl OffsetForLeaderTopicResult {
+impl Structure for OffsetForLeaderTopicResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.topic, flexible, "topic")?;
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            EpochEndOffset::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 4;
         w.string(flexible, &self.topic, "topic")?;
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            EpochEndOffset::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -121,7 +104,9 @@ impl Default for EpochEndOffset {
     }
 }
 
-impl EpochEndOffset {
+impl Structure for EpochEndOffset {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         self.error_code = r.i16("error_code")?;

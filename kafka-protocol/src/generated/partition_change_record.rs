@@ -2,6 +2,7 @@
 
 //! Record of type 5: `PartitionChangeRecord`, versions 0-2, all flexible.
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
@@ -17,27 +18,27 @@ pub struct PartitionChangeRecord {
     /// `TopicId`: uuid; all versions; default zero.
     pub topic_id: Uuid,
     /// `Isr`: array of int32; all versions, nullable; tag 0; default null; entity `brokerId`.
-    pub isr: Option<Vec<i32>>,
+    pub isr: Option<BrokerIds>,
     /// `Leader`: int32; all versions; tag 1; default -2; entity `brokerId`.
     pub leader: i32,
     /// `Replicas`: array of int32; all versions, nullable; tag 2; default null; entity `brokerId`.
-    pub replicas: Option<Vec<i32>>,
+    pub replicas: Option<BrokerIds>,
     /// `RemovingReplicas`: array of int32; all versions, nullable; tag 3; default null; entity
     /// `brokerId`.
-    pub removing_replicas: Option<Vec<i32>>,
+    pub removing_replicas: Option<BrokerIds>,
     /// `AddingReplicas`: array of int32; all versions, nullable; tag 4; default null; entity
     /// `brokerId`.
-    pub adding_replicas: Option<Vec<i32>>,
+    pub adding_replicas: Option<BrokerIds>,
     /// `LeaderRecoveryState`: int8; all versions; tag 5; default -1.
     pub leader_recovery_state: i8,
     /// `Directories`: array of uuid; versions 1-2, nullable; tag 8; default null.
     pub directories: Option<Vec<Uuid>>,
     /// `EligibleLeaderReplicas`: array of int32; versions 2, nullable; tag 6; default null; entity
     /// `brokerId`.
-    pub eligible_leader_replicas: Option<Vec<i32>>,
+    pub eligible_leader_replicas: Option<BrokerIds>,
     /// `LastKnownElr`: array of int32; versions 2, nullable; tag 7; default null; entity
     /// `brokerId`.
-    pub last_known_elr: Option<Vec<i32>>,
+    pub last_known_elr: Option<BrokerIds>,
     /// Tagged fields that this release does not know; versions 0-2.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
@@ -73,7 +74,7 @@ impl Message for PartitionChangeRecord {
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 => {
-                    r.nullable_i32s(&mut self.isr, true, true, "isr")?;
+                    r.nullable_broker_ids(&mut self.isr, true, true, "isr")?;
                     tag.end(r, "isr")?;
                 }
                 1 => {
@@ -81,15 +82,25 @@ impl Message for PartitionChangeRecord {
                     tag.end(r, "leader")?;
                 }
                 2 => {
-                    r.nullable_i32s(&mut self.replicas, true, true, "replicas")?;
+                    r.nullable_broker_ids(&mut self.replicas, true, true, "replicas")?;
                     tag.end(r, "replicas")?;
                 }
                 3 => {
-                    r.nullable_i32s(&mut self.removing_replicas, true, true, "removing_replicas")?;
+                    r.nullable_broker_ids(
+                        &mut self.removing_replicas,
+                        true,
+                        true,
+                        "removing_replicas",
+                    )?;
                     tag.end(r, "removing_replicas")?;
                 }
                 4 => {
-                    r.nullable_i32s(&mut self.adding_replicas, true, true, "adding_replicas")?;
+                    r.nullable_broker_ids(
+                        &mut self.adding_replicas,
+                        true,
+                        true,
+                        "adding_replicas",
+                    )?;
                     tag.end(r, "adding_replicas")?;
                 }
                 5 => {
@@ -97,7 +108,7 @@ impl Message for PartitionChangeRecord {
                     tag.end(r, "leader_recovery_state")?;
                 }
                 6 if version >= 2 => {
-                    r.nullable_i32s(
+                    r.nullable_broker_ids(
                         &mut self.eligible_leader_replicas,
                         true,
                         true,
@@ -106,7 +117,7 @@ impl Message for PartitionChangeRecord {
                     tag.end(r, "eligible_leader_replicas")?;
                 }
                 7 if version >= 2 => {
-                    r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
+                    r.nullable_broker_ids(&mut self.last_known_elr, true, true, "last_known_elr")?;
                     tag.end(r, "last_known_elr")?;
                 }
                 8 if version >= 1 => {
@@ -127,7 +138,7 @@ impl Message for PartitionChangeRecord {
         tags.reach(w, 0)?;
         if self.isr.is_some() {
             let tag = tags.open(w, 0);
-            w.nullable_i32s(true, true, self.isr.as_deref(), "isr")?;
+            w.nullable_broker_ids(true, true, self.isr.as_ref(), "isr")?;
             tag.end(w);
         }
         tags.reach(w, 1)?;
@@ -139,16 +150,16 @@ impl Message for PartitionChangeRecord {
         tags.reach(w, 2)?;
         if self.replicas.is_some() {
             let tag = tags.open(w, 2);
-            w.nullable_i32s(true, true, self.replicas.as_deref(), "replicas")?;
+            w.nullable_broker_ids(true, true, self.replicas.as_ref(), "replicas")?;
             tag.end(w);
         }
         tags.reach(w, 3)?;
         if self.removing_replicas.is_some() {
             let tag = tags.open(w, 3);
-            w.nullable_i32s(
+            w.nullable_broker_ids(
                 true,
                 true,
-                self.removing_replicas.as_deref(),
+                self.removing_replicas.as_ref(),
                 "removing_replicas",
             )?;
             tag.end(w);
@@ -156,12 +167,7 @@ impl Message for PartitionChangeRecord {
         tags.reach(w, 4)?;
         if self.adding_replicas.is_some() {
             let tag = tags.open(w, 4);
-            w.nullable_i32s(
-                true,
-                true,
-                self.adding_replicas.as_deref(),
-                "adding_replicas",
-            )?;
+            w.nullable_broker_ids(true, true, self.adding_replicas.as_ref(), "adding_replicas")?;
             tag.end(w);
         }
         tags.reach(w, 5)?;
@@ -174,10 +180,10 @@ impl Message for PartitionChangeRecord {
             tags.reach(w, 6)?;
             if self.eligible_leader_replicas.is_some() {
                 let tag = tags.open(w, 6);
-                w.nullable_i32s(
+                w.nullable_broker_ids(
                     true,
                     true,
-                    self.eligible_leader_replicas.as_deref(),
+                    self.eligible_leader_replicas.as_ref(),
                     "eligible_leader_replicas",
                 )?;
                 tag.end(w);
@@ -189,7 +195,7 @@ impl Message for PartitionChangeRecord {
             tags.reach(w, 7)?;
             if self.last_known_elr.is_some() {
                 let tag = tags.open(w, 7);
-                w.nullable_i32s(true, true, self.last_known_elr.as_deref(), "last_known_elr")?;
+                w.nullable_broker_ids(true, true, self.last_known_elr.as_ref(), "last_known_elr")?;
                 tag.end(w);
             }
         } else if self.last_known_elr.is_some() {

@@ -2,6 +2,7 @@
 
 //! Record of type 3: `PartitionRecord`, versions 0-2, all flexible.
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
@@ -17,13 +18,13 @@ pub struct PartitionRecord {
     /// `TopicId`: uuid; all versions; default zero.
     pub topic_id: Uuid,
     /// `Replicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub replicas: Vec<i32>,
-    /// `Isr`: array of int32; all versions; default empty.
-    pub isr: Vec<i32>,
+    pub replicas: BrokerIds,
+    /// `Isr`: array of int32; all versions; default empty; entity `brokerId`.
+    pub isr: BrokerIds,
     /// `RemovingReplicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub removing_replicas: Vec<i32>,
+    pub removing_replicas: BrokerIds,
     /// `AddingReplicas`: array of int32; all versions; default empty; entity `brokerId`.
-    pub adding_replicas: Vec<i32>,
+    pub adding_replicas: BrokerIds,
     /// `Leader`: int32; all versions; default -1; entity `brokerId`.
     pub leader: i32,
     /// `LeaderRecoveryState`: int8; all versions; tag 0; default 0.
@@ -36,10 +37,10 @@ pub struct PartitionRecord {
     pub directories: Vec<Uuid>,
     /// `EligibleLeaderReplicas`: array of int32; versions 2, nullable; tag 1; default null; entity
     /// `brokerId`.
-    pub eligible_leader_replicas: Option<Vec<i32>>,
+    pub eligible_leader_replicas: Option<BrokerIds>,
     /// `LastKnownElr`: array of int32; versions 2, nullable; tag 2; default null; entity
     /// `brokerId`.
-    pub last_known_elr: Option<Vec<i32>>,
+    pub last_known_elr: Option<BrokerIds>,
     /// Tagged fields that this release does not know; versions 0-2.
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
@@ -49,10 +50,10 @@ impl Default for PartitionRecord {
         Self {
             partition_id: -1,
             topic_id: Uuid::ZERO,
-            replicas: Vec::new(),
-            isr: Vec::new(),
-            removing_replicas: Vec::new(),
-            adding_replicas: Vec::new(),
+            replicas: BrokerIds::new(),
+            isr: BrokerIds::new(),
+            removing_replicas: BrokerIds::new(),
+            adding_replicas: BrokerIds::new(),
             leader: -1,
             leader_recovery_state: 0,
             leader_epoch: -1,
@@ -73,10 +74,10 @@ impl Message for PartitionRecord {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_id = r.i32("partition_id")?;
         self.topic_id = r.uuid("topic_id")?;
-        r.i32s(&mut self.replicas, true, "replicas")?;
-        r.i32s(&mut self.isr, true, "isr")?;
-        r.i32s(&mut self.removing_replicas, true, "removing_replicas")?;
-        r.i32s(&mut self.adding_replicas, true, "adding_replicas")?;
+        r.broker_ids(&mut self.replicas, true, "replicas")?;
+        r.broker_ids(&mut self.isr, true, "isr")?;
+        r.broker_ids(&mut self.removing_replicas, true, "removing_replicas")?;
+        r.broker_ids(&mut self.adding_replicas, true, "adding_replicas")?;
         self.leader = r.i32("leader")?;
         self.leader_epoch = r.i32("leader_epoch")?;
         self.partition_epoch = r.i32("partition_epoch")?;
@@ -91,7 +92,7 @@ impl Message for PartitionRecord {
                     tag.end(r, "leader_recovery_state")?;
                 }
                 1 if version >= 2 => {
-                    r.nullable_i32s(
+                    r.nullable_broker_ids(
                         &mut self.eligible_leader_replicas,
                         true,
                         true,
@@ -100,7 +101,7 @@ impl Message for PartitionRecord {
                     tag.end(r, "eligible_leader_replicas")?;
                 }
                 2 if version >= 2 => {
-                    r.nullable_i32s(&mut self.last_known_elr, true, true, "last_known_elr")?;
+                    r.nullable_broker_ids(&mut self.last_known_elr, true, true, "last_known_elr")?;
                     tag.end(r, "last_known_elr")?;
                 }
                 1 | 2 => return tag.refuse(),
@@ -113,10 +114,10 @@ impl Message for PartitionRecord {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.partition_id);
         w.uuid(self.topic_id);
-        w.i32s(true, &self.replicas, "replicas")?;
-        w.i32s(true, &self.isr, "isr")?;
-        w.i32s(true, &self.removing_replicas, "removing_replicas")?;
-        w.i32s(true, &self.adding_replicas, "adding_replicas")?;
+        w.broker_ids(true, &self.replicas, "replicas")?;
+        w.broker_ids(true, &self.isr, "isr")?;
+        w.broker_ids(true, &self.removing_replicas, "removing_replicas")?;
+        w.broker_ids(true, &self.adding_replicas, "adding_replicas")?;
         w.i32(self.leader);
         w.i32(self.leader_epoch);
         w.i32(self.partition_epoch);
@@ -136,10 +137,10 @@ impl Message for PartitionRecord {
             tags.reach(w, 1)?;
             if self.eligible_leader_replicas.is_some() {
                 let tag = tags.open(w, 1);
-                w.nullable_i32s(
+                w.nullable_broker_ids(
                     true,
                     true,
-                    self.eligible_leader_replicas.as_deref(),
+                    self.eligible_leader_replicas.as_ref(),
                     "eligible_leader_replicas",
                 )?;
                 tag.end(w);
@@ -151,7 +152,7 @@ impl Message for PartitionRecord {
             tags.reach(w, 2)?;
             if self.last_known_elr.is_some() {
                 let tag = tags.open(w, 2);
-                w.nullable_i32s(true, true, self.last_known_elr.as_deref(), "last_known_elr")?;
+                w.nullable_broker_ids(true, true, self.last_known_elr.as_ref(), "last_known_elr")?;
                 tag.end(w);
             }
         } else if self.last_known_elr.is_some() {

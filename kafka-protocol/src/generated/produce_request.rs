@@ -11,7 +11,7 @@ use crate::generated::produce_response::ProduceResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 0: `ProduceRequest`, versions 3-13, flexible from 9.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,13 +44,7 @@ impl Message for ProduceRequest {
         )?;
         self.acks = r.i16("acks")?;
         self.timeout_ms = r.i32("timeout_ms")?;
-        r.structs(
-            &mut self.topic_data,
-            flexible,
-            "topic_data",
-            version,
-            TopicProduceData::read,
-        )?;
+        r.structs(&mut self.topic_data, flexible, "topic_data", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -64,13 +58,7 @@ impl Message for ProduceRequest {
         )?;
         w.i16(self.acks);
         w.i32(self.timeout_ms);
-        w.structs(
-            flexible,
-            &self.topic_data,
-            "topic_data",
-            version,
-            TopicProduceData::write,
-        )?;
+        w.structs(flexible, &self.topic_data, "topic_data", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -96,7 +84,9 @@ pub struct TopicProduceData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicProduceData {
+impl Structure for TopicProduceData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         if version <= 12 {
@@ -110,7 +100,6 @@ impl TopicProduceData {
             flexible,
             "partition_data",
             version,
-            PartitionProduceData::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -123,13 +112,7 @@ impl TopicProduceData {
         if version >= 13 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partition_data,
-            "partition_data",
-            version,
-            PartitionProduceData::write,
-        )?;
+        w.structs(flexible, &self.partition_data, "partition_data", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -146,7 +129,9 @@ pub struct PartitionProduceData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionProduceData {
+impl Structure for PartitionProduceData {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.index = r.i32("index")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 0: `ProduceResponse`, versions 3-13, flexible from 9.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,26 +32,14 @@ impl Message for ProduceResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
-        r.structs(
-            &mut self.responses,
-            flexible,
-            "responses",
-            version,
-            TopicProduceResponse::read,
-        )?;
+        r.structs(&mut self.responses, flexible, "responses", version)?;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
         if flexible {
             let mut tags = TagReader::begin(r)?;
             while let Some(tag) = tags.next(r)? {
                 match tag.number {
                     0 if version >= 10 => {
-                        r.structs(
-                            &mut self.node_endpoints,
-                            true,
-                            "node_endpoints",
-                            version,
-                            NodeEndpoint::read,
-                        )?;
+                        r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
                         tag.end(r, "node_endpoints")?;
                     }
                     0 => return tag.refuse(),
@@ -63,13 +52,7 @@ impl Message for ProduceResponse {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 9;
-        w.structs(
-            flexible,
-            &self.responses,
-            "responses",
-            version,
-            TopicProduceResponse::write,
-        )?;
+        w.structs(flexible, &self.responses, "responses", version)?;
         w.i32(self.throttle_time_ms);
         if !flexible {
             if !self.node_endpoints.is_empty() {
@@ -82,13 +65,7 @@ impl Message for ProduceResponse {
             tags.reach(w, 0)?;
             if !self.node_endpoints.is_empty() {
                 let tag = tags.open(w, 0);
-                w.structs(
-                    true,
-                    &self.node_endpoints,
-                    "node_endpoints",
-                    version,
-                    NodeEndpoint::write,
-                )?;
+                w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
                 tag.end(w);
             }
         } else if !self.node_endpoints.is_empty() {
@@ -96,6 +73,10 @@ impl Message for ProduceResponse {
         }
         tags.end(w)
     }
+}
+
+impl Response for ProduceResponse {
+    const KEY: ApiKey = ApiKey::Produce;
 }
 
 /// A struct in [`ProduceResponse`]; versions 3-13.
@@ -114,7 +95,9 @@ pub struct TopicProduceResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicProduceResponse {
+impl Structure for TopicProduceResponse {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         if version <= 12 {
@@ -128,7 +111,6 @@ impl TopicProduceResponse {
             flexible,
             "partition_responses",
             version,
-            PartitionProduceResponse::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
@@ -146,7 +128,6 @@ impl TopicProduceResponse {
             &self.partition_responses,
             "partition_responses",
             version,
-            PartitionProduceResponse::write,
         )?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
@@ -194,7 +175,9 @@ impl Default for PartitionProduceResponse {
     }
 }
 
-impl PartitionProduceResponse {
+impl Structure for PartitionProduceResponse {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.index = r.i32("index")?;
@@ -205,13 +188,7 @@ impl PartitionProduceResponse {
             self.log_start_offset = r.i64("log_start_offset")?;
         }
         if version >= 8 {
-            r.structs(
-                &mut self.record_errors,
-                flexible,
-                "record_errors",
-                version,
-                BatchIndexAndErrorMessage::read,
-            )?;
+            r.structs(&mut self.record_errors, flexible, "record_errors", version)?;
             r.nullable_string(&mut self.error_message, flexible, true, "error_message")?;
         }
         if flexible {
@@ -242,13 +219,7 @@ impl PartitionProduceResponse {
             w.i64(self.log_start_offset);
         }
         if version >= 8 {
-            w.structs(
-                flexible,
-                &self.record_errors,
-                "record_errors",
-                version,
-                BatchIndexAndErrorMessage::write,
-            )?;
+            w.structs(flexible, &self.record_errors, "record_errors", version)?;
         }
         if version >= 8 {
             w.nullable_string(
@@ -293,7 +264,9 @@ pub struct BatchIndexAndErrorMessage {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl BatchIndexAndErrorMessage {
+impl Structure for BatchIndexAndErrorMessage {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 9;
         self.batch_index = r.i32("batch_index")?;
@@ -341,7 +314,9 @@ impl Default for LeaderIdAndEpoch {
     }
 }
 
-impl LeaderIdAndEpoch {
+impl Structure for LeaderIdAndEpoch {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
@@ -371,7 +346,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

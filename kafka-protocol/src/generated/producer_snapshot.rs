@@ -5,7 +5,7 @@
 use crate::error::{DecodeError, EncodeError};
 use crate::request::Message;
 use crate::version::VersionRange;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Structure, Writer};
 
 /// Data: `ProducerSnapshot`, versions 1, none flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,20 +29,13 @@ impl Message for ProducerSnapshot {
             false,
             "producer_entries",
             version,
-            ProducerEntry::read,
         )?;
         Ok(())
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.u32(self.crc);
-        w.structs(
-            false,
-            &self.producer_entries,
-            "producer_entries",
-            version,
-            ProducerEntry::write,
-        )?;
+        w.structs(false, &self.producer_entries, "producer_entries", version)?;
         Ok(())
     }
 }
@@ -69,7 +62,9 @@ pub struct ProducerEntry {
     pub current_txn_first_offset: i64,
 }
 
-impl ProducerEntry {
+impl Structure for ProducerEntry {
+    const SMALLEST: usize = 46;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.producer_id = r.i64("producer_id")?;
         self.epoch = r.i16("epoch")?;

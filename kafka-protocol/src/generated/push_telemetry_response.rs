@@ -3,7 +3,8 @@
 //! Response of API key 72: `PushTelemetryResponse`, versions 0, all flexible.
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -35,4 +36,8 @@ impl Message for PushTelemetryResponse {
         w.i16(self.error_code);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for PushTelemetryResponse {
+    const KEY: ApiKey = ApiKey::PushTelemetry;
 }

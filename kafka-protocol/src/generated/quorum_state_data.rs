@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::Message;
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Data: `QuorumStateData`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,6 @@ impl Message for QuorumStateData {
                 true,
                 "current_voters",
                 version,
-                Voter::read,
             )?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
@@ -102,7 +101,6 @@ impl Message for QuorumStateData {
                 self.current_voters.as_deref(),
                 "current_voters",
                 version,
-                Voter::write,
             )?;
         } else if !matches!(&self.current_voters, Some(it) if it.is_empty()) {
             return not_in_version("current_voters");
@@ -121,7 +119,9 @@ pub struct Voter {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Voter {
+impl Structure for Voter {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.voter_id = r.i32("voter_id")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 84: `ReadShareGroupStateResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,26 +27,18 @@ impl Message for ReadShareGroupStateResponse {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.results,
-            true,
-            "results",
-            version,
-            ReadStateResult::read,
-        )?;
+        r.structs(&mut self.results, true, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.results,
-            "results",
-            version,
-            ReadStateResult::write,
-        )?;
+        w.structs(true, &self.results, "results", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ReadShareGroupStateResponse {
+    const KEY: ApiKey = ApiKey::ReadShareGroupState;
 }
 
 /// A struct in [`ReadShareGroupStateResponse`]; versions 0.
@@ -60,28 +53,18 @@ pub struct ReadStateResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReadStateResult {
+impl Structure for ReadStateResult {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionResult::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionResult::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -106,20 +89,16 @@ pub struct PartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionResult {
+impl Structure for PartitionResult {
+    const SMALLEST: usize = 21;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
         self.state_epoch = r.i32("state_epoch")?;
         self.start_offset = r.i64("start_offset")?;
-        r.structs(
-            &mut self.state_batches,
-            true,
-            "state_batches",
-            version,
-            StateBatch::read,
-        )?;
+        r.structs(&mut self.state_batches, true, "state_batches", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -129,13 +108,7 @@ impl PartitionResult {
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         w.i32(self.state_epoch);
         w.i64(self.start_offset);
-        w.structs(
-            true,
-            &self.state_batches,
-            "state_batches",
-            version,
-            StateBatch::write,
-        )?;
+        w.structs(true, &self.state_batches, "state_batches", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -156,7 +129,9 @@ pub struct StateBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl StateBatch {
+impl Structure for StateBatch {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;

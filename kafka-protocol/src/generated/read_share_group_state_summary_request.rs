@@ -10,7 +10,7 @@ use crate::generated::read_share_group_state_summary_response::ReadShareGroupSta
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 87: `ReadShareGroupStateSummaryRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,25 +31,13 @@ impl Message for ReadShareGroupStateSummaryRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            ReadStateSummaryData::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            ReadStateSummaryData::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -71,28 +59,18 @@ pub struct ReadStateSummaryData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ReadStateSummaryData {
+impl Structure for ReadStateSummaryData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -109,7 +87,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         self.leader_epoch = r.i32("leader_epoch")?;

@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Record of type 0: `RegisterBrokerRecord`, versions 0-4, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,20 +71,8 @@ impl Message for RegisterBrokerRecord {
         }
         self.incarnation_id = r.uuid("incarnation_id")?;
         self.broker_epoch = r.i64("broker_epoch")?;
-        r.structs(
-            &mut self.end_points,
-            true,
-            "end_points",
-            version,
-            BrokerEndpoint::read,
-        )?;
-        r.structs(
-            &mut self.features,
-            true,
-            "features",
-            version,
-            BrokerFeature::read,
-        )?;
+        r.structs(&mut self.end_points, true, "end_points", version)?;
+        r.structs(&mut self.features, true, "features", version)?;
         r.nullable_string(&mut self.rack, true, true, "rack")?;
         self.fenced = r.bool("fenced")?;
         if version >= 1 {
@@ -117,20 +105,8 @@ impl Message for RegisterBrokerRecord {
         }
         w.uuid(self.incarnation_id);
         w.i64(self.broker_epoch);
-        w.structs(
-            true,
-            &self.end_points,
-            "end_points",
-            version,
-            BrokerEndpoint::write,
-        )?;
-        w.structs(
-            true,
-            &self.features,
-            "features",
-            version,
-            BrokerFeature::write,
-        )?;
+        w.structs(true, &self.end_points, "end_points", version)?;
+        w.structs(true, &self.features, "features", version)?;
         w.nullable_string(true, true, self.rack.as_deref(), "rack")?;
         w.bool(self.fenced);
         if version >= 1 {
@@ -188,7 +164,9 @@ pub struct BrokerEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl BrokerEndpoint {
+impl Structure for BrokerEndpoint {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -220,7 +198,9 @@ pub struct BrokerFeature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl BrokerFeature {
+impl Structure for BrokerFeature {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.min_supported_version = r.i16("min_supported_version")?;

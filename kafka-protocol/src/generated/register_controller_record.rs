@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Record of type 27: `RegisterControllerRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,20 +37,8 @@ impl Message for RegisterControllerRecord {
         self.controller_id = r.i32("controller_id")?;
         self.incarnation_id = r.uuid("incarnation_id")?;
         self.zk_migration_ready = r.bool("zk_migration_ready")?;
-        r.structs(
-            &mut self.end_points,
-            true,
-            "end_points",
-            version,
-            ControllerEndpoint::read,
-        )?;
-        r.structs(
-            &mut self.features,
-            true,
-            "features",
-            version,
-            ControllerFeature::read,
-        )?;
+        r.structs(&mut self.end_points, true, "end_points", version)?;
+        r.structs(&mut self.features, true, "features", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -58,20 +46,8 @@ impl Message for RegisterControllerRecord {
         w.i32(self.controller_id);
         w.uuid(self.incarnation_id);
         w.bool(self.zk_migration_ready);
-        w.structs(
-            true,
-            &self.end_points,
-            "end_points",
-            version,
-            ControllerEndpoint::write,
-        )?;
-        w.structs(
-            true,
-            &self.features,
-            "features",
-            version,
-            ControllerFeature::write,
-        )?;
+        w.structs(true, &self.end_points, "end_points", version)?;
+        w.structs(true, &self.features, "features", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -96,7 +72,9 @@ pub struct ControllerEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ControllerEndpoint {
+impl Structure for ControllerEndpoint {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -128,7 +106,9 @@ pub struct ControllerFeature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ControllerFeature {
+impl Structure for ControllerFeature {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.min_supported_version = r.i16("min_supported_version")?;

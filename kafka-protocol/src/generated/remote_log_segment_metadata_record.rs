@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Record of type 0: `RemoteLogSegmentMetadataRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,7 +61,6 @@ impl Message for RemoteLogSegmentMetadataRecord {
             true,
             "segment_leader_epochs",
             version,
-            SegmentLeaderEpochEntry::read,
         )?;
         self.segment_size_in_bytes = r.i32("segment_size_in_bytes")?;
         r.nullable_bytes(&mut self.custom_metadata, true, true, "custom_metadata")?;
@@ -93,7 +92,6 @@ impl Message for RemoteLogSegmentMetadataRecord {
             &self.segment_leader_epochs,
             "segment_leader_epochs",
             version,
-            SegmentLeaderEpochEntry::write,
         )?;
         w.i32(self.segment_size_in_bytes);
         w.nullable_bytes(
@@ -130,7 +128,9 @@ pub struct RemoteLogSegmentIdEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl RemoteLogSegmentIdEntry {
+impl Structure for RemoteLogSegmentIdEntry {
+    const SMALLEST: usize = 39;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id_partition
             .read(r, version)
@@ -162,7 +162,9 @@ pub struct TopicIdPartitionEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicIdPartitionEntry {
+impl Structure for TopicIdPartitionEntry {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.id = r.uuid("id")?;
@@ -190,7 +192,9 @@ pub struct SegmentLeaderEpochEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SegmentLeaderEpochEntry {
+impl Structure for SegmentLeaderEpochEntry {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_epoch = r.i32("leader_epoch")?;
         self.offset = r.i64("offset")?;

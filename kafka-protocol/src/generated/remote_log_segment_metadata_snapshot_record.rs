@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Record of type 3: `RemoteLogSegmentMetadataSnapshotRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,7 +57,6 @@ impl Message for RemoteLogSegmentMetadataSnapshotRecord {
             true,
             "segment_leader_epochs",
             version,
-            SegmentLeaderEpochEntry::read,
         )?;
         self.segment_size_in_bytes = r.i32("segment_size_in_bytes")?;
         r.nullable_bytes(&mut self.custom_metadata, true, true, "custom_metadata")?;
@@ -87,7 +86,6 @@ impl Message for RemoteLogSegmentMetadataSnapshotRecord {
             &self.segment_leader_epochs,
             "segment_leader_epochs",
             version,
-            SegmentLeaderEpochEntry::write,
         )?;
         w.i32(self.segment_size_in_bytes);
         w.nullable_bytes(
@@ -124,7 +122,9 @@ pub struct SegmentLeaderEpochEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SegmentLeaderEpochEntry {
+impl Structure for SegmentLeaderEpochEntry {
+    const SMALLEST: usize = 13;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_epoch = r.i32("leader_epoch")?;
         self.offset = r.i64("offset")?;

@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Record of type 1: `RemoteLogSegmentMetadataUpdateRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,7 +79,9 @@ pub struct RemoteLogSegmentIdEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl RemoteLogSegmentIdEntry {
+impl Structure for RemoteLogSegmentIdEntry {
+    const SMALLEST: usize = 39;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id_partition
             .read(r, version)
@@ -111,7 +113,9 @@ pub struct TopicIdPartitionEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicIdPartitionEntry {
+impl Structure for TopicIdPartitionEntry {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.id = r.uuid("id")?;

@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Record of type 2: `RemotePartitionDeleteMetadataRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,7 +70,9 @@ pub struct TopicIdPartitionEntry {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicIdPartitionEntry {
+impl Structure for TopicIdPartitionEntry {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.id = r.uuid("id")?;

@@ -5,7 +5,8 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, Writer};
 
@@ -35,4 +36,8 @@ impl Message for SaslHandshakeResponse {
         w.strings(false, &self.mechanisms, "mechanisms")?;
         Ok(())
     }
+}
+
+impl Response for SaslHandshakeResponse {
+    const KEY: ApiKey = ApiKey::SaslHandshake;
 }

@@ -10,7 +10,7 @@ use crate::generated::share_acknowledge_response::ShareAcknowledgeResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 79: `ShareAcknowledgeRequest`, versions 1-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,13 +55,7 @@ impl Message for ShareAcknowledgeRequest {
         if version >= 2 {
             self.is_renew_ack = r.bool("is_renew_ack")?;
         }
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            AcknowledgeTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -74,13 +68,7 @@ impl Message for ShareAcknowledgeRequest {
         } else if self.is_renew_ack {
             return not_in_version("is_renew_ack");
         }
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            AcknowledgeTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -102,28 +90,18 @@ pub struct AcknowledgeTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AcknowledgeTopic {
+impl Structure for AcknowledgeTopic {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            AcknowledgePartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            AcknowledgePartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -140,7 +118,9 @@ pub struct AcknowledgePartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AcknowledgePartition {
+impl Structure for AcknowledgePartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         r.structs(
@@ -148,7 +128,6 @@ impl AcknowledgePartition {
             true,
             "acknowledgement_batches",
             version,
-            AcknowledgementBatch::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -160,7 +139,6 @@ impl AcknowledgePartition {
             &self.acknowledgement_batches,
             "acknowledgement_batches",
             version,
-            AcknowledgementBatch::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -180,7 +158,9 @@ pub struct AcknowledgementBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AcknowledgementBatch {
+impl Structure for AcknowledgementBatch {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;

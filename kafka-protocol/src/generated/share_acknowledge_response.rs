@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 79: `ShareAcknowledgeResponse`, versions 1-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,20 +43,8 @@ impl Message for ShareAcknowledgeResponse {
         if version >= 2 {
             self.acquisition_lock_timeout_ms = r.i32("acquisition_lock_timeout_ms")?;
         }
-        r.structs(
-            &mut self.responses,
-            true,
-            "responses",
-            version,
-            ShareAcknowledgeTopicResponse::read,
-        )?;
-        r.structs(
-            &mut self.node_endpoints,
-            true,
-            "node_endpoints",
-            version,
-            NodeEndpoint::read,
-        )?;
+        r.structs(&mut self.responses, true, "responses", version)?;
+        r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -66,22 +55,14 @@ impl Message for ShareAcknowledgeResponse {
         if version >= 2 {
             w.i32(self.acquisition_lock_timeout_ms);
         }
-        w.structs(
-            true,
-            &self.responses,
-            "responses",
-            version,
-            ShareAcknowledgeTopicResponse::write,
-        )?;
-        w.structs(
-            true,
-            &self.node_endpoints,
-            "node_endpoints",
-            version,
-            NodeEndpoint::write,
-        )?;
+        w.structs(true, &self.responses, "responses", version)?;
+        w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ShareAcknowledgeResponse {
+    const KEY: ApiKey = ApiKey::ShareAcknowledge;
 }
 
 /// A struct in [`ShareAcknowledgeResponse`]; versions 1-2.
@@ -96,28 +77,18 @@ pub struct ShareAcknowledgeTopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ShareAcknowledgeTopicResponse {
+impl Structure for ShareAcknowledgeTopicResponse {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -138,7 +109,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 17;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
@@ -172,7 +145,9 @@ pub struct LeaderIdAndEpoch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LeaderIdAndEpoch {
+impl Structure for LeaderIdAndEpoch {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
@@ -202,7 +177,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

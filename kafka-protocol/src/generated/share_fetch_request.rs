@@ -10,7 +10,7 @@ use crate::generated::share_fetch_response::ShareFetchResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 78: `ShareFetchRequest`, versions 1-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,13 +82,12 @@ impl Message for ShareFetchRequest {
             self.share_acquire_mode = r.i8("share_acquire_mode")?;
             self.is_renew_ack = r.bool("is_renew_ack")?;
         }
-        r.structs(&mut self.topics, true, "topics", version, FetchTopic::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.structs(
             &mut self.forgotten_topics_data,
             true,
             "forgotten_topics_data",
             version,
-            ForgottenTopic::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -110,13 +109,12 @@ impl Message for ShareFetchRequest {
         } else if self.is_renew_ack {
             return not_in_version("is_renew_ack");
         }
-        w.structs(true, &self.topics, "topics", version, FetchTopic::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.structs(
             true,
             &self.forgotten_topics_data,
             "forgotten_topics_data",
             version,
-            ForgottenTopic::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -139,28 +137,18 @@ pub struct FetchTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl FetchTopic {
+impl Structure for FetchTopic {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            FetchPartition::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            FetchPartition::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -179,7 +167,9 @@ pub struct FetchPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl FetchPartition {
+impl Structure for FetchPartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         r.structs(
@@ -187,7 +177,6 @@ impl FetchPartition {
             true,
             "acknowledgement_batches",
             version,
-            AcknowledgementBatch::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -202,7 +191,6 @@ impl FetchPartition {
             &self.acknowledgement_batches,
             "acknowledgement_batches",
             version,
-            AcknowledgementBatch::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -222,7 +210,9 @@ pub struct AcknowledgementBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AcknowledgementBatch {
+impl Structure for AcknowledgementBatch {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;
@@ -250,7 +240,9 @@ pub struct ForgottenTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ForgottenTopic {
+impl Structure for ForgottenTopic {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 78: `ShareFetchResponse`, versions 1-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,20 +42,8 @@ impl Message for ShareFetchResponse {
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
         self.acquisition_lock_timeout_ms = r.i32("acquisition_lock_timeout_ms")?;
-        r.structs(
-            &mut self.responses,
-            true,
-            "responses",
-            version,
-            ShareFetchableTopicResponse::read,
-        )?;
-        r.structs(
-            &mut self.node_endpoints,
-            true,
-            "node_endpoints",
-            version,
-            NodeEndpoint::read,
-        )?;
+        r.structs(&mut self.responses, true, "responses", version)?;
+        r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -63,22 +52,14 @@ impl Message for ShareFetchResponse {
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         w.i32(self.acquisition_lock_timeout_ms);
-        w.structs(
-            true,
-            &self.responses,
-            "responses",
-            version,
-            ShareFetchableTopicResponse::write,
-        )?;
-        w.structs(
-            true,
-            &self.node_endpoints,
-            "node_endpoints",
-            version,
-            NodeEndpoint::write,
-        )?;
+        w.structs(true, &self.responses, "responses", version)?;
+        w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ShareFetchResponse {
+    const KEY: ApiKey = ApiKey::ShareFetch;
 }
 
 /// A struct in [`ShareFetchResponse`]; versions 1-2.
@@ -93,28 +74,18 @@ pub struct ShareFetchableTopicResponse {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl ShareFetchableTopicResponse {
+impl Structure for ShareFetchableTopicResponse {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -143,7 +114,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
@@ -164,7 +137,6 @@ impl PartitionData {
             true,
             "acquired_records",
             version,
-            AcquiredRecords::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -184,13 +156,7 @@ impl PartitionData {
             .write(w, version)
             .map_err(|error| error.within("current_leader"))?;
         w.records(true, false, self.records.as_ref(), "records")?;
-        w.structs(
-            true,
-            &self.acquired_records,
-            "acquired_records",
-            version,
-            AcquiredRecords::write,
-        )?;
+        w.structs(true, &self.acquired_records, "acquired_records", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -207,7 +173,9 @@ pub struct LeaderIdAndEpoch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LeaderIdAndEpoch {
+impl Structure for LeaderIdAndEpoch {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;
@@ -235,7 +203,9 @@ pub struct AcquiredRecords {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl AcquiredRecords {
+impl Structure for AcquiredRecords {
+    const SMALLEST: usize = 19;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;
@@ -267,7 +237,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 11;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

@@ -7,7 +7,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 14: `ShareGroupCurrentMemberAssignmentValue`, versions
 /// 0, all flexible.
@@ -40,7 +40,6 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
             true,
             "assigned_partitions",
             version,
-            TopicPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -54,7 +53,6 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
             &self.assigned_partitions,
             "assigned_partitions",
             version,
-            TopicPartitions::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -76,7 +74,9 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 77: `ShareGroupDescribeResponse`, versions 1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,21 +30,19 @@ impl Message for ShareGroupDescribeResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.groups,
-            true,
-            "groups",
-            version,
-            DescribedGroup::read,
-        )?;
+        r.structs(&mut self.groups, true, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(true, &self.groups, "groups", version, DescribedGroup::write)?;
+        w.structs(true, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ShareGroupDescribeResponse {
+    const KEY: ApiKey = ApiKey::ShareGroupDescribe;
 }
 
 /// A struct in [`ShareGroupDescribeResponse`]; versions 1.
@@ -89,7 +88,9 @@ impl Default for DescribedGroup {
     }
 }
 
-impl DescribedGroup {
+impl Structure for DescribedGroup {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
@@ -98,7 +99,7 @@ impl DescribedGroup {
         self.group_epoch = r.i32("group_epoch")?;
         self.assignment_epoch = r.i32("assignment_epoch")?;
         r.string(&mut self.assignor_name, true, "assignor_name")?;
-        r.structs(&mut self.members, true, "members", version, Member::read)?;
+        r.structs(&mut self.members, true, "members", version)?;
         self.authorized_operations = r.i32("authorized_operations")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -111,7 +112,7 @@ impl DescribedGroup {
         w.i32(self.group_epoch);
         w.i32(self.assignment_epoch);
         w.string(true, &self.assignor_name, "assignor_name")?;
-        w.structs(true, &self.members, "members", version, Member::write)?;
+        w.structs(true, &self.members, "members", version)?;
         w.i32(self.authorized_operations);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -139,7 +140,9 @@ pub struct Member {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Member {
+impl Structure for Member {
+    const SMALLEST: usize = 12;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.member_id, true, "member_id")?;
         r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
@@ -181,26 +184,21 @@ pub struct Assignment {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Assignment {
+impl Structure for Assignment {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.structs(
             &mut self.topic_partitions,
             true,
             "topic_partitions",
             version,
-            TopicPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.topic_partitions,
-            "topic_partitions",
-            version,
-            TopicPartitions::write,
-        )?;
+        w.structs(true, &self.topic_partitions, "topic_partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -219,7 +217,9 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 19;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.string(&mut self.topic_name, true, "topic_name")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 76: `ShareGroupHeartbeatResponse`, versions 1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,13 +45,7 @@ impl Message for ShareGroupHeartbeatResponse {
         r.nullable_string(&mut self.member_id, true, true, "member_id")?;
         self.member_epoch = r.i32("member_epoch")?;
         self.heartbeat_interval_ms = r.i32("heartbeat_interval_ms")?;
-        r.nullable_struct(
-            &mut self.assignment,
-            true,
-            "assignment",
-            version,
-            Assignment::read,
-        )?;
+        r.nullable_struct(&mut self.assignment, true, "assignment", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -61,15 +56,13 @@ impl Message for ShareGroupHeartbeatResponse {
         w.nullable_string(true, true, self.member_id.as_deref(), "member_id")?;
         w.i32(self.member_epoch);
         w.i32(self.heartbeat_interval_ms);
-        w.nullable_struct(
-            true,
-            self.assignment.as_ref(),
-            "assignment",
-            version,
-            Assignment::write,
-        )?;
+        w.nullable_struct(true, self.assignment.as_ref(), "assignment", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for ShareGroupHeartbeatResponse {
+    const KEY: ApiKey = ApiKey::ShareGroupHeartbeat;
 }
 
 /// A struct in [`ShareGroupHeartbeatResponse`]; versions 1.
@@ -82,26 +75,21 @@ pub struct Assignment {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Assignment {
+impl Structure for Assignment {
+    const SMALLEST: usize = 2;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.structs(
             &mut self.topic_partitions,
             true,
             "topic_partitions",
             version,
-            TopicPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.topic_partitions,
-            "topic_partitions",
-            version,
-            TopicPartitions::write,
-        )?;
+        w.structs(true, &self.topic_partitions, "topic_partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -118,7 +106,9 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitions {
+impl Structure for TopicPartitions {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 15: `ShareGroupStatePartitionMetadataValue`, versions 0,
 /// all flexible.
@@ -37,22 +37,14 @@ impl Message for ShareGroupStatePartitionMetadataValue {
             true,
             "initializing_topics",
             version,
-            TopicPartitionsInfo::read,
         )?;
         r.structs(
             &mut self.initialized_topics,
             true,
             "initialized_topics",
             version,
-            TopicPartitionsInfo::read,
         )?;
-        r.structs(
-            &mut self.deleting_topics,
-            true,
-            "deleting_topics",
-            version,
-            TopicInfo::read,
-        )?;
+        r.structs(&mut self.deleting_topics, true, "deleting_topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -62,22 +54,14 @@ impl Message for ShareGroupStatePartitionMetadataValue {
             &self.initializing_topics,
             "initializing_topics",
             version,
-            TopicPartitionsInfo::write,
         )?;
         w.structs(
             true,
             &self.initialized_topics,
             "initialized_topics",
             version,
-            TopicPartitionsInfo::write,
         )?;
-        w.structs(
-            true,
-            &self.deleting_topics,
-            "deleting_topics",
-            version,
-            TopicInfo::write,
-        )?;
+        w.structs(true, &self.deleting_topics, "deleting_topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -100,7 +84,9 @@ pub struct TopicPartitionsInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartitionsInfo {
+impl Structure for TopicPartitionsInfo {
+    const SMALLEST: usize = 19;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.string(&mut self.topic_name, true, "topic_name")?;
@@ -128,7 +114,9 @@ pub struct TopicInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicInfo {
+impl Structure for TopicInfo {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.string(&mut self.topic_name, true, "topic_name")?;

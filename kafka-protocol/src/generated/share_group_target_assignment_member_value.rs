@@ -7,7 +7,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 13: `ShareGroupTargetAssignmentMemberValue`, versions 0,
 /// all flexible.
@@ -31,19 +31,12 @@ impl Message for ShareGroupTargetAssignmentMemberValue {
             true,
             "topic_partitions",
             version,
-            TopicPartition::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.topic_partitions,
-            "topic_partitions",
-            version,
-            TopicPartition::write,
-        )?;
+        w.structs(true, &self.topic_partitions, "topic_partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -64,7 +57,9 @@ pub struct TopicPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartition {
+impl Structure for TopicPartition {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -5,7 +5,7 @@
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 0: `ShareSnapshotValue`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,13 +59,7 @@ impl Message for ShareSnapshotValue {
         self.start_offset = r.i64("start_offset")?;
         self.create_timestamp = r.i64("create_timestamp")?;
         self.write_timestamp = r.i64("write_timestamp")?;
-        r.structs(
-            &mut self.state_batches,
-            true,
-            "state_batches",
-            version,
-            StateBatch::read,
-        )?;
+        r.structs(&mut self.state_batches, true, "state_batches", version)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
@@ -86,13 +80,7 @@ impl Message for ShareSnapshotValue {
         w.i64(self.start_offset);
         w.i64(self.create_timestamp);
         w.i64(self.write_timestamp);
-        w.structs(
-            true,
-            &self.state_batches,
-            "state_batches",
-            version,
-            StateBatch::write,
-        )?;
+        w.structs(true, &self.state_batches, "state_batches", version)?;
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         tags.reach(w, 0)?;
         if self.delivery_complete_count != -1 {
@@ -124,7 +112,9 @@ pub struct StateBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl StateBatch {
+impl Structure for StateBatch {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;

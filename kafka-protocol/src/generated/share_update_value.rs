@@ -5,7 +5,7 @@
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 1: `ShareUpdateValue`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +47,7 @@ impl Message for ShareUpdateValue {
         self.snapshot_epoch = r.i32("snapshot_epoch")?;
         self.leader_epoch = r.i32("leader_epoch")?;
         self.start_offset = r.i64("start_offset")?;
-        r.structs(
-            &mut self.state_batches,
-            true,
-            "state_batches",
-            version,
-            StateBatch::read,
-        )?;
+        r.structs(&mut self.state_batches, true, "state_batches", version)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
@@ -71,13 +65,7 @@ impl Message for ShareUpdateValue {
         w.i32(self.snapshot_epoch);
         w.i32(self.leader_epoch);
         w.i64(self.start_offset);
-        w.structs(
-            true,
-            &self.state_batches,
-            "state_batches",
-            version,
-            StateBatch::write,
-        )?;
+        w.structs(true, &self.state_batches, "state_batches", version)?;
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         tags.reach(w, 0)?;
         if self.delivery_complete_count != -1 {
@@ -109,7 +97,9 @@ pub struct StateBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl StateBatch {
+impl Structure for StateBatch {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 22: `StreamsGroupCurrentMemberAssignmentValue`, versions
 /// 0, all flexible.
@@ -46,47 +46,26 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
         self.member_epoch = r.i32("member_epoch")?;
         self.previous_member_epoch = r.i32("previous_member_epoch")?;
         self.state = r.i8("state")?;
-        r.structs(
-            &mut self.active_tasks,
-            true,
-            "active_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.standby_tasks,
-            true,
-            "standby_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.warmup_tasks,
-            true,
-            "warmup_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.structs(&mut self.active_tasks, true, "active_tasks", version)?;
+        r.structs(&mut self.standby_tasks, true, "standby_tasks", version)?;
+        r.structs(&mut self.warmup_tasks, true, "warmup_tasks", version)?;
         r.structs(
             &mut self.active_tasks_pending_revocation,
             true,
             "active_tasks_pending_revocation",
             version,
-            TaskIds::read,
         )?;
         r.structs(
             &mut self.standby_tasks_pending_revocation,
             true,
             "standby_tasks_pending_revocation",
             version,
-            TaskIds::read,
         )?;
         r.structs(
             &mut self.warmup_tasks_pending_revocation,
             true,
             "warmup_tasks_pending_revocation",
             version,
-            TaskIds::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -95,47 +74,26 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
         w.i32(self.member_epoch);
         w.i32(self.previous_member_epoch);
         w.i8(self.state);
-        w.structs(
-            true,
-            &self.active_tasks,
-            "active_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.standby_tasks,
-            "standby_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.warmup_tasks,
-            "warmup_tasks",
-            version,
-            TaskIds::write,
-        )?;
+        w.structs(true, &self.active_tasks, "active_tasks", version)?;
+        w.structs(true, &self.standby_tasks, "standby_tasks", version)?;
+        w.structs(true, &self.warmup_tasks, "warmup_tasks", version)?;
         w.structs(
             true,
             &self.active_tasks_pending_revocation,
             "active_tasks_pending_revocation",
             version,
-            TaskIds::write,
         )?;
         w.structs(
             true,
             &self.standby_tasks_pending_revocation,
             "standby_tasks_pending_revocation",
             version,
-            TaskIds::write,
         )?;
         w.structs(
             true,
             &self.warmup_tasks_pending_revocation,
             "warmup_tasks_pending_revocation",
             version,
-            TaskIds::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -170,7 +128,9 @@ impl Default for TaskIds {
     }
 }
 
-impl TaskIds {
+impl Structure for TaskIds {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 89: `StreamsGroupDescribeResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,21 +29,19 @@ impl Message for StreamsGroupDescribeResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.groups,
-            true,
-            "groups",
-            version,
-            DescribedGroup::read,
-        )?;
+        r.structs(&mut self.groups, true, "groups", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.throttle_time_ms);
-        w.structs(true, &self.groups, "groups", version, DescribedGroup::write)?;
+        w.structs(true, &self.groups, "groups", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for StreamsGroupDescribeResponse {
+    const KEY: ApiKey = ApiKey::StreamsGroupDescribe;
 }
 
 /// A struct in [`StreamsGroupDescribeResponse`]; versions 0-1.
@@ -98,7 +97,9 @@ impl Default for DescribedGroup {
     }
 }
 
-impl DescribedGroup {
+impl Structure for DescribedGroup {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
@@ -106,14 +107,8 @@ impl DescribedGroup {
         r.string(&mut self.group_state, true, "group_state")?;
         self.group_epoch = r.i32("group_epoch")?;
         self.assignment_epoch = r.i32("assignment_epoch")?;
-        r.nullable_struct(
-            &mut self.topology,
-            true,
-            "topology",
-            version,
-            Topology::read,
-        )?;
-        r.structs(&mut self.members, true, "members", version, Member::read)?;
+        r.nullable_struct(&mut self.topology, true, "topology", version)?;
+        r.structs(&mut self.members, true, "members", version)?;
         self.authorized_operations = r.i32("authorized_operations")?;
         if version >= 1 {
             r.nullable_struct(
@@ -121,7 +116,6 @@ impl DescribedGroup {
                 true,
                 "topology_description",
                 version,
-                TopologyDescription::read,
             )?;
             self.topology_description_status = r.i8("topology_description_status")?;
             r.nullable_string(&mut self.assignor_name, true, true, "assignor_name")?;
@@ -136,14 +130,8 @@ impl DescribedGroup {
         w.string(true, &self.group_state, "group_state")?;
         w.i32(self.group_epoch);
         w.i32(self.assignment_epoch);
-        w.nullable_struct(
-            true,
-            self.topology.as_ref(),
-            "topology",
-            version,
-            Topology::write,
-        )?;
-        w.structs(true, &self.members, "members", version, Member::write)?;
+        w.nullable_struct(true, self.topology.as_ref(), "topology", version)?;
+        w.structs(true, &self.members, "members", version)?;
         w.i32(self.authorized_operations);
         if version >= 1 {
             w.nullable_struct(
@@ -151,7 +139,6 @@ impl DescribedGroup {
                 self.topology_description.as_ref(),
                 "topology_description",
                 version,
-                TopologyDescription::write,
             )?;
         } else if self.topology_description.is_some() {
             return not_in_version("topology_description");
@@ -180,7 +167,9 @@ pub struct Topology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Topology {
+impl Structure for Topology {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.epoch = r.i32("epoch")?;
         r.nullable_structs(
@@ -189,7 +178,6 @@ impl Topology {
             true,
             "subtopologies",
             version,
-            Subtopology::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -202,7 +190,6 @@ impl Topology {
             self.subtopologies.as_deref(),
             "subtopologies",
             version,
-            Subtopology::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -226,7 +213,9 @@ pub struct Subtopology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Subtopology {
+impl Structure for Subtopology {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.strings(&mut self.source_topics, true, "source_topics")?;
@@ -240,14 +229,12 @@ impl Subtopology {
             true,
             "state_changelog_topics",
             version,
-            TopicInfo::read,
         )?;
         r.structs(
             &mut self.repartition_source_topics,
             true,
             "repartition_source_topics",
             version,
-            TopicInfo::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -265,14 +252,12 @@ impl Subtopology {
             &self.state_changelog_topics,
             "state_changelog_topics",
             version,
-            TopicInfo::write,
         )?;
         w.structs(
             true,
             &self.repartition_source_topics,
             "repartition_source_topics",
             version,
-            TopicInfo::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -294,18 +279,14 @@ pub struct TopicInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicInfo {
+impl Structure for TopicInfo {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.partitions = r.i32("partitions")?;
         self.replication_factor = r.i16("replication_factor")?;
-        r.structs(
-            &mut self.topic_configs,
-            true,
-            "topic_configs",
-            version,
-            KeyValue::read,
-        )?;
+        r.structs(&mut self.topic_configs, true, "topic_configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -313,13 +294,7 @@ impl TopicInfo {
         w.string(true, &self.name, "name")?;
         w.i32(self.partitions);
         w.i16(self.replication_factor);
-        w.structs(
-            true,
-            &self.topic_configs,
-            "topic_configs",
-            version,
-            KeyValue::write,
-        )?;
+        w.structs(true, &self.topic_configs, "topic_configs", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -336,7 +311,9 @@ pub struct KeyValue {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl KeyValue {
+impl Structure for KeyValue {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         r.string(&mut self.value, true, "value")?;
@@ -388,7 +365,9 @@ pub struct Member {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Member {
+impl Structure for Member {
+    const SMALLEST: usize = 28;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.member_id, true, "member_id")?;
         self.member_epoch = r.i32("member_epoch")?;
@@ -398,33 +377,14 @@ impl Member {
         r.string(&mut self.client_host, true, "client_host")?;
         self.topology_epoch = r.i32("topology_epoch")?;
         r.string(&mut self.process_id, true, "process_id")?;
-        r.nullable_struct(
-            &mut self.user_endpoint,
-            true,
-            "user_endpoint",
-            version,
-            Endpoint::read,
-        )?;
-        r.structs(
-            &mut self.client_tags,
-            true,
-            "client_tags",
-            version,
-            KeyValue::read,
-        )?;
-        r.structs(
-            &mut self.task_offsets,
-            true,
-            "task_offsets",
-            version,
-            TaskOffset::read,
-        )?;
+        r.nullable_struct(&mut self.user_endpoint, true, "user_endpoint", version)?;
+        r.structs(&mut self.client_tags, true, "client_tags", version)?;
+        r.structs(&mut self.task_offsets, true, "task_offsets", version)?;
         r.structs(
             &mut self.task_end_offsets,
             true,
             "task_end_offsets",
             version,
-            TaskOffset::read,
         )?;
         self.assignment
             .read(r, version)
@@ -445,34 +405,10 @@ impl Member {
         w.string(true, &self.client_host, "client_host")?;
         w.i32(self.topology_epoch);
         w.string(true, &self.process_id, "process_id")?;
-        w.nullable_struct(
-            true,
-            self.user_endpoint.as_ref(),
-            "user_endpoint",
-            version,
-            Endpoint::write,
-        )?;
-        w.structs(
-            true,
-            &self.client_tags,
-            "client_tags",
-            version,
-            KeyValue::write,
-        )?;
-        w.structs(
-            true,
-            &self.task_offsets,
-            "task_offsets",
-            version,
-            TaskOffset::write,
-        )?;
-        w.structs(
-            true,
-            &self.task_end_offsets,
-            "task_end_offsets",
-            version,
-            TaskOffset::write,
-        )?;
+        w.nullable_struct(true, self.user_endpoint.as_ref(), "user_endpoint", version)?;
+        w.structs(true, &self.client_tags, "client_tags", version)?;
+        w.structs(true, &self.task_offsets, "task_offsets", version)?;
+        w.structs(true, &self.task_end_offsets, "task_end_offsets", version)?;
         self.assignment
             .write(w, version)
             .map_err(|error| error.within("assignment"))?;
@@ -496,7 +432,9 @@ pub struct Endpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Endpoint {
+impl Structure for Endpoint {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.host, true, "host")?;
         self.port = r.u16("port")?;
@@ -524,7 +462,9 @@ pub struct TaskOffset {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskOffset {
+impl Structure for TaskOffset {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         self.partition = r.i32("partition")?;
@@ -554,54 +494,20 @@ pub struct Assignment {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Assignment {
+impl Structure for Assignment {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.active_tasks,
-            true,
-            "active_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.standby_tasks,
-            true,
-            "standby_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.warmup_tasks,
-            true,
-            "warmup_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.structs(&mut self.active_tasks, true, "active_tasks", version)?;
+        r.structs(&mut self.standby_tasks, true, "standby_tasks", version)?;
+        r.structs(&mut self.warmup_tasks, true, "warmup_tasks", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.active_tasks,
-            "active_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.standby_tasks,
-            "standby_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.warmup_tasks,
-            "warmup_tasks",
-            version,
-            TaskIds::write,
-        )?;
+        w.structs(true, &self.active_tasks, "active_tasks", version)?;
+        w.structs(true, &self.standby_tasks, "standby_tasks", version)?;
+        w.structs(true, &self.warmup_tasks, "warmup_tasks", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -618,7 +524,9 @@ pub struct TaskIds {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskIds {
+impl Structure for TaskIds {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;
@@ -644,40 +552,18 @@ pub struct TopologyDescription {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescription {
+impl Structure for TopologyDescription {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.subtopologies,
-            true,
-            "subtopologies",
-            version,
-            TopologyDescriptionSubtopology::read,
-        )?;
-        r.structs(
-            &mut self.global_stores,
-            true,
-            "global_stores",
-            version,
-            TopologyDescriptionGlobalStore::read,
-        )?;
+        r.structs(&mut self.subtopologies, true, "subtopologies", version)?;
+        r.structs(&mut self.global_stores, true, "global_stores", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.subtopologies,
-            "subtopologies",
-            version,
-            TopologyDescriptionSubtopology::write,
-        )?;
-        w.structs(
-            true,
-            &self.global_stores,
-            "global_stores",
-            version,
-            TopologyDescriptionGlobalStore::write,
-        )?;
+        w.structs(true, &self.subtopologies, "subtopologies", version)?;
+        w.structs(true, &self.global_stores, "global_stores", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -694,28 +580,18 @@ pub struct TopologyDescriptionSubtopology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionSubtopology {
+impl Structure for TopologyDescriptionSubtopology {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
-        r.structs(
-            &mut self.nodes,
-            true,
-            "nodes",
-            version,
-            TopologyDescriptionNode::read,
-        )?;
+        r.structs(&mut self.nodes, true, "nodes", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.subtopology_id, "subtopology_id")?;
-        w.structs(
-            true,
-            &self.nodes,
-            "nodes",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
+        w.structs(true, &self.nodes, "nodes", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -740,7 +616,9 @@ pub struct TopologyDescriptionNode {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionNode {
+impl Structure for TopologyDescriptionNode {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.node_type = r.i8("node_type")?;
@@ -774,7 +652,9 @@ pub struct TopologyDescriptionGlobalStore {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionGlobalStore {
+impl Structure for TopologyDescriptionGlobalStore {
+    const SMALLEST: usize = 15;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.source
             .read(r, version)

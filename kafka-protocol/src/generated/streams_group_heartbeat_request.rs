@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::streams_group_heartbeat_response::StreamsGroupHeartbeatResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 88: `StreamsGroupHeartbeatRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,68 +91,26 @@ impl Message for StreamsGroupHeartbeatRequest {
         r.nullable_string(&mut self.instance_id, true, true, "instance_id")?;
         r.nullable_string(&mut self.rack_id, true, true, "rack_id")?;
         self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
-        r.nullable_struct(
-            &mut self.topology,
-            true,
-            "topology",
-            version,
-            Topology::read,
-        )?;
-        r.nullable_structs(
-            &mut self.active_tasks,
-            true,
-            true,
-            "active_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.nullable_struct(&mut self.topology, true, "topology", version)?;
+        r.nullable_structs(&mut self.active_tasks, true, true, "active_tasks", version)?;
         r.nullable_structs(
             &mut self.standby_tasks,
             true,
             true,
             "standby_tasks",
             version,
-            TaskIds::read,
         )?;
-        r.nullable_structs(
-            &mut self.warmup_tasks,
-            true,
-            true,
-            "warmup_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.nullable_structs(&mut self.warmup_tasks, true, true, "warmup_tasks", version)?;
         r.nullable_string(&mut self.process_id, true, true, "process_id")?;
-        r.nullable_struct(
-            &mut self.user_endpoint,
-            true,
-            "user_endpoint",
-            version,
-            Endpoint::read,
-        )?;
-        r.nullable_structs(
-            &mut self.client_tags,
-            true,
-            true,
-            "client_tags",
-            version,
-            KeyValue::read,
-        )?;
-        r.nullable_structs(
-            &mut self.task_offsets,
-            true,
-            true,
-            "task_offsets",
-            version,
-            TaskOffset::read,
-        )?;
+        r.nullable_struct(&mut self.user_endpoint, true, "user_endpoint", version)?;
+        r.nullable_structs(&mut self.client_tags, true, true, "client_tags", version)?;
+        r.nullable_structs(&mut self.task_offsets, true, true, "task_offsets", version)?;
         r.nullable_structs(
             &mut self.task_end_offsets,
             true,
             true,
             "task_end_offsets",
             version,
-            TaskOffset::read,
         )?;
         self.shutdown_application = r.bool("shutdown_application")?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
@@ -166,20 +124,13 @@ impl Message for StreamsGroupHeartbeatRequest {
         w.nullable_string(true, true, self.instance_id.as_deref(), "instance_id")?;
         w.nullable_string(true, true, self.rack_id.as_deref(), "rack_id")?;
         w.i32(self.rebalance_timeout_ms);
-        w.nullable_struct(
-            true,
-            self.topology.as_ref(),
-            "topology",
-            version,
-            Topology::write,
-        )?;
+        w.nullable_struct(true, self.topology.as_ref(), "topology", version)?;
         w.nullable_structs(
             true,
             true,
             self.active_tasks.as_deref(),
             "active_tasks",
             version,
-            TaskIds::write,
         )?;
         w.nullable_structs(
             true,
@@ -187,7 +138,6 @@ impl Message for StreamsGroupHeartbeatRequest {
             self.standby_tasks.as_deref(),
             "standby_tasks",
             version,
-            TaskIds::write,
         )?;
         w.nullable_structs(
             true,
@@ -195,23 +145,15 @@ impl Message for StreamsGroupHeartbeatRequest {
             self.warmup_tasks.as_deref(),
             "warmup_tasks",
             version,
-            TaskIds::write,
         )?;
         w.nullable_string(true, true, self.process_id.as_deref(), "process_id")?;
-        w.nullable_struct(
-            true,
-            self.user_endpoint.as_ref(),
-            "user_endpoint",
-            version,
-            Endpoint::write,
-        )?;
+        w.nullable_struct(true, self.user_endpoint.as_ref(), "user_endpoint", version)?;
         w.nullable_structs(
             true,
             true,
             self.client_tags.as_deref(),
             "client_tags",
             version,
-            KeyValue::write,
         )?;
         w.nullable_structs(
             true,
@@ -219,7 +161,6 @@ impl Message for StreamsGroupHeartbeatRequest {
             self.task_offsets.as_deref(),
             "task_offsets",
             version,
-            TaskOffset::write,
         )?;
         w.nullable_structs(
             true,
@@ -227,7 +168,6 @@ impl Message for StreamsGroupHeartbeatRequest {
             self.task_end_offsets.as_deref(),
             "task_end_offsets",
             version,
-            TaskOffset::write,
         )?;
         w.bool(self.shutdown_application);
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
@@ -251,28 +191,18 @@ pub struct Topology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Topology {
+impl Structure for Topology {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.epoch = r.i32("epoch")?;
-        r.structs(
-            &mut self.subtopologies,
-            true,
-            "subtopologies",
-            version,
-            Subtopology::read,
-        )?;
+        r.structs(&mut self.subtopologies, true, "subtopologies", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.epoch);
-        w.structs(
-            true,
-            &self.subtopologies,
-            "subtopologies",
-            version,
-            Subtopology::write,
-        )?;
+        w.structs(true, &self.subtopologies, "subtopologies", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -299,7 +229,9 @@ pub struct Subtopology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Subtopology {
+impl Structure for Subtopology {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.strings(&mut self.source_topics, true, "source_topics")?;
@@ -309,7 +241,6 @@ impl Subtopology {
             true,
             "state_changelog_topics",
             version,
-            TopicInfo::read,
         )?;
         r.strings(
             &mut self.repartition_sink_topics,
@@ -321,14 +252,12 @@ impl Subtopology {
             true,
             "repartition_source_topics",
             version,
-            TopicInfo::read,
         )?;
         r.structs(
             &mut self.copartition_groups,
             true,
             "copartition_groups",
             version,
-            CopartitionGroup::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -342,7 +271,6 @@ impl Subtopology {
             &self.state_changelog_topics,
             "state_changelog_topics",
             version,
-            TopicInfo::write,
         )?;
         w.strings(
             true,
@@ -354,14 +282,12 @@ impl Subtopology {
             &self.repartition_source_topics,
             "repartition_source_topics",
             version,
-            TopicInfo::write,
         )?;
         w.structs(
             true,
             &self.copartition_groups,
             "copartition_groups",
             version,
-            CopartitionGroup::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -383,18 +309,14 @@ pub struct TopicInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicInfo {
+impl Structure for TopicInfo {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.partitions = r.i32("partitions")?;
         self.replication_factor = r.i16("replication_factor")?;
-        r.structs(
-            &mut self.topic_configs,
-            true,
-            "topic_configs",
-            version,
-            KeyValue::read,
-        )?;
+        r.structs(&mut self.topic_configs, true, "topic_configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -402,13 +324,7 @@ impl TopicInfo {
         w.string(true, &self.name, "name")?;
         w.i32(self.partitions);
         w.i16(self.replication_factor);
-        w.structs(
-            true,
-            &self.topic_configs,
-            "topic_configs",
-            version,
-            KeyValue::write,
-        )?;
+        w.structs(true, &self.topic_configs, "topic_configs", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -425,7 +341,9 @@ pub struct KeyValue {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl KeyValue {
+impl Structure for KeyValue {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         r.string(&mut self.value, true, "value")?;
@@ -453,7 +371,9 @@ pub struct CopartitionGroup {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CopartitionGroup {
+impl Structure for CopartitionGroup {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.i16s(&mut self.source_topics, true, "source_topics")?;
         r.i16s(&mut self.source_topic_regex, true, "source_topic_regex")?;
@@ -489,7 +409,9 @@ pub struct TaskIds {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskIds {
+impl Structure for TaskIds {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;
@@ -515,7 +437,9 @@ pub struct Endpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Endpoint {
+impl Structure for Endpoint {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.host, true, "host")?;
         self.port = r.u16("port")?;
@@ -543,7 +467,9 @@ pub struct TaskOffset {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskOffset {
+impl Structure for TaskOffset {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         self.partition = r.i32("partition")?;

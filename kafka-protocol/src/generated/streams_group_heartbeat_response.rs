@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 88: `StreamsGroupHeartbeatResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,38 +94,16 @@ impl Message for StreamsGroupHeartbeatResponse {
         if version >= 1 {
             self.acceptable_recovery_lag = r.i64("acceptable_recovery_lag")?;
         }
-        r.nullable_structs(
-            &mut self.status,
-            true,
-            true,
-            "status",
-            version,
-            Status::read,
-        )?;
-        r.nullable_structs(
-            &mut self.active_tasks,
-            true,
-            true,
-            "active_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.nullable_structs(&mut self.status, true, true, "status", version)?;
+        r.nullable_structs(&mut self.active_tasks, true, true, "active_tasks", version)?;
         r.nullable_structs(
             &mut self.standby_tasks,
             true,
             true,
             "standby_tasks",
             version,
-            TaskIds::read,
         )?;
-        r.nullable_structs(
-            &mut self.warmup_tasks,
-            true,
-            true,
-            "warmup_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.nullable_structs(&mut self.warmup_tasks, true, true, "warmup_tasks", version)?;
         if version >= 1 {
             self.topology_description_required = r.bool("topology_description_required")?;
         }
@@ -135,7 +114,6 @@ impl Message for StreamsGroupHeartbeatResponse {
             true,
             "partitions_by_user_endpoint",
             version,
-            EndpointToPartitions::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -156,21 +134,13 @@ impl Message for StreamsGroupHeartbeatResponse {
         if version >= 1 {
             w.i64(self.acceptable_recovery_lag);
         }
-        w.nullable_structs(
-            true,
-            true,
-            self.status.as_deref(),
-            "status",
-            version,
-            Status::write,
-        )?;
+        w.nullable_structs(true, true, self.status.as_deref(), "status", version)?;
         w.nullable_structs(
             true,
             true,
             self.active_tasks.as_deref(),
             "active_tasks",
             version,
-            TaskIds::write,
         )?;
         w.nullable_structs(
             true,
@@ -178,7 +148,6 @@ impl Message for StreamsGroupHeartbeatResponse {
             self.standby_tasks.as_deref(),
             "standby_tasks",
             version,
-            TaskIds::write,
         )?;
         w.nullable_structs(
             true,
@@ -186,7 +155,6 @@ impl Message for StreamsGroupHeartbeatResponse {
             self.warmup_tasks.as_deref(),
             "warmup_tasks",
             version,
-            TaskIds::write,
         )?;
         if version >= 1 {
             w.bool(self.topology_description_required);
@@ -200,10 +168,13 @@ impl Message for StreamsGroupHeartbeatResponse {
             self.partitions_by_user_endpoint.as_deref(),
             "partitions_by_user_endpoint",
             version,
-            EndpointToPartitions::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for StreamsGroupHeartbeatResponse {
+    const KEY: ApiKey = ApiKey::StreamsGroupHeartbeat;
 }
 
 /// A struct in [`StreamsGroupHeartbeatResponse`]; versions 0-1.
@@ -218,7 +189,9 @@ pub struct Status {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Status {
+impl Structure for Status {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.status_code = r.i8("status_code")?;
         r.string(&mut self.status_detail, true, "status_detail")?;
@@ -244,7 +217,9 @@ pub struct TaskIds {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskIds {
+impl Structure for TaskIds {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;
@@ -272,7 +247,9 @@ pub struct EndpointToPartitions {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl EndpointToPartitions {
+impl Structure for EndpointToPartitions {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.user_endpoint
             .read(r, version)
@@ -282,14 +259,12 @@ impl EndpointToPartitions {
             true,
             "active_partitions",
             version,
-            TopicPartition::read,
         )?;
         r.structs(
             &mut self.standby_partitions,
             true,
             "standby_partitions",
             version,
-            TopicPartition::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -298,19 +273,12 @@ impl EndpointToPartitions {
         self.user_endpoint
             .write(w, version)
             .map_err(|error| error.within("user_endpoint"))?;
-        w.structs(
-            true,
-            &self.active_partitions,
-            "active_partitions",
-            version,
-            TopicPartition::write,
-        )?;
+        w.structs(true, &self.active_partitions, "active_partitions", version)?;
         w.structs(
             true,
             &self.standby_partitions,
             "standby_partitions",
             version,
-            TopicPartition::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -328,7 +296,9 @@ pub struct Endpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Endpoint {
+impl Structure for Endpoint {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.host, true, "host")?;
         self.port = r.u16("port")?;
@@ -354,7 +324,9 @@ pub struct TopicPartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicPartition {
+impl Structure for TopicPartition {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic, true, "topic")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 19: `StreamsGroupMemberMetadataValue`, versions 0, all
 /// flexible.
@@ -67,20 +67,8 @@ impl Message for StreamsGroupMemberMetadataValue {
         self.rebalance_timeout_ms = r.i32("rebalance_timeout_ms")?;
         self.topology_epoch = r.i32("topology_epoch")?;
         r.string(&mut self.process_id, true, "process_id")?;
-        r.nullable_struct(
-            &mut self.user_endpoint,
-            true,
-            "user_endpoint",
-            version,
-            Endpoint::read,
-        )?;
-        r.structs(
-            &mut self.client_tags,
-            true,
-            "client_tags",
-            version,
-            KeyValue::read,
-        )?;
+        r.nullable_struct(&mut self.user_endpoint, true, "user_endpoint", version)?;
+        r.structs(&mut self.client_tags, true, "client_tags", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -92,20 +80,8 @@ impl Message for StreamsGroupMemberMetadataValue {
         w.i32(self.rebalance_timeout_ms);
         w.i32(self.topology_epoch);
         w.string(true, &self.process_id, "process_id")?;
-        w.nullable_struct(
-            true,
-            self.user_endpoint.as_ref(),
-            "user_endpoint",
-            version,
-            Endpoint::write,
-        )?;
-        w.structs(
-            true,
-            &self.client_tags,
-            "client_tags",
-            version,
-            KeyValue::write,
-        )?;
+        w.nullable_struct(true, self.user_endpoint.as_ref(), "user_endpoint", version)?;
+        w.structs(true, &self.client_tags, "client_tags", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -126,7 +102,9 @@ pub struct Endpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Endpoint {
+impl Structure for Endpoint {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.host, true, "host")?;
         self.port = r.u16("port")?;
@@ -152,7 +130,9 @@ pub struct KeyValue {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl KeyValue {
+impl Structure for KeyValue {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         r.string(&mut self.value, true, "value")?;

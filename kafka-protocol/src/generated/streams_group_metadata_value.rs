@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 17: `StreamsGroupMetadataValue`, versions 0, all
 /// flexible.
@@ -68,7 +68,6 @@ impl Message for StreamsGroupMetadataValue {
                         true,
                         "last_assignment_configs",
                         version,
-                        LastAssignmentConfig::read,
                     )?;
                     tag.end(r, "last_assignment_configs")?;
                 }
@@ -107,7 +106,6 @@ impl Message for StreamsGroupMetadataValue {
                 self.last_assignment_configs.as_deref(),
                 "last_assignment_configs",
                 version,
-                LastAssignmentConfig::write,
             )?;
             tag.end(w);
         }
@@ -143,7 +141,9 @@ pub struct LastAssignmentConfig {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl LastAssignmentConfig {
+impl Structure for LastAssignmentConfig {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         r.string(&mut self.value, true, "value")?;

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 21: `StreamsGroupTargetAssignmentMemberValue`, versions
 /// 0, all flexible.
@@ -31,52 +31,16 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.active_tasks,
-            true,
-            "active_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.standby_tasks,
-            true,
-            "standby_tasks",
-            version,
-            TaskIds::read,
-        )?;
-        r.structs(
-            &mut self.warmup_tasks,
-            true,
-            "warmup_tasks",
-            version,
-            TaskIds::read,
-        )?;
+        r.structs(&mut self.active_tasks, true, "active_tasks", version)?;
+        r.structs(&mut self.standby_tasks, true, "standby_tasks", version)?;
+        r.structs(&mut self.warmup_tasks, true, "warmup_tasks", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.active_tasks,
-            "active_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.standby_tasks,
-            "standby_tasks",
-            version,
-            TaskIds::write,
-        )?;
-        w.structs(
-            true,
-            &self.warmup_tasks,
-            "warmup_tasks",
-            version,
-            TaskIds::write,
-        )?;
+        w.structs(true, &self.active_tasks, "active_tasks", version)?;
+        w.structs(true, &self.standby_tasks, "standby_tasks", version)?;
+        w.structs(true, &self.warmup_tasks, "warmup_tasks", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -97,7 +61,9 @@ pub struct TaskIds {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TaskIds {
+impl Structure for TaskIds {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.i32s(&mut self.partitions, true, "partitions")?;

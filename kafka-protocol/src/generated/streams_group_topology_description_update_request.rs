@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::streams_group_topology_description_update_response::StreamsGroupTopologyDescriptionUpdateResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 93: `StreamsGroupTopologyDescriptionUpdateRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,40 +70,18 @@ pub struct TopologyDescription {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescription {
+impl Structure for TopologyDescription {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.subtopologies,
-            true,
-            "subtopologies",
-            version,
-            TopologyDescriptionSubtopology::read,
-        )?;
-        r.structs(
-            &mut self.global_stores,
-            true,
-            "global_stores",
-            version,
-            TopologyDescriptionGlobalStore::read,
-        )?;
+        r.structs(&mut self.subtopologies, true, "subtopologies", version)?;
+        r.structs(&mut self.global_stores, true, "global_stores", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.subtopologies,
-            "subtopologies",
-            version,
-            TopologyDescriptionSubtopology::write,
-        )?;
-        w.structs(
-            true,
-            &self.global_stores,
-            "global_stores",
-            version,
-            TopologyDescriptionGlobalStore::write,
-        )?;
+        w.structs(true, &self.subtopologies, "subtopologies", version)?;
+        w.structs(true, &self.global_stores, "global_stores", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -120,28 +98,18 @@ pub struct TopologyDescriptionSubtopology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionSubtopology {
+impl Structure for TopologyDescriptionSubtopology {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
-        r.structs(
-            &mut self.nodes,
-            true,
-            "nodes",
-            version,
-            TopologyDescriptionNode::read,
-        )?;
+        r.structs(&mut self.nodes, true, "nodes", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.subtopology_id, "subtopology_id")?;
-        w.structs(
-            true,
-            &self.nodes,
-            "nodes",
-            version,
-            TopologyDescriptionNode::write,
-        )?;
+        w.structs(true, &self.nodes, "nodes", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -166,7 +134,9 @@ pub struct TopologyDescriptionNode {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionNode {
+impl Structure for TopologyDescriptionNode {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.node_type = r.i8("node_type")?;
@@ -200,7 +170,9 @@ pub struct TopologyDescriptionGlobalStore {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopologyDescriptionGlobalStore {
+impl Structure for TopologyDescriptionGlobalStore {
+    const SMALLEST: usize = 15;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.source
             .read(r, version)

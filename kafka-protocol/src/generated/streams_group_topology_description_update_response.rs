@@ -6,7 +6,8 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -43,4 +44,8 @@ impl Message for StreamsGroupTopologyDescriptionUpdateResponse {
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for StreamsGroupTopologyDescriptionUpdateResponse {
+    const KEY: ApiKey = ApiKey::StreamsGroupTopologyDescriptionUpdate;
 }

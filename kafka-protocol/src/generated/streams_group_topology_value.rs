@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 23: `StreamsGroupTopologyValue`, versions 0, all
 /// flexible.
@@ -30,25 +30,13 @@ impl Message for StreamsGroupTopologyValue {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.epoch = r.i32("epoch")?;
-        r.structs(
-            &mut self.subtopologies,
-            true,
-            "subtopologies",
-            version,
-            Subtopology::read,
-        )?;
+        r.structs(&mut self.subtopologies, true, "subtopologies", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.epoch);
-        w.structs(
-            true,
-            &self.subtopologies,
-            "subtopologies",
-            version,
-            Subtopology::write,
-        )?;
+        w.structs(true, &self.subtopologies, "subtopologies", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -79,7 +67,9 @@ pub struct Subtopology {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Subtopology {
+impl Structure for Subtopology {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.subtopology_id, true, "subtopology_id")?;
         r.strings(&mut self.source_topics, true, "source_topics")?;
@@ -89,7 +79,6 @@ impl Subtopology {
             true,
             "state_changelog_topics",
             version,
-            TopicInfo::read,
         )?;
         r.strings(
             &mut self.repartition_sink_topics,
@@ -101,14 +90,12 @@ impl Subtopology {
             true,
             "repartition_source_topics",
             version,
-            TopicInfo::read,
         )?;
         r.structs(
             &mut self.copartition_groups,
             true,
             "copartition_groups",
             version,
-            CopartitionGroup::read,
         )?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -122,7 +109,6 @@ impl Subtopology {
             &self.state_changelog_topics,
             "state_changelog_topics",
             version,
-            TopicInfo::write,
         )?;
         w.strings(
             true,
@@ -134,14 +120,12 @@ impl Subtopology {
             &self.repartition_source_topics,
             "repartition_source_topics",
             version,
-            TopicInfo::write,
         )?;
         w.structs(
             true,
             &self.copartition_groups,
             "copartition_groups",
             version,
-            CopartitionGroup::write,
         )?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
@@ -163,18 +147,14 @@ pub struct TopicInfo {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicInfo {
+impl Structure for TopicInfo {
+    const SMALLEST: usize = 9;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         self.partitions = r.i32("partitions")?;
         self.replication_factor = r.i16("replication_factor")?;
-        r.structs(
-            &mut self.topic_configs,
-            true,
-            "topic_configs",
-            version,
-            TopicConfig::read,
-        )?;
+        r.structs(&mut self.topic_configs, true, "topic_configs", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -182,13 +162,7 @@ impl TopicInfo {
         w.string(true, &self.name, "name")?;
         w.i32(self.partitions);
         w.i16(self.replication_factor);
-        w.structs(
-            true,
-            &self.topic_configs,
-            "topic_configs",
-            version,
-            TopicConfig::write,
-        )?;
+        w.structs(true, &self.topic_configs, "topic_configs", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -205,7 +179,9 @@ pub struct TopicConfig {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicConfig {
+impl Structure for TopicConfig {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.key, true, "key")?;
         r.string(&mut self.value, true, "value")?;
@@ -233,7 +209,9 @@ pub struct CopartitionGroup {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl CopartitionGroup {
+impl Structure for CopartitionGroup {
+    const SMALLEST: usize = 4;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.i16s(&mut self.source_topics, true, "source_topics")?;
         r.i16s(&mut self.source_topic_regex, true, "source_topic_regex")?;

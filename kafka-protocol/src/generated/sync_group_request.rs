@@ -10,7 +10,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::sync_group_response::SyncGroupResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 14: `SyncGroupRequest`, versions 0-5, flexible from 4.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,13 +58,7 @@ impl Message for SyncGroupRequest {
             r.nullable_string(&mut self.protocol_type, flexible, true, "protocol_type")?;
             r.nullable_string(&mut self.protocol_name, flexible, true, "protocol_name")?;
         }
-        r.structs(
-            &mut self.assignments,
-            flexible,
-            "assignments",
-            version,
-            SyncGroupRequestAssignment::read,
-        )?;
+        r.structs(&mut self.assignments, flexible, "assignments", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -99,13 +93,7 @@ impl Message for SyncGroupRequest {
                 "protocol_name",
             )?;
         }
-        w.structs(
-            flexible,
-            &self.assignments,
-            "assignments",
-            version,
-            SyncGroupRequestAssignment::write,
-        )?;
+        w.structs(flexible, &self.assignments, "assignments", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -127,7 +115,9 @@ pub struct SyncGroupRequestAssignment {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl SyncGroupRequestAssignment {
+impl Structure for SyncGroupRequestAssignment {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 4;
         r.string(&mut self.member_id, flexible, "member_id")?;

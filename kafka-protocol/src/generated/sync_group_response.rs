@@ -6,7 +6,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
@@ -74,4 +75,8 @@ impl Message for SyncGroupResponse {
         w.bytes(flexible, &self.assignment, "assignment")?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for SyncGroupResponse {
+    const KEY: ApiKey = ApiKey::SyncGroup;
 }

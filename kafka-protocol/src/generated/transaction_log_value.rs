@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use crate::error::{DecodeError, EncodeError, not_in_version};
 use crate::request::{Message, TypedRecord};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Value of a coordinator's record of type 0: `TransactionLogValue`, versions 0-1, flexible from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,6 @@ impl Message for TransactionLogValue {
             true,
             "transaction_partitions",
             version,
-            PartitionsSchema::read,
         )?;
         self.transaction_last_update_timestamp_ms =
             r.i64("transaction_last_update_timestamp_ms")?;
@@ -120,7 +119,6 @@ impl Message for TransactionLogValue {
             self.transaction_partitions.as_deref(),
             "transaction_partitions",
             version,
-            PartitionsSchema::write,
         )?;
         w.i64(self.transaction_last_update_timestamp_ms);
         w.i64(self.transaction_start_timestamp_ms);
@@ -184,7 +182,9 @@ pub struct PartitionsSchema {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionsSchema {
+impl Structure for PartitionsSchema {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 1;
         r.string(&mut self.topic, flexible, "topic")?;

@@ -10,7 +10,7 @@ use crate::generated::txn_offset_commit_response::TxnOffsetCommitResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 28: `TxnOffsetCommitRequest`, versions 0-6, flexible from 3.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,13 +73,7 @@ impl Message for TxnOffsetCommitRequest {
                 "group_instance_id",
             )?;
         }
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            TxnOffsetCommitRequestTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -109,13 +103,7 @@ impl Message for TxnOffsetCommitRequest {
         } else if self.group_instance_id.is_some() {
             return not_in_version("group_instance_id");
         }
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            TxnOffsetCommitRequestTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -140,7 +128,9 @@ pub struct TxnOffsetCommitRequestTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TxnOffsetCommitRequestTopic {
+impl Structure for TxnOffsetCommitRequestTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         if version <= 5 {
@@ -149,13 +139,7 @@ impl TxnOffsetCommitRequestTopic {
         if version >= 6 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            TxnOffsetCommitRequestPartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -167,13 +151,7 @@ impl TxnOffsetCommitRequestTopic {
         if version >= 6 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            TxnOffsetCommitRequestPartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -206,7 +184,9 @@ impl Default for TxnOffsetCommitRequestPartition {
     }
 }
 
-impl TxnOffsetCommitRequestPartition {
+impl Structure for TxnOffsetCommitRequestPartition {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.partition_index = r.i32("partition_index")?;

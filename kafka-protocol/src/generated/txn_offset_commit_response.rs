@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 28: `TxnOffsetCommitResponse`, versions 0-6, flexible from 3.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,28 +31,20 @@ impl Message for TxnOffsetCommitResponse {
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.throttle_time_ms = r.i32("throttle_time_ms")?;
-        r.structs(
-            &mut self.topics,
-            flexible,
-            "topics",
-            version,
-            TxnOffsetCommitResponseTopic::read,
-        )?;
+        r.structs(&mut self.topics, flexible, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let flexible = version >= 3;
         w.i32(self.throttle_time_ms);
-        w.structs(
-            flexible,
-            &self.topics,
-            "topics",
-            version,
-            TxnOffsetCommitResponseTopic::write,
-        )?;
+        w.structs(flexible, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for TxnOffsetCommitResponse {
+    const KEY: ApiKey = ApiKey::TxnOffsetCommit;
 }
 
 /// A struct in [`TxnOffsetCommitResponse`]; versions 0-6.
@@ -69,7 +62,9 @@ pub struct TxnOffsetCommitResponseTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TxnOffsetCommitResponseTopic {
+impl Structure for TxnOffsetCommitResponseTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         if version <= 5 {
@@ -78,13 +73,7 @@ impl TxnOffsetCommitResponseTopic {
         if version >= 6 {
             self.topic_id = r.uuid("topic_id")?;
         }
-        r.structs(
-            &mut self.partitions,
-            flexible,
-            "partitions",
-            version,
-            TxnOffsetCommitResponsePartition::read,
-        )?;
+        r.structs(&mut self.partitions, flexible, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, flexible)
     }
 
@@ -96,13 +85,7 @@ impl TxnOffsetCommitResponseTopic {
         if version >= 6 {
             w.uuid(self.topic_id);
         }
-        w.structs(
-            flexible,
-            &self.partitions,
-            "partitions",
-            version,
-            TxnOffsetCommitResponsePartition::write,
-        )?;
+        w.structs(flexible, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(flexible, &self.unknown_tagged_fields)
     }
 }
@@ -119,7 +102,9 @@ pub struct TxnOffsetCommitResponsePartition {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TxnOffsetCommitResponsePartition {
+impl Structure for TxnOffsetCommitResponsePartition {
+    const SMALLEST: usize = 6;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         let flexible = version >= 3;
         self.partition_index = r.i32("partition_index")?;

@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::update_features_response::UpdateFeaturesResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 57: `UpdateFeaturesRequest`, versions 0-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +43,7 @@ impl Message for UpdateFeaturesRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.timeout_ms = r.i32("timeout_ms")?;
-        r.structs(
-            &mut self.feature_updates,
-            true,
-            "feature_updates",
-            version,
-            FeatureUpdateKey::read,
-        )?;
+        r.structs(&mut self.feature_updates, true, "feature_updates", version)?;
         if version >= 1 {
             self.validate_only = r.bool("validate_only")?;
         }
@@ -58,13 +52,7 @@ impl Message for UpdateFeaturesRequest {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.timeout_ms);
-        w.structs(
-            true,
-            &self.feature_updates,
-            "feature_updates",
-            version,
-            FeatureUpdateKey::write,
-        )?;
+        w.structs(true, &self.feature_updates, "feature_updates", version)?;
         if version >= 1 {
             w.bool(self.validate_only);
         } else if self.validate_only {
@@ -107,7 +95,9 @@ impl Default for FeatureUpdateKey {
     }
 }
 
-impl FeatureUpdateKey {
+impl Structure for FeatureUpdateKey {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.feature, true, "feature")?;
         self.max_version_level = r.i16("max_version_level")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 57: `UpdateFeaturesResponse`, versions 0-2, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +49,7 @@ impl Message for UpdateFeaturesResponse {
         self.error_code = r.i16("error_code")?;
         r.nullable_string(&mut self.error_message, true, true, "error_message")?;
         if version <= 1 {
-            r.structs(
-                &mut self.results,
-                true,
-                "results",
-                version,
-                UpdatableFeatureResult::read,
-            )?;
+            r.structs(&mut self.results, true, "results", version)?;
         }
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
@@ -64,16 +59,14 @@ impl Message for UpdateFeaturesResponse {
         w.i16(self.error_code);
         w.nullable_string(true, true, self.error_message.as_deref(), "error_message")?;
         if version <= 1 {
-            w.structs(
-                true,
-                &self.results,
-                "results",
-                version,
-                UpdatableFeatureResult::write,
-            )?;
+            w.structs(true, &self.results, "results", version)?;
         }
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for UpdateFeaturesResponse {
+    const KEY: ApiKey = ApiKey::UpdateFeatures;
 }
 
 /// A struct in [`UpdateFeaturesResponse`]; versions 0-1.
@@ -101,7 +94,9 @@ impl Default for UpdatableFeatureResult {
     }
 }
 
-impl UpdatableFeatureResult {
+impl Structure for UpdatableFeatureResult {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.feature, true, "feature")?;
         self.error_code = r.i16("error_code")?;

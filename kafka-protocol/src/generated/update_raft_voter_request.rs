@@ -10,7 +10,7 @@ use crate::generated::update_raft_voter_response::UpdateRaftVoterResponse;
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 82: `UpdateRaftVoterRequest`, versions 0, all flexible.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +56,7 @@ impl Message for UpdateRaftVoterRequest {
         self.current_leader_epoch = r.i32("current_leader_epoch")?;
         self.voter_id = r.i32("voter_id")?;
         self.voter_directory_id = r.uuid("voter_directory_id")?;
-        r.structs(
-            &mut self.listeners,
-            true,
-            "listeners",
-            version,
-            Listener::read,
-        )?;
+        r.structs(&mut self.listeners, true, "listeners", version)?;
         self.kraft_version_feature
             .read(r, version)
             .map_err(|error| error.within("kraft_version_feature"))?;
@@ -74,7 +68,7 @@ impl Message for UpdateRaftVoterRequest {
         w.i32(self.current_leader_epoch);
         w.i32(self.voter_id);
         w.uuid(self.voter_directory_id);
-        w.structs(true, &self.listeners, "listeners", version, Listener::write)?;
+        w.structs(true, &self.listeners, "listeners", version)?;
         self.kraft_version_feature
             .write(w, version)
             .map_err(|error| error.within("kraft_version_feature"))?;
@@ -101,7 +95,9 @@ pub struct Listener {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Listener {
+impl Structure for Listener {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -129,7 +125,9 @@ pub struct KRaftVersionFeature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl KRaftVersionFeature {
+impl Structure for KRaftVersionFeature {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.min_supported_version = r.i16("min_supported_version")?;
         self.max_supported_version = r.i16("max_supported_version")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 82: `UpdateRaftVoterResponse`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,6 +63,10 @@ impl Message for UpdateRaftVoterResponse {
     }
 }
 
+impl Response for UpdateRaftVoterResponse {
+    const KEY: ApiKey = ApiKey::UpdateRaftVoter;
+}
+
 /// A struct in [`UpdateRaftVoterResponse`]; versions 0.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -90,7 +95,9 @@ impl Default for CurrentLeader {
     }
 }
 
-impl CurrentLeader {
+impl Structure for CurrentLeader {
+    const SMALLEST: usize = 14;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.leader_id = r.i32("leader_id")?;
         self.leader_epoch = r.i32("leader_epoch")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError, not_in_version};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, TagReader, TagWriter, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, TagReader, TagWriter, UnknownTaggedFields, Writer};
 
 /// Response of API key 52: `VoteResponse`, versions 0-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,18 +31,12 @@ impl Message for VoteResponse {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.error_code = r.i16("error_code")?;
-        r.structs(&mut self.topics, true, "topics", version, TopicData::read)?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         let mut tags = TagReader::begin(r)?;
         while let Some(tag) = tags.next(r)? {
             match tag.number {
                 0 if version >= 1 => {
-                    r.structs(
-                        &mut self.node_endpoints,
-                        true,
-                        "node_endpoints",
-                        version,
-                        NodeEndpoint::read,
-                    )?;
+                    r.structs(&mut self.node_endpoints, true, "node_endpoints", version)?;
                     tag.end(r, "node_endpoints")?;
                 }
                 0 => return tag.refuse(),
@@ -53,19 +48,13 @@ impl Message for VoteResponse {
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i16(self.error_code);
-        w.structs(true, &self.topics, "topics", version, TopicData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         let mut tags = TagWriter::begin(w, &self.unknown_tagged_fields);
         if version >= 1 {
             tags.reach(w, 0)?;
             if !self.node_endpoints.is_empty() {
                 let tag = tags.open(w, 0);
-                w.structs(
-                    true,
-                    &self.node_endpoints,
-                    "node_endpoints",
-                    version,
-                    NodeEndpoint::write,
-                )?;
+                w.structs(true, &self.node_endpoints, "node_endpoints", version)?;
                 tag.end(w);
             }
         } else if !self.node_endpoints.is_empty() {
@@ -73,6 +62,10 @@ impl Message for VoteResponse {
         }
         tags.end(w)
     }
+}
+
+impl Response for VoteResponse {
+    const KEY: ApiKey = ApiKey::Vote;
 }
 
 /// A struct in [`VoteResponse`]; versions 0-2.
@@ -87,28 +80,18 @@ pub struct TopicData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl TopicData {
+impl Structure for TopicData {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.topic_name, true, "topic_name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.topic_name, "topic_name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -131,7 +114,9 @@ pub struct PartitionData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 16;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;
@@ -165,7 +150,9 @@ pub struct NodeEndpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl NodeEndpoint {
+impl Structure for NodeEndpoint {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.node_id = r.i32("node_id")?;
         r.string(&mut self.host, true, "host")?;

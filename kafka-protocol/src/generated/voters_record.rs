@@ -8,7 +8,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::request::Message;
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Data: `VotersRecord`, versions 0, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,13 +29,13 @@ impl Message for VotersRecord {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.version = r.i16("version")?;
-        r.structs(&mut self.voters, true, "voters", version, Voter::read)?;
+        r.structs(&mut self.voters, true, "voters", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i16(self.version);
-        w.structs(true, &self.voters, "voters", version, Voter::write)?;
+        w.structs(true, &self.voters, "voters", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -56,17 +56,13 @@ pub struct Voter {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Voter {
+impl Structure for Voter {
+    const SMALLEST: usize = 27;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.voter_id = r.i32("voter_id")?;
         self.voter_directory_id = r.uuid("voter_directory_id")?;
-        r.structs(
-            &mut self.endpoints,
-            true,
-            "endpoints",
-            version,
-            Endpoint::read,
-        )?;
+        r.structs(&mut self.endpoints, true, "endpoints", version)?;
         self.kraft_version_feature
             .read(r, version)
             .map_err(|error| error.within("kraft_version_feature"))?;
@@ -76,7 +72,7 @@ impl Voter {
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i32(self.voter_id);
         w.uuid(self.voter_directory_id);
-        w.structs(true, &self.endpoints, "endpoints", version, Endpoint::write)?;
+        w.structs(true, &self.endpoints, "endpoints", version)?;
         self.kraft_version_feature
             .write(w, version)
             .map_err(|error| error.within("kraft_version_feature"))?;
@@ -98,7 +94,9 @@ pub struct Endpoint {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl Endpoint {
+impl Structure for Endpoint {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.string(&mut self.host, true, "host")?;
@@ -126,7 +124,9 @@ pub struct KRaftVersionFeature {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl KRaftVersionFeature {
+impl Structure for KRaftVersionFeature {
+    const SMALLEST: usize = 5;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.min_supported_version = r.i16("min_supported_version")?;
         self.max_supported_version = r.i16("max_supported_version")?;

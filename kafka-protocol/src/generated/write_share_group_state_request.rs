@@ -10,7 +10,7 @@ use crate::generated::write_share_group_state_response::WriteShareGroupStateResp
 use crate::request::{Message, Request};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 85: `WriteShareGroupStateRequest`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,19 +31,13 @@ impl Message for WriteShareGroupStateRequest {
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.group_id, true, "group_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            WriteStateData::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.group_id, "group_id")?;
-        w.structs(true, &self.topics, "topics", version, WriteStateData::write)?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -65,28 +59,18 @@ pub struct WriteStateData {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WriteStateData {
+impl Structure for WriteStateData {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionData::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionData::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -125,7 +109,9 @@ impl Default for PartitionData {
     }
 }
 
-impl PartitionData {
+impl Structure for PartitionData {
+    const SMALLEST: usize = 22;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         self.state_epoch = r.i32("state_epoch")?;
@@ -134,13 +120,7 @@ impl PartitionData {
         if version >= 1 {
             self.delivery_complete_count = r.i32("delivery_complete_count")?;
         }
-        r.structs(
-            &mut self.state_batches,
-            true,
-            "state_batches",
-            version,
-            StateBatch::read,
-        )?;
+        r.structs(&mut self.state_batches, true, "state_batches", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
@@ -152,13 +132,7 @@ impl PartitionData {
         if version >= 1 {
             w.i32(self.delivery_complete_count);
         }
-        w.structs(
-            true,
-            &self.state_batches,
-            "state_batches",
-            version,
-            StateBatch::write,
-        )?;
+        w.structs(true, &self.state_batches, "state_batches", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -179,7 +153,9 @@ pub struct StateBatch {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl StateBatch {
+impl Structure for StateBatch {
+    const SMALLEST: usize = 20;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.first_offset = r.i64("first_offset")?;
         self.last_offset = r.i64("last_offset")?;

@@ -5,10 +5,11 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::uuid::Uuid;
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 85: `WriteShareGroupStateResponse`, versions 0-1, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,26 +27,18 @@ impl Message for WriteShareGroupStateResponse {
     const FIRST_FLEXIBLE: i16 = 0;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.results,
-            true,
-            "results",
-            version,
-            WriteStateResult::read,
-        )?;
+        r.structs(&mut self.results, true, "results", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.results,
-            "results",
-            version,
-            WriteStateResult::write,
-        )?;
+        w.structs(true, &self.results, "results", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for WriteShareGroupStateResponse {
+    const KEY: ApiKey = ApiKey::WriteShareGroupState;
 }
 
 /// A struct in [`WriteShareGroupStateResponse`]; versions 0-1.
@@ -60,28 +53,18 @@ pub struct WriteStateResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WriteStateResult {
+impl Structure for WriteStateResult {
+    const SMALLEST: usize = 18;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.topic_id = r.uuid("topic_id")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            PartitionResult::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.uuid(self.topic_id);
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            PartitionResult::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -100,7 +83,9 @@ pub struct PartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl PartitionResult {
+impl Structure for PartitionResult {
+    const SMALLEST: usize = 8;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition = r.i32("partition")?;
         self.error_code = r.i16("error_code")?;

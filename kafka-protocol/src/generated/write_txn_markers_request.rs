@@ -9,7 +9,7 @@ use crate::generated::api_key::ApiKey;
 use crate::generated::write_txn_markers_response::WriteTxnMarkersResponse;
 use crate::request::{Message, Request};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Request of API key 27: `WriteTxnMarkersRequest`, versions 1-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,24 +27,12 @@ impl Message for WriteTxnMarkersRequest {
     const FIRST_FLEXIBLE: i16 = 1;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.markers,
-            true,
-            "markers",
-            version,
-            WritableTxnMarker::read,
-        )?;
+        r.structs(&mut self.markers, true, "markers", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.markers,
-            "markers",
-            version,
-            WritableTxnMarker::write,
-        )?;
+        w.structs(true, &self.markers, "markers", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -74,18 +62,14 @@ pub struct WritableTxnMarker {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WritableTxnMarker {
+impl Structure for WritableTxnMarker {
+    const SMALLEST: usize = 17;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.producer_id = r.i64("producer_id")?;
         self.producer_epoch = r.i16("producer_epoch")?;
         self.transaction_result = r.bool("transaction_result")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            WritableTxnMarkerTopic::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         self.coordinator_epoch = r.i32("coordinator_epoch")?;
         if version >= 2 {
             self.transaction_version = r.i8("transaction_version")?;
@@ -97,13 +81,7 @@ impl WritableTxnMarker {
         w.i64(self.producer_id);
         w.i16(self.producer_epoch);
         w.bool(self.transaction_result);
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            WritableTxnMarkerTopic::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.i32(self.coordinator_epoch);
         if version >= 2 {
             w.i8(self.transaction_version);
@@ -124,7 +102,9 @@ pub struct WritableTxnMarkerTopic {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WritableTxnMarkerTopic {
+impl Structure for WritableTxnMarkerTopic {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
         r.i32s(&mut self.partition_indexes, true, "partition_indexes")?;

@@ -5,9 +5,10 @@
 use bytestring::ByteString;
 
 use crate::error::{DecodeError, EncodeError};
-use crate::request::Message;
+use crate::generated::api_key::ApiKey;
+use crate::request::{Message, Response};
 use crate::version::VersionRange;
-use crate::wire::{Reader, UnknownTaggedFields, Writer};
+use crate::wire::{Reader, Structure, UnknownTaggedFields, Writer};
 
 /// Response of API key 27: `WriteTxnMarkersResponse`, versions 1-2, all flexible.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,26 +26,18 @@ impl Message for WriteTxnMarkersResponse {
     const FIRST_FLEXIBLE: i16 = 1;
 
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
-        r.structs(
-            &mut self.markers,
-            true,
-            "markers",
-            version,
-            WritableTxnMarkerResult::read,
-        )?;
+        r.structs(&mut self.markers, true, "markers", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        w.structs(
-            true,
-            &self.markers,
-            "markers",
-            version,
-            WritableTxnMarkerResult::write,
-        )?;
+        w.structs(true, &self.markers, "markers", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
+}
+
+impl Response for WriteTxnMarkersResponse {
+    const KEY: ApiKey = ApiKey::WriteTxnMarkers;
 }
 
 /// A struct in [`WriteTxnMarkersResponse`]; versions 1-2.
@@ -59,28 +52,18 @@ pub struct WritableTxnMarkerResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WritableTxnMarkerResult {
+impl Structure for WritableTxnMarkerResult {
+    const SMALLEST: usize = 10;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         self.producer_id = r.i64("producer_id")?;
-        r.structs(
-            &mut self.topics,
-            true,
-            "topics",
-            version,
-            WritableTxnMarkerTopicResult::read,
-        )?;
+        r.structs(&mut self.topics, true, "topics", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.i64(self.producer_id);
-        w.structs(
-            true,
-            &self.topics,
-            "topics",
-            version,
-            WritableTxnMarkerTopicResult::write,
-        )?;
+        w.structs(true, &self.topics, "topics", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -97,28 +80,18 @@ pub struct WritableTxnMarkerTopicResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WritableTxnMarkerTopicResult {
+impl Structure for WritableTxnMarkerTopicResult {
+    const SMALLEST: usize = 3;
+
     fn read(&mut self, r: &mut Reader, version: i16) -> Result<(), DecodeError> {
         r.string(&mut self.name, true, "name")?;
-        r.structs(
-            &mut self.partitions,
-            true,
-            "partitions",
-            version,
-            WritableTxnMarkerPartitionResult::read,
-        )?;
+        r.structs(&mut self.partitions, true, "partitions", version)?;
         r.unknown_tagged_fields(&mut self.unknown_tagged_fields, true)
     }
 
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         w.string(true, &self.name, "name")?;
-        w.structs(
-            true,
-            &self.partitions,
-            "partitions",
-            version,
-            WritableTxnMarkerPartitionResult::write,
-        )?;
+        w.structs(true, &self.partitions, "partitions", version)?;
         w.unknown_tagged_fields(true, &self.unknown_tagged_fields)
     }
 }
@@ -135,7 +108,9 @@ pub struct WritableTxnMarkerPartitionResult {
     pub unknown_tagged_fields: UnknownTaggedFields,
 }
 
-impl WritableTxnMarkerPartitionResult {
+impl Structure for WritableTxnMarkerPartitionResult {
+    const SMALLEST: usize = 7;
+
     fn read(&mut self, r: &mut Reader, _version: i16) -> Result<(), DecodeError> {
         self.partition_index = r.i32("partition_index")?;
         self.error_code = r.i16("error_code")?;

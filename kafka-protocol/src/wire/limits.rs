@@ -18,12 +18,6 @@ pub const MAX_BYTES_LEN: usize = i32::MAX as usize - 1;
 /// Bytes of a varint of 32 bits.
 pub const MAX_VARINT_LEN: usize = 5;
 
-/// How many bytes of memory an array may take in advance for each byte that is left to read.
-///
-/// An array that turns out to be larger grows as its elements are read, each of them paid for by
-/// bytes that are there.
-pub const PREALLOCATION_FACTOR: usize = 4;
-
 /// The default for the largest frame that a peer may send, in bytes without the size: what Kafka's
 /// brokers accept unless `socket.request.max.bytes` says otherwise.
 pub const DEFAULT_MAX_FRAME_LEN: usize = 100 * 1024 * 1024;
@@ -36,6 +30,17 @@ pub const DECOMPRESSED_MAX: usize = 128 << 20;
 
 /// Bytes of a whole batch of magic 2, header included.
 pub const MAX_BATCH_LEN: usize = i32::MAX as usize;
+
+/// What a message takes in memory at most, while it is decoded and after, for each byte of it.
+///
+/// Not a check but what comes of all others: memory is taken for no more elements than there are
+/// bytes for, if each is as small as it can be, and no byte counts for two arrays. The worst are lists
+/// of short strings, since a string is a slice of the frame, which takes 32 bytes even if it is empty.
+/// Tests measure every array of every message.
+pub const MEMORY_FACTOR: usize = 48;
+
+/// For how many bytes of elements that are still to be written a writer makes room at once.
+pub const RESERVE_UP_TO: usize = 1024 * 1024;
 
 /// From this many bytes on a `records` field is handed over as a chunk of its own, not copied.
 pub const SPLICE_FROM: usize = 4 * 1024;

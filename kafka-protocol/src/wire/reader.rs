@@ -5,9 +5,10 @@
 use bytes::{Buf as _, Bytes};
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::uuid::Uuid;
-use crate::wire::limits::{MAX_ARRAY_LEN, MAX_STRING_LEN, PREALLOCATION_FACTOR};
+use crate::wire::limits::{MAX_ARRAY_LEN, MAX_STRING_LEN};
 use crate::wire::varint::{self, Varint};
 
 /// A cursor over the bytes of one frame or message.
@@ -18,6 +19,11 @@ use crate::wire::varint::{self, Varint};
 pub struct Reader {
     rest: Bytes,
     len: usize,
+    /// Bytes that the elements still to come of the arrays around need at least. What lies within may
+    /// claim none of them, so that no byte is claimed twice.
+    promised: usize,
+    /// Name and version of the message that was read last, for errors behind it.
+    message: Option<(&'static str, i16)>,
 }
 
 impl Reader {
@@ -25,7 +31,12 @@ impl Reader {
     #[must_use]
     pub fn new(bytes: Bytes) -> Self {
         let len = bytes.len();
-        Self { rest: bytes, len }
+        Self {
+            rest: bytes,
+            len,
+            promised: 0,
+            message: None,
+        }
     }
 
     /// How many bytes have been read.
@@ -50,12 +61,38 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// If bytes are left over.
+    /// If bytes are left over. The error names the message that was read last.
     pub fn finish(self) -> Result<(), DecodeError> {
-        match self.remaining() {
-            0 => Ok(()),
-            count => Err(self.error(DecodeErrorKind::TrailingBytes { count }, "")),
+        let count = self.remaining();
+        if count == 0 {
+            return Ok(());
         }
+        let error = self.error(DecodeErrorKind::TrailingBytes { count }, "");
+        Err(match self.message {
+            Some((name, version)) => error.in_message(name, version),
+            None => error,
+        })
+    }
+
+    /// Notes which message is read from here on.
+    pub(crate) fn begin_message(&mut self, name: &'static str, version: i16) {
+        self.message = Some((name, version));
+        self.promised = 0;
+    }
+
+    /// Sets bytes aside for elements that are still to come.
+    pub(crate) fn promise(&mut self, len: usize) {
+        self.promised += len;
+    }
+
+    /// Gives bytes back that were set aside, since their element comes next.
+    pub(crate) fn redeem(&mut self, len: usize) {
+        self.promised -= len;
+    }
+
+    /// How many bytes are left for what stands here.
+    pub(crate) fn unpromised(&self) -> usize {
+        self.remaining().saturating_sub(self.promised)
     }
 
     /// Reads a boolean: any byte but 0 is true.
@@ -247,22 +284,24 @@ impl Reader {
         Ok(self.rest.split_to(len))
     }
 
-    /// Reads the count of an array; `None` where `nullable` and null.
+    /// Reads the count of an array; `None` where `nullable` and null. No element takes less than
+    /// `smallest` bytes, which is at least one.
     ///
     /// # Errors
     ///
-    /// If it is null but not `nullable`, or claims more elements than there are bytes left or than
+    /// If it is null but not `nullable`, or claims more elements than there are bytes left for or than
     /// [`MAX_ARRAY_LEN`].
     pub fn array_len(
         &mut self,
         flexible: bool,
         nullable: bool,
+        smallest: usize,
         field: &'static str,
     ) -> Result<Option<usize>, DecodeError> {
         let start = self.position();
         match self.long_len(flexible, field)? {
-            Some(count) if count > MAX_ARRAY_LEN || count > self.remaining() => {
-                let remaining = self.remaining();
+            Some(count) if count > MAX_ARRAY_LEN || count * smallest > self.unpromised() => {
+                let remaining = self.unpromised();
                 let kind = DecodeErrorKind::TooManyElements { count, remaining };
                 Err(DecodeError::new(kind, start, field))
             }
@@ -271,106 +310,45 @@ impl Reader {
         }
     }
 
-    /// For how many elements of `size` bytes in memory to make room, of `count` claimed ones: no
-    /// more than a few times the bytes that are left.
-    #[must_use]
-    pub fn room(&self, count: usize, size: usize) -> usize {
-        count.min(self.remaining().saturating_mul(PREALLOCATION_FACTOR) / size.max(1))
-    }
-
-    /// Reads an array of structs into `into`, which must be empty; each struct by `read`, from its
-    /// default.
+    /// Reads an array of brokers' numbers into `into`.
     ///
     /// # Errors
     ///
-    /// As [`array_len`](Self::array_len), and those of `read`.
-    pub fn structs<T: Default>(
+    /// As [`i32s`](Self::i32s).
+    pub fn broker_ids(
         &mut self,
-        into: &mut Vec<T>,
+        into: &mut BrokerIds,
         flexible: bool,
         field: &'static str,
-        version: i16,
-        read: Read<T>,
     ) -> Result<(), DecodeError> {
-        let count = self.array_len(flexible, false, field)?.unwrap_or(0);
-        self.elements(into, count, field, version, read)
+        let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
+        let len = count * size_of::<i32>();
+        let Some(bytes) = self.rest.get(..len) else {
+            return Err(self.truncated(len, field));
+        };
+        let (ids, _) = bytes.as_chunks();
+        *into = BrokerIds::from_be_bytes(ids);
+        self.rest.advance(len);
+        Ok(())
     }
 
-    /// Reads an array of structs or, where `nullable`, null into `into`; each struct by `read`, from
-    /// its default.
+    /// Reads an array of brokers' numbers or, where `nullable`, null into `into`.
     ///
     /// # Errors
     ///
-    /// As [`array_len`](Self::array_len), and those of `read`.
-    pub fn nullable_structs<T: Default>(
+    /// As [`i32s`](Self::i32s).
+    pub fn nullable_broker_ids(
         &mut self,
-        into: &mut Option<Vec<T>>,
+        into: &mut Option<BrokerIds>,
         flexible: bool,
         nullable: bool,
         field: &'static str,
-        version: i16,
-        read: Read<T>,
     ) -> Result<(), DecodeError> {
-        match self.array_len(flexible, nullable, field)? {
-            Some(count) => {
-                let into = into.insert(Vec::new());
-                self.elements(into, count, field, version, read)
-            }
-            None => {
-                *into = None;
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads a struct or, where `nullable`, null into `into`; the struct by `read`, from its default.
-    /// Where it is nullable, an int8 stands before it, which is negative for null.
-    ///
-    /// # Errors
-    ///
-    /// If no byte is left, and those of `read`.
-    pub fn nullable_struct<T: Default>(
-        &mut self,
-        into: &mut Option<T>,
-        nullable: bool,
-        field: &'static str,
-        version: i16,
-        read: Read<T>,
-    ) -> Result<(), DecodeError> {
-        if nullable && self.i8(field)? < 0 {
+        if nullable && self.take_null(flexible) {
             *into = None;
             return Ok(());
         }
-        read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
-    }
-
-    /// Reads a struct or null into `into`, in a tagged field: there the marker before it is a varint,
-    /// 0 for null and 1 for a struct.
-    ///
-    /// # Errors
-    ///
-    /// If the marker is neither 0 nor 1, and those of `read`.
-    pub fn nullable_struct_in_tag<T: Default>(
-        &mut self,
-        into: &mut Option<T>,
-        field: &'static str,
-        version: i16,
-        read: Read<T>,
-    ) -> Result<(), DecodeError> {
-        let start = self.position();
-        match self.unsigned_varint(field)? {
-            0 => {
-                *into = None;
-                Ok(())
-            }
-            1 => {
-                read(into.insert(T::default()), self, version).map_err(|error| error.within(field))
-            }
-            marker => {
-                let kind = DecodeErrorKind::InvalidMarker { marker };
-                Err(DecodeError::new(kind, start, field))
-            }
-        }
+        self.broker_ids(into.insert(BrokerIds::new()), flexible, field)
     }
 
     /// An error of this kind in `field`, where the reader stands.
@@ -378,26 +356,6 @@ impl Reader {
     #[must_use]
     pub fn error(&self, kind: DecodeErrorKind, field: &'static str) -> DecodeError {
         DecodeError::new(kind, self.position(), field)
-    }
-
-    fn elements<T: Default>(
-        &mut self,
-        into: &mut Vec<T>,
-        count: usize,
-        field: &'static str,
-        version: i16,
-        read: Read<T>,
-    ) -> Result<(), DecodeError> {
-        into.reserve_exact(self.room(count, size_of::<T>()));
-        for index in 0..count {
-            into.push(T::default());
-            if let Some(element) = into.last_mut()
-                && let Err(error) = read(element, self, version)
-            {
-                return Err(error.within_element(field, index));
-            }
-        }
-        Ok(())
     }
 
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
@@ -408,6 +366,15 @@ impl Reader {
             }
             None => Err(self.truncated(N, field)),
         }
+    }
+
+    /// Whether this byte comes next; it is taken then.
+    pub(crate) fn take_byte(&mut self, byte: u8) -> bool {
+        let is_next = self.rest.first() == Some(&byte);
+        if is_next {
+            self.rest.advance(1);
+        }
+        is_next
     }
 
     /// The length of a string; `None` if it is null.
@@ -487,7 +454,7 @@ macro_rules! fixed_size_arrays {
                     flexible: bool,
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
-                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
+                    let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
                     let len = count * $size;
                     let Some(bytes) = self.rest.get(..len) else {
                         return Err(self.truncated(len, field));
@@ -549,8 +516,8 @@ macro_rules! sized_arrays {
                     flexible: bool,
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
-                    let count = self.array_len(flexible, false, field)?.unwrap_or(0);
-                    into.reserve_exact(self.room(count, size_of::<$type>()));
+                    let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
+                    into.reserve_exact(count);
                     for index in 0..count {
                         let mut element = <$type>::new();
                         if let Err(error) = self.$one(&mut element, flexible, "") {
@@ -588,9 +555,6 @@ sized_arrays! {
     strings, nullable_strings, string, ByteString, "strings";
     byte_strings, nullable_byte_strings, bytes, Bytes, "bytes";
 }
-
-/// How a struct reads its fields, over its default.
-type Read<T> = fn(&mut T, &mut Reader, i16) -> Result<(), DecodeError>;
 
 /// A length that stands as a varint of the length plus one, 0 for null.
 fn compact(length_and_one: u32) -> Option<usize> {

@@ -65,6 +65,8 @@ pub struct TagReader {
 pub struct Tag {
     /// The number.
     pub number: u32,
+    /// How many fields there are from here on, this one included.
+    left: usize,
     /// Bytes of the content.
     size: usize,
     /// Where the content begins.
@@ -76,11 +78,11 @@ impl TagReader {
     ///
     /// # Errors
     ///
-    /// If they are more than there are bytes left or than [`MAX_TAGGED_FIELDS`].
+    /// If they are more than there are bytes left for or than [`MAX_TAGGED_FIELDS`].
     pub fn begin(r: &mut Reader) -> Result<Self, DecodeError> {
         let start = r.position();
         let left = r.unsigned_varint(TAGGED_FIELDS)? as usize;
-        if left > MAX_TAGGED_FIELDS || left > r.remaining() {
+        if left > MAX_TAGGED_FIELDS || left * SMALLEST > r.unpromised() {
             let kind = DecodeErrorKind::TooManyTaggedFields { count: left };
             return Err(DecodeError::new(kind, start, TAGGED_FIELDS));
         }
@@ -93,7 +95,8 @@ impl TagReader {
     ///
     /// If the tag is not greater than the one before it, or the field is longer than what is left.
     pub fn next(&mut self, r: &mut Reader) -> Result<Option<Tag>, DecodeError> {
-        if self.left == 0 {
+        let left = self.left;
+        if left == 0 {
             return Ok(None);
         }
         self.left -= 1;
@@ -116,6 +119,7 @@ impl TagReader {
         let start = r.position();
         Ok(Some(Tag {
             number,
+            left,
             size,
             start,
         }))
@@ -162,7 +166,12 @@ impl Tag {
         r: &mut Reader,
         unknown: &mut UnknownTaggedFields,
     ) -> Result<(), DecodeError> {
-        unknown.push(self.number, r.take(self.size, TAGGED_FIELDS)?);
+        let content = r.take(self.size, TAGGED_FIELDS)?;
+        let fields = unknown.0.get_or_insert_default();
+        if fields.is_empty() {
+            fields.reserve_exact(self.left);
+        }
+        fields.push((self.number, content));
         Ok(())
     }
 }
@@ -178,7 +187,8 @@ impl Reader {
         into: &mut UnknownTaggedFields,
         flexible: bool,
     ) -> Result<(), DecodeError> {
-        if flexible {
+        // Nearly always there are none.
+        if flexible && !self.take_byte(0) {
             let mut tags = TagReader::begin(self)?;
             while let Some(tag) = tags.next(self)? {
                 tag.keep(self, into)?;
@@ -316,6 +326,9 @@ fn invalid_tag(tag: u32) -> EncodeError {
 
 /// The largest tag: Kafka reads them into a signed integer, and takes the largest of these for the end.
 const MAX_TAG: u32 = i32::MAX as u32 - 1;
+
+/// Bytes of the smallest tagged field: its tag and its size.
+const SMALLEST: usize = 2;
 
 /// What errors call the tail of a struct.
 const TAGGED_FIELDS: &str = "tagged fields";

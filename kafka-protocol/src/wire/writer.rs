@@ -7,9 +7,12 @@
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
+use crate::broker_ids::BrokerIds;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::uuid::Uuid;
-use crate::wire::limits::{MAX_ARRAY_LEN, MAX_BYTES_LEN, MAX_STRING_LEN, SPLICE_FROM};
+use crate::wire::limits::{
+    MAX_ARRAY_LEN, MAX_BYTES_LEN, MAX_STRING_LEN, RESERVE_UP_TO, SPLICE_FROM,
+};
 use crate::wire::varint;
 
 /// The bytes of a message that is being written.
@@ -304,93 +307,50 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes an array of structs, each by `write`.
+    /// Writes an array of brokers' numbers.
     ///
     /// # Errors
     ///
-    /// As [`array_len`](Self::array_len), and those of `write`.
-    pub fn structs<T>(
+    /// As [`array_len`](Self::array_len).
+    pub fn broker_ids(
         &mut self,
         flexible: bool,
-        values: &[T],
+        ids: &BrokerIds,
         field: &'static str,
-        version: i16,
-        write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
-        self.array_len(flexible, values.len(), field)?;
-        for (index, value) in values.iter().enumerate() {
-            if let Err(error) = write(value, self, version) {
-                return Err(error.within_element(field, index));
-            }
-        }
+        self.array_len(flexible, ids.len(), field)?;
+        ids.put_be_bytes(&mut self.buffer);
         Ok(())
     }
 
-    /// Writes an array of structs, each by `write`, or, where `nullable`, null.
+    /// Writes an array of brokers' numbers or, where `nullable`, null.
     ///
     /// # Errors
     ///
-    /// As [`array_len`](Self::array_len), those of `write`, and if it is null but not `nullable`.
-    pub fn nullable_structs<T>(
+    /// As [`array_len`](Self::array_len), and if it is null but not `nullable`.
+    pub fn nullable_broker_ids(
         &mut self,
         flexible: bool,
         nullable: bool,
-        values: Option<&[T]>,
+        ids: Option<&BrokerIds>,
         field: &'static str,
-        version: i16,
-        write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
-        match values {
-            Some(values) => self.structs(flexible, values, field, version, write),
+        match ids {
+            Some(ids) => self.broker_ids(flexible, ids, field),
             None => self.null(flexible, nullable, field),
         }
     }
 
-    /// Writes a struct by `write` or, where `nullable`, null: then an int8 stands before it.
-    ///
-    /// # Errors
-    ///
-    /// If it is null but not `nullable`, and those of `write`.
-    pub fn nullable_struct<T>(
-        &mut self,
-        nullable: bool,
-        value: Option<&T>,
-        field: &'static str,
-        version: i16,
-        write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        match value {
-            Some(value) => {
-                if nullable {
-                    self.i8(1);
-                }
-                write(value, self, version).map_err(|error| error.within(field))
-            }
-            None if nullable => {
-                self.i8(-1);
-                Ok(())
-            }
-            None => Err(unexpected_null(field)),
-        }
+    /// How many bytes were written but for the chunks.
+    pub(crate) fn buffered_len(&self) -> usize {
+        self.buffer.len()
     }
 
-    /// Writes a struct by `write` or null, in a tagged field: there the marker before it is a varint.
-    ///
-    /// # Errors
-    ///
-    /// Those of `write`.
-    pub fn nullable_struct_in_tag<T>(
-        &mut self,
-        value: Option<&T>,
-        field: &'static str,
-        version: i16,
-        write: fn(&T, &mut Self, i16) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        self.unsigned_varint(u32::from(value.is_some()));
-        match value {
-            Some(value) => write(value, self, version).map_err(|error| error.within(field)),
-            None => Ok(()),
-        }
+    /// Makes room for `more` elements like the one that begins at `start`: those of an array hardly
+    /// differ in size.
+    pub(crate) fn reserve_alike(&mut self, start: usize, more: usize) {
+        let len = (self.buffer.len() - start).saturating_mul(more);
+        self.buffer.reserve(len.min(RESERVE_UP_TO));
     }
 
     /// Overwrites four bytes that were written at `position` with an int32.
@@ -485,9 +445,11 @@ macro_rules! fixed_size_arrays {
                     field: &'static str,
                 ) -> Result<(), EncodeError> {
                     self.array_len(flexible, values.len(), field)?;
-                    self.buffer.reserve($size * values.len());
-                    for &value in values {
-                        self.buffer.extend_from_slice(&$put(value));
+                    let start = self.buffer.len();
+                    self.buffer.resize(start + $size * values.len(), 0);
+                    let room = self.buffer.get_mut(start..).unwrap_or_default();
+                    for (room, &value) in room.as_chunks_mut::<$size>().0.iter_mut().zip(values) {
+                        *room = $put(value);
                     }
                     Ok(())
                 }

@@ -14,8 +14,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::record::{BatchBuilder, BatchOptions, Batches, Compression, ProducerStamp};
 use kafka_protocol::wire::Reader;
-use kafka_protocol::wire::limits::{MAX_ARRAY_LEN, MAX_TAGGED_FIELDS};
+use kafka_protocol::wire::limits::{MAX_ARRAY_LEN, MAX_TAGGED_FIELDS, MEMORY_FACTOR};
 use kafka_protocol::{DecodeError, Message};
+use kafka_protocol_codegen::{Crowd, Sampler};
 
 use crate::hex::unhex;
 
@@ -43,7 +44,7 @@ fn memory_stays_a_small_factor_of_the_frame() {
                     let mut bytes = whole[..at].to_vec();
                     bytes.extend_from_slice(claim);
                     bytes.resize(FRAME_LEN, filler);
-                    let peak = peak_of_decoding(name, version, Bytes::from(bytes));
+                    let (peak, _) = peak_of_decoding(name, version, Bytes::from(bytes));
                     let factor = peak as f64 / FRAME_LEN as f64;
                     if factor > worst.0 {
                         worst = (
@@ -56,20 +57,48 @@ fn memory_stays_a_small_factor_of_the_frame() {
         }
     }
     println!("worst: {worst:?}");
-    assert!(worst.0 < MEMORY_FACTOR, "{worst:?}");
+    assert!(worst.0 < MEMORY_FACTOR as f64, "{worst:?}");
+}
+
+/// Messages that are full of elements as small as can be, which are structs of many fields in memory:
+/// for each array of each message and version.
+#[test]
+fn crowds_take_a_small_factor_of_the_frame() {
+    let mut sampler = Sampler::new(1).unwrap();
+    let mut worst = (0.0, String::new());
+    let mut arrays = 0;
+    for crowd in [Crowd::Plain, Crowd::Tagged, Crowd::Claimed] {
+        for (line, array) in sampler.crowded(CROWD_LEN, crowd) {
+            let len = line.bytes.len() as f64;
+            let (name, version) = (line.name.as_str(), line.version);
+            let (peak, error) = peak_of_decoding(name, version, line.bytes.into());
+            if crowd != Crowd::Claimed {
+                assert_eq!(error, None, "{name} v{version}, {array}");
+            }
+            let factor = peak as f64 / len;
+            arrays += 1;
+            if factor > worst.0 {
+                worst = (factor, format!("{name} v{version}, {array}, {crowd:?}"));
+            }
+        }
+    }
+    println!("{arrays} crowds, worst: {worst:?}");
+    assert!(arrays > 2000, "{arrays}");
+    assert!(worst.0 < MEMORY_FACTOR as f64, "{worst:?}");
 }
 
 /// The most bytes that were allocated at once while the message was decoded, or refused.
-fn peak_of_decoding(name: &str, version: i16, bytes: Bytes) -> u64 {
+fn peak_of_decoding(name: &str, version: i16, bytes: Bytes) -> (u64, Option<DecodeError>) {
     struct Decode(Bytes, i16);
     impl MessageVisitor for Decode {
-        type Output = u64;
-        fn visit<M: Message>(self) -> u64 {
+        type Output = (u64, Option<DecodeError>);
+        fn visit<M: Message>(self) -> Self::Output {
+            let mut error = None;
             let counted = measure(|| {
                 let mut reader = Reader::new(self.0);
-                let _ = black_box(M::decode(&mut reader, self.1));
+                error = black_box(M::decode(&mut reader, self.1)).err();
             });
-            counted.bytes_max
+            (counted.bytes_max, error)
         }
     }
     catalog::visit_named(name, Decode(bytes, version)).unwrap()
@@ -369,6 +398,8 @@ const BOMB_LEN: usize = 16 << 20;
 const LIMIT: usize = 1 << 20;
 /// What a codec needs for itself.
 const CODEC_TABLES: usize = 1 << 20;
+/// Bytes of a crowd.
+const CROWD_LEN: usize = 16 * 1024;
 /// Bytes of a frame that lies.
 const FRAME_LEN: usize = 1024;
 /// Places that are tried in each message.
@@ -380,5 +411,3 @@ const CLAIMS: [&[u8]; 4] = [
     &[0x7f, 0xff, 0xff, 0xff],
     &[0xff, 0xff, 0xff, 0xff, 0x07],
 ];
-/// What the memory of a decoded message may be for each byte of it.
-const MEMORY_FACTOR: f64 = 100.0;
