@@ -62,6 +62,10 @@ mod generated;
 pub mod header;
 pub mod messages;
 #[doc = include_str!("../docs/proxy.md")]
+///
+/// ```rust,ignore
+#[doc = include_str!("../examples/proxy/link.rs")]
+/// ```
 pub mod proxy {}
 pub mod record;
 pub mod request;
@@ -76,3 +80,8 @@ pub use error_code::ErrorCode;
 pub use request::{Message, Request, Response};
 pub use uuid::Uuid;
 pub use version::VersionRange;
+
+/// The code of the README, so that it is tried.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
