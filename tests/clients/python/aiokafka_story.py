@@ -35,7 +35,7 @@ LOOP = Loop()
 
 
 class Aiokafka(story.Adapter):
-    limits = (story.NULL_HEADER, story.NOTHING)
+    limits = (story.NOTHING,)
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
