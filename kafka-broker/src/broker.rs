@@ -16,8 +16,10 @@ use tokio::sync::{oneshot, watch};
 use crate::config::broker::BrokerConfig;
 use crate::config::release::Release;
 use crate::control::Control;
+use crate::control::figures::Figures;
 use crate::control::life::{Command, Commands, ControlError, Done, End, Unsynced};
 use crate::control::switchboard::Switchboard;
+use crate::control_port::ControlPort;
 use crate::error::BrokerError;
 use crate::handler::registry::{api_subjects, served_apis};
 use crate::log::{Disk, Keep, LogDir, LogDirOwner, LogError, MemoryDisk, OsDisk};
@@ -48,6 +50,7 @@ pub struct Broker {
     local_address: SocketAddr,
     data_dir: PathBuf,
     switchboard: Arc<Switchboard>,
+    control_port: Option<ControlPort>,
     running: Option<Running>,
 }
 
@@ -93,6 +96,12 @@ impl Broker {
         self.switchboard.brokers.first().copied().unwrap_or(-1)
     }
 
+    /// Where the control port listens, if one was asked for.
+    #[must_use]
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control_port.as_ref().map(ControlPort::address)
+    }
+
     /// Faults on demand, and the journal of requests, which begins with the first call.
     #[must_use]
     pub fn control(&self) -> Control {
@@ -128,6 +137,10 @@ impl Broker {
         let (tell_result, result) = oneshot::channel();
         let brokers = vec![plan.config.node_id];
         let switchboard = Switchboard::new(brokers, api_subjects(), commands.clone());
+        let control_port = match &plan.control_port {
+            None => None,
+            Some(address) => Some(open_control_port(address, &switchboard)?),
+        };
         let of_thread = Arc::clone(&switchboard);
         let thread = std::thread::Builder::new()
             .name("kafka-broker".to_owned())
@@ -149,6 +162,7 @@ impl Broker {
                 local_address: started.local_address,
                 data_dir: started.data_dir,
                 switchboard,
+                control_port,
                 running: Some(running),
             }),
             // The thread ends at once when it cannot begin, and says why.
@@ -175,6 +189,17 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.end(End::Kill);
     }
+}
+
+fn open_control_port(
+    address: &str,
+    switchboard: &Arc<Switchboard>,
+) -> Result<ControlPort, BrokerError> {
+    let control = Control::new(Arc::clone(switchboard));
+    ControlPort::open(address, control).map_err(|source| BrokerError::Listen {
+        address: address.to_owned(),
+        source,
+    })
 }
 
 /// What a broker's thread does: one life after the other, until it is told that there is no next one.
@@ -220,9 +245,11 @@ fn lie_down(told: &mut UnboundedReceiver<Command>) -> Option<Done> {
         match told.blocking_recv()? {
             Command::End(_) => return None,
             Command::Restart(done) => return Some(done),
-            Command::Kill(_, done) => {
+            Command::Kill(_, done) | Command::TurnClock(_, _, done) => {
                 let _ = done.send(Err(ControlError::IsDown));
             }
+            // Who asked hears that nobody answers.
+            Command::Measure(_) => {}
         }
     }
 }
@@ -354,11 +381,13 @@ impl Home {
         let how = runtime.block_on(async {
             let server = server::run(Arc::clone(&node), clock, switchboard, listener, stop);
             let end = async {
+                self.switchboard.set_up(true);
                 let how = if tell_started(started) {
-                    until_told(told, loses).await
+                    until_told(told, &node, clock, loses).await
                 } else {
                     Told::End(End::Kill)
                 };
+                self.switchboard.set_up(false);
                 let _ = tell_stop.send(true);
                 how
             };
@@ -422,7 +451,12 @@ enum Told {
 }
 
 /// Waits for a command that ends this life.
-async fn until_told(told: &mut UnboundedReceiver<Command>, loses: bool) -> Told {
+async fn until_told(
+    told: &mut UnboundedReceiver<Command>,
+    node: &Node,
+    clock: Clock,
+    loses: bool,
+) -> Told {
     loop {
         match told.recv().await {
             None => return Told::End(End::Kill),
@@ -433,6 +467,16 @@ async fn until_told(told: &mut UnboundedReceiver<Command>, loses: bool) -> Told 
             Some(Command::Kill(unsynced, done)) => return Told::Kill(unsynced, done),
             Some(Command::Restart(done)) => {
                 let _ = done.send(Err(ControlError::IsUp));
+            }
+            Some(Command::TurnClock(group, turn, done)) => {
+                let table = node.topics().table();
+                node.groups.turn_clock(clock.now(), &group, turn, &*table);
+                let _ = done.send(Ok(()));
+            }
+            Some(Command::Measure(told)) => {
+                let mut figures = Figures::default();
+                figures.measure(node);
+                let _ = told.send(figures);
             }
         }
     }

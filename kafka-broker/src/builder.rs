@@ -20,6 +20,7 @@ pub struct BrokerBuilder {
     in_memory: bool,
     worker_threads: usize,
     emulated: Option<String>,
+    control_port: Option<String>,
     properties: Vec<(String, String)>,
 }
 
@@ -39,6 +40,7 @@ impl BrokerBuilder {
             in_memory: false,
             worker_threads: WORKER_THREADS,
             emulated: None,
+            control_port: None,
             properties: Vec::new(),
         }
     }
@@ -86,6 +88,15 @@ impl BrokerBuilder {
     /// since do not come back. Default: the newest release.
     pub fn emulate(mut self, release: impl Into<String>) -> Self {
         self.emulated = Some(release.into());
+        self
+    }
+
+    /// Opens a control port at this address, `HOST:PORT`, for users of other languages: what
+    /// [`Control`](crate::control::Control) can do, by HTTP and JSON, and figures for Prometheus. The address must
+    /// be a loopback address, since whoever reaches it may do anything to the broker; port 0 takes a free one.
+    /// Default: none.
+    pub fn control_port(mut self, address: impl Into<String>) -> Self {
+        self.control_port = Some(address.into());
         self
     }
 
@@ -172,6 +183,7 @@ impl BrokerBuilder {
             data,
             worker_threads: self.worker_threads.max(1),
             emulated,
+            control_port: self.control_port,
         })
     }
 }

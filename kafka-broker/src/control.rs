@@ -39,6 +39,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) mod figures;
 pub(crate) mod journal;
 pub(crate) mod life;
 pub(crate) mod rule;
@@ -52,9 +53,11 @@ pub use life::{ControlError, Unsynced};
 pub use rule::{Action, Rule, RuleError, When};
 pub use wait_error::WaitError;
 
+use crate::control::figures::Figures;
 use crate::control::life::Command;
 use crate::control::ruleset::ActiveRule;
 use crate::control::switchboard::Switchboard;
+use crate::state::group_clocks::ClockTurn;
 
 /// The faults and the journal of a broker. Cheap to clone; the clones are one.
 #[derive(Clone, Debug)]
@@ -72,6 +75,17 @@ impl Control {
     #[must_use]
     pub fn brokers(&self) -> &[i32] {
         &self.switchboard.brokers
+    }
+
+    /// Whether the broker serves, which one that was killed does not.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.switchboard.is_up()
+    }
+
+    /// Counts and sizes as they stand.
+    pub(crate) async fn figures(&self) -> Figures {
+        self.switchboard.figures().await
     }
 
     /// Lets a rule hold until the guard is dropped. Of the rules that mean a request all act, in the order in
@@ -117,6 +131,50 @@ impl Control {
     /// Forgets the requests that came. The numbers go on.
     pub fn clear_journal(&self) {
         self.switchboard.journal.clear();
+    }
+
+    /// Stops the clock of a group: no session and no rebalance of it times out, however long its members are
+    /// silent, until [`resume_group_clock`](Self::resume_group_clock) or the end of the broker.
+    ///
+    /// *Cancel safety*: once polled, it is done even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the broker is down.
+    pub async fn stop_group_clock(&self, group: &str) -> Result<(), ControlError> {
+        self.turn_group_clock(group, ClockTurn::Stop).await
+    }
+
+    /// Lets the clock of a group go on from where it was stopped.
+    ///
+    /// *Cancel safety*: once polled, it is done even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the broker is down.
+    pub async fn resume_group_clock(&self, group: &str) -> Result<(), ControlError> {
+        self.turn_group_clock(group, ClockTurn::Go).await
+    }
+
+    /// Puts the clock of a group forward, so that what is due by then is due at once: sessions end, rebalances
+    /// go on without who is missing. The time of day that is stored with offsets stays.
+    ///
+    /// *Cancel safety*: once polled, it is done even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the broker is down.
+    pub async fn advance_group_clock(&self, group: &str, by: Duration) -> Result<(), ControlError> {
+        let by = by.min(CLOCK_STEP_MAX);
+        self.turn_group_clock(group, ClockTurn::Forward(by)).await
+    }
+
+    async fn turn_group_clock(&self, group: &str, turn: ClockTurn) -> Result<(), ControlError> {
+        // The coordinator of every group, as long as there is one broker.
+        let coordinator = self.switchboard.brokers.first().copied();
+        let command = |done| Command::TurnClock(group.to_owned(), turn, done);
+        let coordinator = coordinator.ok_or(ControlError::Ended)?;
+        self.switchboard.command(coordinator, command).await
     }
 
     /// Waits until the journal has a request like this, which may have come long ago, and gives the first one.
@@ -300,3 +358,6 @@ impl Drop for StallGuard {
         }
     }
 }
+
+/// No session lasts longer.
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

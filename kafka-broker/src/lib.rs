@@ -24,6 +24,7 @@ mod broker;
 mod builder;
 mod config;
 pub mod control;
+mod control_port;
 mod error;
 mod handler;
 pub mod log;

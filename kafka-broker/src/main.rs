@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use kafka_broker::Broker;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,11 +12,11 @@ use tracing_subscriber::EnvFilter;
 
 /// A small Kafka broker of one node, for tests and for development.
 ///
-/// Prints one line, `listening on HOST:PORT`, on standard output once it serves, and logs to standard
-/// error. SIGINT and SIGTERM end it in order; after that, and after a crash, it comes back with all
+/// Prints one line, `listening on HOST:PORT`, on standard output once it serves, behind one for the control
+/// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in order; after that, and after a crash, it comes back with all
 /// its data.
 #[derive(Debug, Parser)]
-#[command(name = "kafka-broker", version)]
+#[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
     /// The address to listen at; port 0 takes a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
@@ -31,6 +31,20 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
+    /// Keeps the data in memory, on a disk that knows what was made durable, so that a kill by the control
+    /// port can lose the rest.
+    #[arg(long, conflicts_with = "data_dir")]
+    in_memory: bool,
+
+    /// Looks like a broker of an older release of Kafka, from 2.1 on, by the APIs and versions that it serves.
+    #[arg(long, value_name = "RELEASE")]
+    emulate: Option<String>,
+
+    /// Opens a control port: faults, the journal of requests, /metrics and /ready, by HTTP and JSON; at a
+    /// loopback address; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT")]
+    control: Option<String>,
+
     /// The number of this node.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     node_id: Option<i32>,
@@ -44,7 +58,31 @@ struct Arguments {
     /// kafka_broker=debug.
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     log: EnvFilter,
+
+    /// How the log is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object in each line.
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kafka-broker
+      a broker at 127.0.0.1:9092 whose data goes with it
+  kafka-broker --listen 0.0.0.0:9092 --advertise kafka:9092 --data-dir /var/lib/kafka
+      one in a container, with data that stays
+  kafka-broker --listen 127.0.0.1:0 --set num.partitions=3 --emulate 2.8
+      one on a free port that looks like Kafka 2.8
+  kafka-broker --control 127.0.0.1:9644 --log warn --log-format json
+      one that tests can order faults from: see docs/faults.md";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -59,11 +97,14 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_ansi(std::io::stderr().is_terminal());
+    match arguments.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     allow_many_files();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -82,12 +123,24 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(data_dir) = arguments.data_dir {
         builder = builder.data_dir(data_dir);
     }
+    if arguments.in_memory {
+        builder = builder.in_memory();
+    }
+    if let Some(release) = arguments.emulate {
+        builder = builder.emulate(release);
+    }
+    if let Some(address) = arguments.control {
+        builder = builder.control_port(address);
+    }
     let broker = builder.start().await?;
     #[expect(
         clippy::print_stdout,
-        reason = "the line that tells that the broker serves"
+        reason = "the lines that tell that the broker serves"
     )]
     {
+        if let Some(address) = broker.control_address() {
+            println!("control on {address}");
+        }
         println!("listening on {}", broker.bootstrap_servers());
     }
     tokio::select! {
@@ -138,6 +191,8 @@ mod tests {
             ["--log", "nonsense=xx"],
             ["--node-id", "one"],
             ["--set", "num.partitions"],
+            ["--log-format", "xml"],
+            ["--in-memory", "--data-dir=/data"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }

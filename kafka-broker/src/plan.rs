@@ -14,6 +14,7 @@ pub(crate) struct Plan {
     pub(crate) data: Data,
     pub(crate) worker_threads: usize,
     pub(crate) emulated: Option<Release>,
+    pub(crate) control_port: Option<String>,
 }
 
 /// Where the data of a broker lies.

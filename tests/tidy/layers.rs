@@ -113,11 +113,13 @@ const ALLOWED: &[(&str, &[Row])] = &[
             // Handlers are told by rules what to refuse, and tell them what requests are about.
             ("handler", "control state log config"),
             ("server", "handler control state log config"),
+            // What `Control` can do, by HTTP.
+            ("control_port", "control config"),
             ("error", "log"),
             ("plan", "config"),
             (
                 "broker",
-                "plan server handler control state log config error",
+                "plan server handler control_port control state log config error",
             ),
             ("builder", "broker plan config error"),
         ],

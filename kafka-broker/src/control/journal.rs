@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use kafka_protocol::{ApiKey, ErrorCode};
 use tokio::sync::Notify;
 
+use crate::control::figures::{Counts, name_of};
 use crate::control::subjects::Subjects;
 
 /// A request, as the journal has it.
@@ -80,6 +81,7 @@ pub(crate) struct Journal {
     inner: Mutex<Inner>,
     /// Rung at each change.
     pub(crate) changed: Notify,
+    counts: Arc<Counts>,
 }
 
 #[derive(Debug)]
@@ -101,13 +103,14 @@ pub(crate) struct Arrival<'a> {
 }
 
 impl Journal {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(counts: Arc<Counts>) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 next: 1,
                 entries: VecDeque::new(),
             }),
             changed: Notify::new(),
+            counts,
         })
     }
 
@@ -143,6 +146,7 @@ impl Journal {
         Ticket {
             journal: Arc::clone(self),
             number,
+            api: arrival.api,
             began: Instant::now(),
             is_open: true,
         }
@@ -192,6 +196,7 @@ impl Journal {
 pub(crate) struct Ticket {
     journal: Arc<Journal>,
     number: u64,
+    api: ApiKey,
     began: Instant,
     is_open: bool,
 }
@@ -201,6 +206,7 @@ impl Ticket {
     pub(crate) fn settle(mut self, outcome: Outcome, errors: Vec<ErrorCode>) {
         self.is_open = false;
         let took = self.began.elapsed();
+        self.journal.counts.served(self.api, &errors);
         self.journal.settle(self.number, outcome, errors, took);
     }
 }
@@ -228,7 +234,7 @@ impl fmt::Display for Entry {
         }
         write!(f, ": {}", self.outcome.name())?;
         for error in &self.errors {
-            write!(f, " {error}")?;
+            write!(f, " {}", name_of(*error))?;
         }
         if !self.rules.is_empty() {
             write!(f, " by {}", self.rules.join(", "))?;
@@ -258,7 +264,7 @@ mod tests {
 
     #[test]
     fn entries_are_settled_in_any_order_and_the_oldest_go_first() {
-        let journal = Journal::new();
+        let journal = Journal::new(Arc::default());
         let first = open(&journal);
         let second = open(&journal);
         second.settle(Outcome::Answered, vec![ErrorCode::NOT_COORDINATOR]);

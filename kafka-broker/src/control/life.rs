@@ -4,6 +4,9 @@ use std::fmt;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::figures::Figures;
+use crate::state::group_clocks::ClockTurn;
+
 /// What becomes of what was written and not made durable, when a broker is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsynced {
@@ -22,6 +25,10 @@ pub(crate) enum Command {
     Kill(Unsynced, Done),
     /// Be there again.
     Restart(Done),
+    /// Turn the clock of a group.
+    TurnClock(String, ClockTurn, Done),
+    /// Tell what there is.
+    Measure(oneshot::Sender<Figures>),
 }
 
 /// How a broker ends.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
+use crate::control::figures::{Counts, Figures};
 use crate::control::journal::{Arrival, Entry, Journal, Ticket};
 use crate::control::life::{Command, Commands, ControlError, Done};
 use crate::control::rule::ApiSubjects;
@@ -25,20 +26,24 @@ pub(crate) struct Switchboard {
     is_watching: AtomicBool,
     /// The brokers that answer nothing for the time being.
     stalled: watch::Sender<BTreeSet<i32>>,
-    connections: AtomicU64,
+    /// Whether the broker serves.
+    is_up: AtomicBool,
+    pub(crate) counts: Arc<Counts>,
     commands: Commands,
 }
 
 impl Switchboard {
     pub(crate) fn new(brokers: Vec<i32>, apis: Vec<ApiSubjects>, commands: Commands) -> Arc<Self> {
+        let counts = Arc::default();
         Arc::new(Self {
             brokers,
             apis,
             rules: Ruleset::default(),
-            journal: Journal::new(),
+            journal: Journal::new(Arc::clone(&counts)),
             is_watching: AtomicBool::new(false),
             stalled: watch::Sender::new(BTreeSet::new()),
-            connections: AtomicU64::new(0),
+            is_up: AtomicBool::new(false),
+            counts,
             commands,
         })
     }
@@ -53,9 +58,31 @@ impl Switchboard {
         self.is_watching.load(Ordering::Relaxed)
     }
 
-    /// The number of a connection that begins.
-    pub(crate) fn number_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    /// Says whether the broker serves.
+    pub(crate) fn set_up(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::SeqCst);
+    }
+
+    /// Whether the broker serves.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::SeqCst)
+    }
+
+    /// What is counted, and what the broker has if it is up.
+    pub(crate) async fn figures(&self) -> Figures {
+        let (told, measured) = oneshot::channel();
+        let figures = self.counts.figures();
+        if !self.is_up() || self.commands.send(Command::Measure(told)).is_err() {
+            return figures;
+        }
+        match measured.await {
+            Ok(measured) => Figures {
+                logs: measured.logs,
+                groups: measured.groups,
+                ..figures
+            },
+            Err(_) => figures,
+        }
     }
 
     /// Writes a request down and says what is to be done to it.

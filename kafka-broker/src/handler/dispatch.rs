@@ -53,9 +53,10 @@ impl Task {
         (self.entry.subjects)(&self.call, self.body.clone())
     }
 
-    /// Tells that the request has waited before it is run.
-    pub(crate) fn set_now(&mut self, now: Now) {
-        self.call.now = now;
+    /// Tells when the request is run: by the clock of its group, if it has one.
+    pub(crate) fn set_now(&mut self, now: Now, group: Option<&str>) {
+        let clocks = &self.call.node.groups.clocks;
+        self.call.now = group.map_or(now, |group| clocks.now_of(group, now));
     }
 
     /// Tells what rules want of the request.

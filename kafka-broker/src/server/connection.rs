@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use crate::control::figures::OpenConnection;
 use crate::control::journal::Outcome;
 use crate::control::ruleset::Fate;
 use crate::control::switchboard::Switchboard;
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
 ) {
     let mut connection = Connection {
         peer: Peer::new(address.ip()),
-        number: shared.switchboard.number_connection(),
+        open: shared.switchboard.counts.connected(),
         shared,
         stream,
         input: BytesMut::new(),
@@ -80,7 +81,7 @@ enum End {
 
 struct Connection<S> {
     peer: Peer,
-    number: u64,
+    open: OpenConnection,
     shared: Arc<Shared>,
     stream: S,
     input: BytesMut,
@@ -123,12 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.meanwhile(switchboard.until_not_stalled(broker))
                 .await?;
         }
-        let ruled = Interference::with(&mut task, &switchboard, broker, self.number);
+        let ruled = Interference::with(&mut task, &switchboard, broker, self.open.number);
         if !ruled.delay.is_zero() {
             self.flush().await?;
             self.meanwhile(sleep(ruled.delay)).await?;
-            task.set_now(self.shared.clock.now());
         }
+        task.set_now(self.shared.clock.now(), ruled.group.as_deref());
         if ruled.is_lost_unapplied() {
             ruled.ticket.settle(Outcome::Withheld, Vec::new());
             return self.deliver(Vec::new(), ruled.fate).await;
@@ -268,13 +269,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(_) => Err(End::Idle),
                 Ok(Err(error)) => Err(End::Io(error)),
                 Ok(Ok(0)) => Err(End::Closed),
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(len)) => {
+                    self.shared.switchboard.counts.received(len);
+                    Ok(())
+                }
             },
             _ = self.stop.wait_for(|stop| *stop) => Err(End::Stopping),
         }
     }
 
     async fn flush(&mut self) -> Result<(), End> {
+        self.shared.switchboard.counts.sent(self.output.len());
         let flushed = self
             .output
             .flush(&mut self.stream, self.shared.idle_max)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 
 use crate::control::journal::Ticket;
 use crate::control::rule::When;
@@ -17,6 +18,8 @@ pub(crate) struct Interference {
     pub(crate) delay: std::time::Duration,
     pub(crate) fate: Fate,
     pub(crate) ticket: Ticket,
+    /// The group that the request is about.
+    pub(crate) group: Option<ByteString>,
 }
 
 impl Interference {
@@ -27,11 +30,12 @@ impl Interference {
         broker: i32,
         connection: u64,
     ) -> Self {
+        let subjects = task.subjects();
         let incoming = Incoming {
             broker,
             api: task.api(),
             client_id: task.client_id(),
-            subjects: &task.subjects(),
+            subjects: &subjects,
         };
         let (verdict, ticket) = switchboard.judge(&incoming, connection, task.version());
         task.wish(Wishes {
@@ -43,6 +47,7 @@ impl Interference {
             delay: verdict.delay,
             fate: verdict.fate,
             ticket,
+            group: subjects.groups.into_iter().next(),
         }
     }
 

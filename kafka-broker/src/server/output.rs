@@ -26,6 +26,11 @@ impl Output {
         }
     }
 
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Whether so much waits that it should go before more is made.
     pub(crate) fn is_heavy(&self) -> bool {
         self.len >= HEAVY

@@ -14,6 +14,7 @@ use kafka_protocol::ErrorCode;
 
 use crate::state::classic_group::answer::{Answer, MemberClaim, Ticket};
 use crate::state::consumer_group::change::TopicIdPartition;
+use crate::state::group_clocks::{ClockTurn, GroupClocks};
 use crate::state::group_members::{GroupLimits, GroupMembers};
 use crate::state::group_record::{GroupRecord, KeyValue, offset_record};
 use crate::state::offsets::{CommittedOffset, Offsets};
@@ -46,6 +47,8 @@ pub(crate) struct Groups {
     by_id: Mutex<BTreeMap<ByteString, Arc<Group>>>,
     tickets: AtomicU64,
     timers: Mutex<BTreeSet<(Duration, ByteString)>>,
+    /// Which groups have a time of their own. Timers are by the broker's.
+    pub(crate) clocks: GroupClocks,
     /// Raised when the first timer is no longer the one it was.
     sooner: Arc<Signal>,
     /// The groups that wait for the end of a producer's transaction.
@@ -96,6 +99,7 @@ impl Groups {
             by_id: Mutex::default(),
             tickets: AtomicU64::new(1),
             timers: Mutex::default(),
+            clocks: GroupClocks::default(),
             sooner: Signal::new(),
             transactions: Mutex::default(),
         }
@@ -427,6 +431,15 @@ impl Groups {
         &self.sooner
     }
 
+    /// Turns the clock of a group, and the group by it.
+    pub(crate) fn turn_clock(&self, now: Now, id: &str, turn: ClockTurn, topics: &dyn TopicImage) {
+        self.clocks.turn(id, now, turn);
+        if let Some(group) = self.find(id) {
+            let now = self.clocks.now_of(id, now);
+            self.turn(now, &group, |state| state.members.handle_time(now, topics));
+        }
+    }
+
     /// Turns every group whose time has come.
     pub(crate) fn handle_time(&self, now: Now, topics: &dyn TopicImage) {
         loop {
@@ -439,6 +452,7 @@ impl Groups {
             };
             let Some((_, id)) = due else { return };
             if let Some(group) = self.find(&id) {
+                let now = self.clocks.now_of(&id, now);
                 self.turn(now, &group, |state| {
                     state.timer = None;
                     state.members.handle_time(now, topics);
@@ -540,6 +554,7 @@ impl Groups {
             }
         }
         let deadline = state.members.deadline();
+        let deadline = deadline.and_then(|at| self.clocks.when(&group.id, at));
         if deadline != state.timer {
             let mut timers = lock(&self.timers);
             let first = timers.first().map(|(at, _)| *at);

@@ -188,6 +188,11 @@ impl Partition {
         })
     }
 
+    /// How many bytes its log has.
+    pub(crate) fn size(&self) -> Result<u64, PartitionError> {
+        self.with(|log| Ok(log.size()))
+    }
+
     /// Where the partition begins and ends now.
     pub(crate) fn marks(&self) -> Result<Marks, PartitionError> {
         self.with(|log| Ok(marks(log)))
