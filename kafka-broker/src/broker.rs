@@ -291,7 +291,8 @@ impl Home {
                 (dir.path().to_owned(), disk, Some(dir))
             }
             Data::Memory => {
-                let disk = DataDisk::Memory(MemoryDisk::journaled());
+                let disk = plan.memory.clone().unwrap_or_else(MemoryDisk::journaled);
+                let disk = DataDisk::Memory(disk);
                 (PathBuf::from(MEMORY_DIR), disk, None)
             }
         };
@@ -334,20 +335,18 @@ impl Home {
             .enable_all()
             .build()
             .map_err(|source| BrokerError::Runtime { source })?;
-        let result = self.serve(&runtime, told, tell_started);
-        runtime.shutdown_timeout(END_WAIT);
-        result
+        self.serve(runtime, told, tell_started)
     }
 
     fn serve(
         &mut self,
-        runtime: &Runtime,
+        runtime: Runtime,
         told: &mut UnboundedReceiver<Command>,
         tell_started: impl FnOnce(Started) -> bool,
     ) -> Result<Fate, BrokerError> {
         let clock = Clock::start();
         // First the port: a broker that cannot be reached should leave the data alone.
-        let listener = self.listen(runtime)?;
+        let listener = self.listen(&runtime)?;
         let local_address = listener.local_addr().map_err(|source| self.deaf(source))?;
         let (host, port) = self.advertised(local_address);
         let disk: Arc<dyn Disk> = match self.disk.clone() {
@@ -394,6 +393,8 @@ impl Home {
             tokio::join!(server, end).1
         });
         drop(cleaner);
+        // What waits for the disk ends first: it still holds what is closed now.
+        runtime.shutdown_timeout(END_WAIT);
         drop(node);
         match how {
             Told::Kill(unsynced, done) => Ok(Fate::Down(unsynced, done)),

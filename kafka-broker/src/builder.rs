@@ -7,6 +7,7 @@ use crate::config::broker::BrokerConfig;
 use crate::config::property::list;
 use crate::config::release::Release;
 use crate::error::BrokerError;
+use crate::log::MemoryDisk;
 use crate::plan::{Data, Plan, host_and_port};
 
 /// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
@@ -18,6 +19,7 @@ pub struct BrokerBuilder {
     advertise: Option<String>,
     data_dir: Option<PathBuf>,
     in_memory: bool,
+    memory: Option<MemoryDisk>,
     worker_threads: usize,
     emulated: Option<String>,
     control_port: Option<String>,
@@ -38,6 +40,7 @@ impl BrokerBuilder {
             advertise: None,
             data_dir: None,
             in_memory: false,
+            memory: None,
             worker_threads: WORKER_THREADS,
             emulated: None,
             control_port: None,
@@ -75,6 +78,22 @@ impl BrokerBuilder {
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
         self
+    }
+
+    /// Keeps the data in this memory, which the caller can let fail, fill up or change under the broker, as disks
+    /// do: see [`Fault`](crate::log::Fault). Not together with [`data_dir`](Self::data_dir).
+    ///
+    /// ```
+    /// use kafka_broker::{Broker, log::{Fault, MemoryDisk, Operation}};
+    ///
+    /// let disk = MemoryDisk::journaled();
+    /// let builder = Broker::builder().memory_disk(disk.clone());
+    /// // Once it runs, the next sync of this partition fails:
+    /// disk.inject(Fault::new(Operation::Sync, std::io::ErrorKind::Other).on("orders-0"));
+    /// ```
+    pub fn memory_disk(mut self, disk: MemoryDisk) -> Self {
+        self.memory = Some(disk);
+        self.in_memory()
     }
 
     /// How many threads serve connections. Default 2.
@@ -181,6 +200,7 @@ impl BrokerBuilder {
             listen,
             advertise,
             data,
+            memory: self.memory,
             worker_threads: self.worker_threads.max(1),
             emulated,
             control_port: self.control_port,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::broker::BrokerConfig;
 use crate::config::release::Release;
+use crate::log::MemoryDisk;
 
 /// What a broker needs to start.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct Plan {
     pub(crate) listen: String,
     pub(crate) advertise: Option<(String, u16)>,
     pub(crate) data: Data,
+    /// The memory that data in memory lies in; a new one if there is none.
+    pub(crate) memory: Option<MemoryDisk>,
     pub(crate) worker_threads: usize,
     pub(crate) emulated: Option<Release>,
     pub(crate) control_port: Option<String>,

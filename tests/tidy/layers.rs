@@ -116,12 +116,12 @@ const ALLOWED: &[(&str, &[Row])] = &[
             // What `Control` can do, by HTTP.
             ("control_port", "control config"),
             ("error", "log"),
-            ("plan", "config"),
+            ("plan", "log config"),
             (
                 "broker",
                 "plan server handler control_port control state log config error",
             ),
-            ("builder", "broker plan config error"),
+            ("builder", "broker plan log config error"),
         ],
     ),
 ];

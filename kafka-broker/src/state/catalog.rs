@@ -296,6 +296,8 @@ impl Catalog {
             let name = format!("{}-{}", partition.topic, partition.index);
             let done = partition.compact(self.config.cleaner_keys_max, now.unix_ms, goes_on);
             match done {
+                // The log has changed meanwhile. It is looked at again next time.
+                Ok(stats) if stats.segments_before == 0 => return,
                 Ok(stats) => tracing::info!(
                     partition = name,
                     ratio,

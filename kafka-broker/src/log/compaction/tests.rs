@@ -312,12 +312,19 @@ fn a_tombstone_is_told_for_delete_retention_ms_and_then_gone() {
 fn a_record_without_a_key_goes() {
     let disk = memory();
     let mut log = open(&disk);
-    let mut keyless = BatchBuilder::new(Vec::new(), options());
-    keyless.append(NOW, None, Some(b"x"), []).unwrap();
-    append(&mut log, &keyless.seal(ProducerStamp::NONE));
+    let keyless = || {
+        let mut keyless = BatchBuilder::new(Vec::new(), options());
+        keyless.append(NOW, None, Some(b"x"), []).unwrap();
+        keyless.seal(ProducerStamp::NONE)
+    };
+    append(&mut log, &keyless());
     put(&mut log, &[("a", Some("1"))]);
+    append(&mut log, &keyless());
     compact(&mut log, NOW);
     assert_eq!(seen(&log), [(1, some("a"), some("1"))]);
+    // Of the last one the head stays, to tell where the log ends.
+    let last = *headers(&log).last().unwrap();
+    assert_eq!((last.base_offset, last.record_count), (2, 0));
 }
 
 #[test]
@@ -433,6 +440,24 @@ fn what_a_transaction_holds_open_is_left_alone() {
         .map(|header| header.base_offset)
         .collect();
     assert_eq!(offsets, [1, 2, 3]);
+}
+
+#[test]
+fn nothing_gives_way_to_a_record_that_is_not_durable() {
+    let disk = memory();
+    let mut log = open(&disk);
+    put(&mut log, &[("a", Some("1"))]);
+    log.flush(NOW).unwrap();
+    put(&mut log, &[("a", Some("2"))]);
+    log.roll(NOW).unwrap();
+    let mut compaction = log.begin_compaction(2, NOW).unwrap();
+    compaction.index(MEMORY, &|| true).unwrap();
+    assert!(compaction.next_segment(&|| true).unwrap().is_none());
+    assert_eq!(
+        compact_at(&mut log, NOW, MEMORY).unwrap().segments_before,
+        1
+    );
+    assert_eq!(seen(&log), [(1, some("a"), some("2"))]);
 }
 
 #[test]
