@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use kafka_broker::control::Control;
 use kafka_broker::{Broker, BrokerBuilder, BrokerError};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -42,6 +43,23 @@ impl Embedded {
         })
     }
 
+    /// Starts one whose data is in memory, where it can be lost.
+    pub(crate) fn in_memory() -> Arc<dyn Cluster> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let broker = with_short_sessions().in_memory().start().await.unwrap();
+            let embedded = Self {
+                address: broker.bootstrap_servers().to_owned(),
+                broker: Mutex::new(Some(broker)),
+                data_dir: TempDir::with_prefix("kafka-stories-").unwrap(),
+            };
+            Arc::new(embedded) as Arc<dyn Cluster>
+        })
+    }
+
     async fn take(&self) -> Broker {
         let broker = self.broker.lock().await.take();
         broker.expect("the broker runs")
@@ -55,6 +73,11 @@ impl Cluster for Embedded {
 
     fn session_timeout_min(&self) -> Duration {
         SESSION_TIMEOUT_MIN
+    }
+
+    fn control(&self) -> Option<Control> {
+        let broker = self.broker.try_lock().ok()?;
+        Some(broker.as_ref()?.control())
     }
 
     fn power(&self) -> Option<&dyn Power> {
@@ -84,11 +107,12 @@ impl Power for Embedded {
 
 /// How the brokers of stories are set up.
 pub(crate) fn builder(address: &str, data_dir: &Path) -> BrokerBuilder {
+    with_short_sessions().listen(address).data_dir(data_dir)
+}
+
+fn with_short_sessions() -> BrokerBuilder {
     let session_timeout_min = SESSION_TIMEOUT_MIN.as_millis().to_string();
-    Broker::builder()
-        .listen(address)
-        .data_dir(data_dir)
-        .set("group.min.session.timeout.ms", session_timeout_min)
+    Broker::builder().set("group.min.session.timeout.ms", session_timeout_min)
 }
 
 /// An address that nobody gets by chance: between two lives of a broker, its port must not go to an outgoing

@@ -58,7 +58,11 @@ fn embedded_trials() -> Vec<Trial> {
     let shared = Arc::new(OnceLock::new());
     let mut trials = Vec::new();
     for story in STORIES {
-        if story.needs_power {
+        if story.needs_faults {
+            trials.push(Trial::test(story.name, || {
+                tell(story, Embedded::in_memory())
+            }));
+        } else if story.needs_power {
             trials.push(Trial::test(story.name, || tell(story, Embedded::start())));
             let name = format!("process::{}", story.name);
             trials.push(Trial::test(name, || tell(story, BrokerProcess::start())));
@@ -98,7 +102,11 @@ fn outside_trials(bootstrap: &str) -> Vec<Trial> {
     let trial = |story: &'static Story| {
         let cluster = Arc::clone(&cluster);
         let trial = Trial::test(story.name, move || tell(story, cluster));
-        if story.needs_power {
+        if story.needs_faults {
+            trial
+                .with_ignored_flag(true)
+                .with_kind("needs faults on demand")
+        } else if story.needs_power {
             trial
                 .with_ignored_flag(true)
                 .with_kind("needs a cluster that may be stopped")

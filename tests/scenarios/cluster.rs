@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use kafka_broker::control::Control;
+
 /// A cluster that serves.
 pub(crate) trait Cluster: Send + Sync {
     /// What clients take for `bootstrap.servers`.
@@ -10,6 +12,11 @@ pub(crate) trait Cluster: Send + Sync {
 
     /// The shortest session timeout that a group member may ask for.
     fn session_timeout_min(&self) -> Duration;
+
+    /// Faults on demand and a journal, if it has them.
+    fn control(&self) -> Option<Control> {
+        None
+    }
 
     /// Its switch, if stories may stop it.
     fn power(&self) -> Option<&dyn Power> {

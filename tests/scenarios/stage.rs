@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use kafka_broker::control::Control;
 use kafka_client::Client;
 use kafka_client::admin::{NewTopic, TopicDescription};
 use kafka_client::client::ClientBuilder;
@@ -38,6 +39,12 @@ impl Stage {
     pub(crate) fn power(&self) -> &dyn Power {
         let power = self.cluster.power();
         power.expect("the story says that it needs a cluster of its own")
+    }
+
+    /// The faults of the cluster.
+    pub(crate) fn control(&self) -> Control {
+        let control = self.cluster.control();
+        control.expect("the story says that it needs faults")
     }
 
     /// A name that no other story takes.

@@ -11,6 +11,7 @@ mod addresses;
 mod batches;
 mod blocking;
 mod closing;
+mod faults;
 mod garbage;
 mod groups;
 mod large_records;
@@ -32,6 +33,8 @@ pub(crate) struct Story {
     pub(crate) name: &'static str,
     /// Whether it turns the cluster off and on, and so needs one of its own.
     pub(crate) needs_power: bool,
+    /// Whether it needs faults on demand, and so an embedded broker of its own.
+    pub(crate) needs_faults: bool,
     /// Tells it. It panics where the story goes wrong.
     pub(crate) tell: fn(Stage) -> Telling,
 }
@@ -45,12 +48,13 @@ macro_rules! story {
         Story {
             name: stringify!($path),
             needs_power: false,
+            needs_faults: false,
             tell: |stage| Box::pin($path(stage)),
         }
     };
-    ($path:path, needs_power) => {
+    ($path:path, $need:ident) => {
         Story {
-            needs_power: true,
+            $need: true,
             ..story!($path)
         }
     };
@@ -145,4 +149,22 @@ pub(crate) const STORIES: &[Story] = &[
         restarts::a_member_closes_soon_while_the_cluster_is_away,
         needs_power
     ),
+    story!(
+        faults::a_silent_connection_is_given_up_in_time,
+        needs_faults
+    ),
+    story!(
+        faults::a_hopeless_send_ends_in_time_and_without_haste,
+        needs_faults
+    ),
+    story!(faults::an_identity_comes_late, needs_faults),
+    story!(faults::metadata_that_lags_is_asked_for_again, needs_faults),
+    story!(
+        faults::a_machine_goes_down_with_what_was_not_durable,
+        needs_faults
+    ),
+    story!(faults::a_partition_in_trouble_stops_no_other, needs_faults),
+    story!(faults::a_stall_of_the_broker_passes, needs_faults),
+    story!(faults::a_listing_survives_a_lost_answer, needs_faults),
+    story!(faults::sessions_end_by_the_clock_of_the_group, needs_faults),
 ];
