@@ -92,7 +92,9 @@ impl Stage {
             builder = builder.set(*name, *value);
         }
         let broker = builder.start().await.unwrap();
-        let client = Client::builder().bootstrap_servers(broker.bootstrap_servers());
+        let client = Client::builder()
+            .bootstrap_servers(broker.bootstrap_servers())
+            .request_timeout(Duration::from_secs(1));
         Self {
             disk,
             client: client.build().unwrap(),
