@@ -42,6 +42,11 @@ const ALLOWED: &[Row] = &[
         product: &["kafka-protocol"],
         tests: &[],
     },
+    Row {
+        package: "kafka-broker/bench",
+        product: &["kafka-protocol"],
+        tests: &[],
+    },
     // Real Kafka must not look broken because our codec is.
     Row {
         package: "testcontainers",
@@ -62,6 +67,7 @@ const OURS: &[&str] = &[
     "kafka-protocol-fuzz",
     "kafka-client",
     "kafka-broker",
+    "kafka-broker-bench",
     "kafka-testcontainers",
 ];
 
