@@ -6,6 +6,8 @@ pub(crate) mod add_offsets_to_txn;
 pub(crate) mod add_partitions_to_txn;
 pub(crate) mod alter_configs;
 pub(crate) mod api_versions;
+#[cfg(test)]
+mod apis_page;
 pub(crate) mod call;
 pub(crate) mod committable;
 pub(crate) mod config_resource;
@@ -45,6 +47,7 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
+pub(crate) mod placeholder;
 pub(crate) mod produce;
 pub(crate) mod produce_keys;
 pub(crate) mod produce_transaction;

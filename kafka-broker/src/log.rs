@@ -31,6 +31,7 @@ mod recovery;
 mod segment;
 mod segment_swap;
 mod segments;
+mod sound_range;
 mod tail;
 #[cfg(test)]
 mod test_batches;
@@ -57,7 +58,7 @@ pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
 pub use disk_memory::{Fault, Keep, MemoryDisk, Operation};
 pub use disk_os::OsDisk;
 pub use error::{DiskError, InvalidBatch, LogError};
-pub use fetch_data::FetchData;
+pub use fetch_data::{FetchData, FileStretch};
 pub use flush::FlushJob;
 pub use health::Health;
 pub use leader_epochs::{EpochEnd, EpochStart};
@@ -75,7 +76,7 @@ use crate::log::flush::FlushVersions;
 use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producer_state::{ProducerState, Verdict};
 use crate::log::recovery::{LeftBehind, Recovered};
-use crate::log::segment::Segment;
+use crate::log::segment::{Segment, split_batches};
 use crate::log::segments::Segments;
 use crate::log::tail::Tail;
 
@@ -394,10 +395,9 @@ impl Log {
         if let Some(batch) = self.judge(&headers, batches, origin, now_ms)? {
             return Ok(batch);
         }
-        let mut bytes = batches.to_vec();
-        let log_append_time_ms = self.stamp(&mut headers, &mut bytes, leader_epoch, now_ms)?;
+        let log_append_time_ms = self.stamp(&mut headers, batches, leader_epoch, now_ms)?;
         let base_offset = self.log_end_offset();
-        self.write(&headers, bytes, now_ms)?;
+        self.write(&headers, batches, now_ms)?;
         Ok(AppendInfo {
             base_offset,
             last_offset: self.log_end_offset() - 1,
@@ -429,7 +429,7 @@ impl Log {
         if headers.is_empty() {
             return Ok(());
         }
-        self.write(&headers, batches.to_vec(), now_ms)
+        self.write(&headers, batches, now_ms)
     }
 
     /// Finds the batches from the one that holds `offset` on, as many as fit into `max_bytes` and lie
@@ -465,6 +465,7 @@ impl Log {
                 return Ok(FetchData {
                     source: Source::File {
                         file: Arc::clone(segment.file()?),
+                        sound: Arc::clone(segment.sound()),
                         position: found.position,
                         len: found.len,
                     },
@@ -1036,42 +1037,40 @@ impl Log {
         }
     }
 
-    /// Gives batches their offsets, epoch and, where the topic says so, time. The time is given back, or
-    /// -1.
+    /// Gives the heads of batches their offsets, epoch and, where the topic says so, time and the
+    /// checksum that goes with it. The time is given back, or -1.
     fn stamp(
         &self,
         headers: &mut [BatchHeader],
-        mut bytes: &mut [u8],
+        mut batches: &[u8],
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<i64, LogError> {
         let by_log = self.config.message_timestamp_type == TimestampType::LogAppendTime;
         let mut next_offset = self.log_end_offset();
         for header in headers {
-            let Some((batch, rest)) = bytes.split_at_mut_checked(header.total_len()) else {
-                break;
-            };
+            if by_log && let Some((batch, rest)) = batches.split_at_checked(header.total_len()) {
+                let corrupt = |error| LogError::CorruptBatch {
+                    reason: InvalidBatch::Header(error),
+                };
+                let mut batch = batch.to_vec();
+                if set_log_append_time(&mut batch, now_ms).is_ok() {
+                    *header = BatchHeader::decode(&batch).map_err(corrupt)?;
+                }
+                batches = rest;
+            }
             header.base_offset = next_offset;
             header.partition_leader_epoch = leader_epoch;
-            if let Some(head) = batch.first_chunk_mut::<{ BatchHeader::LEN }>() {
-                *head = header.encode();
-            }
-            if by_log && set_log_append_time(batch, now_ms).is_ok() {
-                *header = BatchHeader::decode(batch).map_err(|error| LogError::CorruptBatch {
-                    reason: InvalidBatch::Header(error),
-                })?;
-            }
             next_offset = header.next_offset();
-            bytes = rest;
         }
         Ok(if by_log { now_ms } else { -1 })
     }
 
-    /// Writes batches that are final, and takes note of them.
+    /// Writes batches with these final heads in the place of their own, and takes note of them.
     fn write(
         &mut self,
         headers: &[BatchHeader],
-        bytes: Vec<u8>,
+        bytes: &[u8],
         now_ms: i64,
     ) -> Result<(), LogError> {
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else {
@@ -1096,14 +1095,14 @@ impl Log {
         if let Err(failure) =
             self.segments
                 .active
-                .append(&bytes, headers, self.config.index_interval_bytes)
+                .append(bytes, headers, self.config.index_interval_bytes)
         {
             if !failure.is_undone {
                 self.health.fail(&failure.error);
             }
             return Err(failure.error.into());
         }
-        self.note(headers, &Bytes::from(bytes))
+        self.note(headers, bytes)
     }
 
     /// Makes the directory and the first segment if there are none. The directory is durable then, with
@@ -1129,20 +1128,16 @@ impl Log {
     }
 
     /// Takes note of batches that are written.
-    fn note(&mut self, headers: &[BatchHeader], bytes: &Bytes) -> Result<(), LogError> {
+    fn note(&mut self, headers: &[BatchHeader], bytes: &[u8]) -> Result<(), LogError> {
         let mut begun = false;
-        let mut at = 0;
-        for header in headers {
-            let batch = bytes.slice(at..at + header.total_len());
-            at += header.total_len();
+        for (header, batch) in headers.iter().zip(split_batches(bytes, headers)) {
             begun |= self
                 .epochs
                 .assign(header.partition_leader_epoch, header.base_offset);
-            if let Some(aborted) = recovery::note_producer(&mut self.producers, header, &batch) {
+            if let Some(aborted) = recovery::note_producer(&mut self.producers, header, batch) {
                 self.segments.active.note_aborted(aborted);
             }
-            self.tail
-                .push(header.base_offset, header.next_offset(), batch);
+            self.tail.push(header, batch);
         }
         if begun {
             self.write_epochs()?;

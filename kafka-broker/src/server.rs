@@ -10,15 +10,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::control::switchboard::Switchboard;
+use crate::server::addresses::Addresses;
 use crate::server::clock::Clock;
 use crate::server::connection::{Shared, serve};
 use crate::state::node::Node;
 
+pub(crate) mod addresses;
 pub(crate) mod cleaner;
 pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod interference;
 pub(crate) mod output;
+pub(crate) mod sink;
 pub(crate) mod timers;
 
 /// Serves until `stop` says so, then waits for what is under way.
@@ -47,15 +50,24 @@ pub(crate) async fn run(
 
     let mut connections = JoinSet::new();
     let stop_of_connections = stop.clone();
+    let addresses = Addresses::new(config.connections_per_ip_max);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) if connections.len() < config.connections_max => {
+                    let Some(seat) = addresses.take(address.ip()) else {
+                        tracing::warn!(%address, "refused: max.connections.per.ip are there");
+                        continue;
+                    };
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
                     }
                     let stop = stop_of_connections.clone();
-                    connections.spawn(serve(Arc::clone(&shared), stream, address, stop));
+                    let serving = serve(Arc::clone(&shared), stream, address, stop);
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(seat);
+                    });
                 }
                 Ok((_, address)) => {
                     tracing::warn!(%address, "refused: max.connections are there");

@@ -9,6 +9,7 @@ pub(crate) mod consumer_group;
 pub(crate) mod consumer_group_record;
 pub(crate) mod consumer_protocol;
 pub(crate) mod coordinator_hash;
+pub(crate) mod fetch_sessions;
 pub(crate) mod group_clocks;
 pub(crate) mod group_members;
 pub(crate) mod group_record;

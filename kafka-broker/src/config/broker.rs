@@ -32,6 +32,10 @@ pub(crate) struct BrokerConfig {
     pub(crate) idle_max: Duration,
     /// `max.connections`.
     pub(crate) connections_max: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub(crate) fetch_session_slots: usize,
+    /// `max.connections.per.ip`.
+    pub(crate) connections_per_ip_max: usize,
     /// `group.initial.rebalance.delay.ms`.
     pub(crate) initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`.
@@ -131,6 +135,8 @@ impl BrokerConfig {
         self.request_max_bytes = self.count("socket.request.max.bytes");
         self.idle_max = self.millis("connections.max.idle.ms");
         self.connections_max = self.count("max.connections");
+        self.fetch_session_slots = self.count("max.incremental.fetch.session.cache.slots");
+        self.connections_per_ip_max = self.count("max.connections.per.ip");
         self.initial_rebalance_delay = self.millis("group.initial.rebalance.delay.ms");
         self.session_timeout_min_ms = self.number("group.min.session.timeout.ms");
         self.session_timeout_max_ms = self.number("group.max.session.timeout.ms");
@@ -205,6 +211,8 @@ impl BrokerConfig {
             request_max_bytes: 0,
             idle_max: Duration::ZERO,
             connections_max: 0,
+            fetch_session_slots: 0,
+            connections_per_ip_max: 0,
             initial_rebalance_delay: Duration::ZERO,
             session_timeout_min_ms: 0,
             session_timeout_max_ms: 0,

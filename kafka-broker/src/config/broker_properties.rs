@@ -364,6 +364,20 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "The most connections at one time.",
     ),
     row(
+        "max.connections.per.ip",
+        Kind::Int,
+        "2147483647",
+        Limit::AtLeast(0),
+        "The most connections from one address at one time.",
+    ),
+    row(
+        "max.incremental.fetch.session.cache.slots",
+        Kind::Int,
+        "1000",
+        Limit::AtLeast(0),
+        "The most fetch sessions at one time; 0 is none.",
+    ),
+    row(
         "message.max.bytes",
         Kind::Int,
         "1048588",

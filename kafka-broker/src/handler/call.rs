@@ -12,6 +12,7 @@ use kafka_protocol::{ErrorCode, Request};
 
 use crate::control::subjects::{About, Refusals};
 use crate::handler::inspect::message::Inspect;
+use crate::log::FileStretch;
 use crate::state::node::Node;
 use crate::state::refusal::Refusal;
 use crate::state::signal::Signal;
@@ -23,6 +24,10 @@ pub(crate) trait Handler {
     type Request: Inspect;
     /// Whether it may keep a thread waiting.
     const WORK: Work = Work::Quick;
+
+    /// Puts into a request what it leaves out because it was said before, for whoever looks at what the
+    /// request is about.
+    fn recall(_call: &Call, _request: &mut Self::Request) {}
 
     /// Answers one request.
     fn handle(call: &Call, request: Self::Request)
@@ -106,6 +111,8 @@ pub(crate) enum Outcome<T> {
     Silent,
     /// The connection ends, which is the only answer that the protocol has here.
     Close(String),
+    /// The answer, with placeholders for these stretches of files, in their order.
+    Spliced(T, Vec<FileStretch>),
     /// The answer comes later.
     Later(Box<dyn Later<T>>),
 }
@@ -120,13 +127,26 @@ pub(crate) trait Later<T>: Send {
     fn deadline(&self) -> Option<Duration>;
     /// The answer, once there is one.
     fn poll(&mut self, now: Now) -> Option<T>;
+    /// The stretches of files that the answer has placeholders for, in their order.
+    fn take_stretches(&mut self) -> Vec<FileStretch> {
+        Vec::new()
+    }
+}
+
+/// A part of the frame of an answer.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Bytes in a file.
+    File(FileStretch),
 }
 
 /// An answer as a frame.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The pieces of the frame, in order.
-    pub(crate) frame: Vec<Bytes>,
+    pub(crate) frame: Vec<Piece>,
     /// The error codes in it, each once, if anybody wants to know.
     pub(crate) errors: Vec<ErrorCode>,
 }

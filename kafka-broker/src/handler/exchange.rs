@@ -11,6 +11,8 @@ use kafka_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Reque
 use crate::control::subjects::{About, Refusals, Subjects};
 use crate::handler::call::{Answer, Call, Handler, Later, Outcome, Reply, Waiting, Wishes};
 use crate::handler::inspect::message::Inspect;
+use crate::handler::placeholder::splice;
+use crate::log::FileStretch;
 use crate::state::signal::Signal;
 use crate::state::time::Now;
 
@@ -38,17 +40,18 @@ pub(crate) fn run<H: Handler + 'static>(
         correlation_id,
         ending: Ending::of(&call.wishes),
     };
+    let ready = |answer, stretches| {
+        let answer = framing.frame::<H::Request>(answer, stretches);
+        Ok(Reply::Ready(answer.map_err(Refusal::Encode)?))
+    };
     if H::Request::REFUSED_AS_A_WHOLE
         && let Err(code) = call.admit(About::WHOLE)
     {
-        let answer = framing.frame::<H::Request>(refusal::<H::Request>(code));
-        return Ok(Reply::Ready(answer.map_err(Refusal::Encode)?));
+        return ready(refusal::<H::Request>(code), Vec::new());
     }
     Ok(match H::handle(&call, request) {
-        Outcome::Ready(answer) => {
-            let answer = framing.frame::<H::Request>(answer);
-            Reply::Ready(answer.map_err(Refusal::Encode)?)
-        }
+        Outcome::Ready(answer) => ready(answer, Vec::new())?,
+        Outcome::Spliced(answer, stretches) => ready(answer, stretches)?,
         Outcome::Silent => Reply::Silent,
         Outcome::Close(reason) => Reply::Close(format!("{}: {reason}", key.name())),
         Outcome::Later(later) => Reply::Later(Box::new(Framed::<H::Request> { later, framing })),
@@ -58,7 +61,8 @@ pub(crate) fn run<H: Handler + 'static>(
 /// Tells what a request of the handler `H` is about; nothing, if it cannot be read.
 pub(crate) fn subjects<H: Handler>(call: &Call, mut body: Reader) -> Subjects {
     let mut subjects = Subjects::default();
-    if let Ok(request) = H::Request::decode(&mut body, call.version) {
+    if let Ok(mut request) = H::Request::decode(&mut body, call.version) {
+        H::recall(call, &mut request);
         let table = call.node.topics().table();
         request.subjects(call.version, &table, &mut subjects);
     }
@@ -127,7 +131,11 @@ impl Ending {
 }
 
 impl Framing {
-    fn frame<R: Inspect>(&self, mut answer: R::Response) -> Result<Answer, EncodeError> {
+    fn frame<R: Inspect>(
+        &self,
+        mut answer: R::Response,
+        stretches: Vec<FileStretch>,
+    ) -> Result<Answer, EncodeError> {
         let overruled = &self.ending.overruled;
         if !overruled.is_empty() {
             R::codes(&mut answer, &mut |about, place| {
@@ -145,8 +153,11 @@ impl Framing {
                 }
             });
         }
-        let frame = frame::encode_response(&answer, self.version, self.correlation_id)?;
-        Ok(Answer { frame, errors })
+        let chunks = frame::encode_response(&answer, self.version, self.correlation_id)?;
+        Ok(Answer {
+            frame: splice(chunks, stretches),
+            errors,
+        })
     }
 }
 
@@ -167,6 +178,7 @@ impl<R: Inspect> Waiting for Framed<R> {
 
     fn poll(&mut self, now: Now) -> Option<Result<Answer, EncodeError>> {
         let answer = self.later.poll(now)?;
-        Some(self.framing.frame::<R>(answer))
+        let stretches = self.later.take_stretches();
+        Some(self.framing.frame::<R>(answer, stretches))
     }
 }

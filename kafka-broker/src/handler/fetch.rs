@@ -1,23 +1,27 @@
 //! Fetch, versions 4 to 18: batches from partitions, which go by topic id from version 13 on. An
-//! answer with too little in it waits for more, woken by the partitions themselves.
+//! answer with too little in it waits for more, woken by the partitions themselves. A reader with a
+//! session (KIP-227) names what has changed since its last request, and is told what is new.
 //!
-//! Not here: fetch sessions, which are declined, so that every request names all its partitions; and
-//! reading from followers, of which there are none.
+//! Not here: reading from followers, of which there are none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kafka_protocol::ErrorCode;
+use bytestring::ByteString;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, NodeEndpoint, PartitionData,
 };
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
 use crate::handler::fetch_partition::{Answer, Reader};
 use crate::handler::topic_ref::find_topic;
+use crate::log::FileStretch;
+use crate::state::fetch_sessions::{Session, SessionKey, Told, Wanted};
 use crate::state::node::Node;
 use crate::state::partition::{Partition, Watcher};
 use crate::state::signal::Signal;
@@ -30,15 +34,33 @@ pub(crate) struct Fetch;
 impl Handler for Fetch {
     type Request = FetchRequest;
 
-    fn handle(call: &Call, request: FetchRequest) -> Outcome<FetchResponse> {
-        if let Some(error) = check_session(&request) {
-            let mut response = FetchResponse::default();
-            response.error_code = error.code();
-            return Outcome::Ready(response);
+    fn recall(call: &Call, request: &mut FetchRequest) {
+        let Some(session) = call.node.fetch_sessions.find(request.session_id) else {
+            return;
+        };
+        for (key, _) in session.wanted() {
+            let mut partition = FetchPartition::default();
+            partition.partition = key.index;
+            let mut topic = FetchTopic::default();
+            topic.topic = key.topic;
+            topic.topic_id = key.topic_id;
+            topic.partitions.push(partition);
+            request.topics.push(topic);
         }
-        let mut pending = Pending::new(call, request);
+    }
+
+    fn handle(call: &Call, request: FetchRequest) -> Outcome<FetchResponse> {
+        let scope = match scope_of(call, &request) {
+            Ok(scope) => scope,
+            Err(error) => {
+                let mut response = FetchResponse::default();
+                response.error_code = error.code();
+                return Outcome::Ready(response);
+            }
+        };
+        let mut pending = Pending::new(call, &request, scope);
         match pending.try_answer(call.now) {
-            Some(response) => Outcome::Ready(response),
+            Some(response) => Outcome::Spliced(response, pending.take_stretches()),
             None => {
                 pending.watch();
                 Outcome::Later(Box::new(pending))
@@ -47,12 +69,85 @@ impl Handler for Fetch {
     }
 }
 
-/// Sessions are never begun, so that only requests without one are right.
-fn check_session(request: &FetchRequest) -> Option<ErrorCode> {
-    match (request.session_id, request.session_epoch) {
-        (_, 0 | -1) => None,
-        (0, _) => Some(ErrorCode::INVALID_FETCH_SESSION_EPOCH),
-        _ => Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND),
+/// What a request is about.
+struct Scope {
+    partitions: Vec<(SessionKey, Wanted)>,
+    session: Option<Arc<Session>>,
+    /// Whether the reader knows what it was told before.
+    is_incremental: bool,
+}
+
+fn scope_of(call: &Call, request: &FetchRequest) -> Result<Scope, ErrorCode> {
+    let by_id = call.version >= 13;
+    let sessions = &call.node.fetch_sessions;
+    let named = named(request, by_id);
+    match request.session_epoch {
+        // To begin anew and to do without both end the session before.
+        epoch @ (0 | -1) => {
+            sessions.close(request.session_id);
+            let random =
+                || i32::from_be_bytes(*call.node.random().first_chunk().unwrap_or(&[0; 4]));
+            let session = match epoch {
+                0 => sessions.open(&named, by_id, call.now.elapsed, random),
+                _ => None,
+            };
+            Ok(Scope {
+                partitions: named,
+                session,
+                is_incremental: false,
+            })
+        }
+        epoch => {
+            let request_id = (request.session_id, epoch);
+            let forgotten = forgotten(request, by_id);
+            let session =
+                sessions.resume(request_id, by_id, named, &forgotten, call.now.elapsed)?;
+            Ok(Scope {
+                partitions: session.wanted(),
+                is_incremental: true,
+                session: Some(session).filter(|session| !session.is_empty()),
+            })
+        }
+    }
+}
+
+/// The partitions that a request names, and what it wants of them.
+fn named(request: &FetchRequest, by_id: bool) -> Vec<(SessionKey, Wanted)> {
+    let mut named = Vec::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let wanted = Wanted {
+                offset: partition.fetch_offset,
+                max_bytes: partition.partition_max_bytes,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+            };
+            let index = partition.partition;
+            named.push((key(by_id, &topic.topic, topic.topic_id, index), wanted));
+        }
+    }
+    named
+}
+
+fn forgotten(request: &FetchRequest, by_id: bool) -> Vec<SessionKey> {
+    let topics = request.forgotten_topics_data.iter();
+    let keys = topics.flat_map(|topic| {
+        let indexes = topic.partitions.iter();
+        indexes.map(|index| key(by_id, &topic.topic, topic.topic_id, *index))
+    });
+    keys.collect()
+}
+
+fn key(by_id: bool, topic: &ByteString, topic_id: Uuid, index: i32) -> SessionKey {
+    SessionKey {
+        // A name that is kept must not keep the request that it came in.
+        topic: if by_id {
+            ByteString::new()
+        } else {
+            topic.to_string().into()
+        },
+        topic_id,
+        index,
     }
 }
 
@@ -60,45 +155,42 @@ fn check_session(request: &FetchRequest) -> Option<ErrorCode> {
 struct Pending {
     node: Arc<Node>,
     version: i16,
-    readers: Vec<(FetchableTopicResponse, Vec<Reader>)>,
+    readers: Vec<(SessionKey, Reader)>,
+    session: Option<Arc<Session>>,
+    is_incremental: bool,
     min_bytes: usize,
     max_bytes: usize,
     deadline: Duration,
     watch: Arc<Watch>,
     /// The same, as partitions know it; `None` until it is needed.
     watcher: Option<Arc<dyn Watcher>>,
+    /// What the answer has placeholders for.
+    stretches: Vec<FileStretch>,
 }
 
 impl Pending {
-    fn new(call: &Call, request: FetchRequest) -> Self {
+    fn new(call: &Call, request: &FetchRequest, scope: Scope) -> Self {
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
         let table = call.node.topics().table();
         let committed = request.isolation_level == READ_COMMITTED;
         let max_bytes = count(request.max_bytes).min(call.node.config.fetch_max_bytes);
-        let mut readers = Vec::with_capacity(request.topics.len());
-        for topic in request.topics {
-            let found = find_topic(&table, call.version >= 13, &topic.topic, topic.topic_id);
-            let partitions = topic
-                .partitions
-                .into_iter()
-                .map(|partition| {
-                    let about = About::topic_by(&topic.topic, topic.topic_id);
-                    let admitted = call.admit(about.partition(partition.partition));
-                    let found = found.as_ref().map_err(|code| *code);
-                    let found = admitted.and(found);
-                    Reader::new(found, partition, committed)
-                })
-                .collect();
-            let mut row = FetchableTopicResponse::default();
-            row.topic = topic.topic;
-            row.topic_id = topic.topic_id;
-            readers.push((row, partitions));
-        }
+        let by_id = call.version >= 13;
+        let readers = scope.partitions.into_iter().map(|(key, wanted)| {
+            let about = About::topic_by(&key.topic, key.topic_id).partition(key.index);
+            let found = find_topic(&table, by_id, &key.topic, key.topic_id);
+            let found = found.as_ref().map_err(|code| *code);
+            let found = call.admit(about).and(found);
+            let reader = Reader::new(found, key.index, wanted, committed);
+            (key, reader)
+        });
+        let readers = readers.collect();
         let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         Self {
             node: Arc::clone(&call.node),
             version: call.version,
             readers,
+            session: scope.session,
+            is_incremental: scope.is_incremental,
             min_bytes: count(request.min_bytes).min(max_bytes),
             max_bytes,
             deadline: call.now.elapsed + wait_max,
@@ -107,6 +199,7 @@ impl Pending {
                 missing: AtomicUsize::new(0),
             }),
             watcher: None,
+            stretches: Vec::new(),
         }
     }
 
@@ -117,17 +210,13 @@ impl Pending {
         let mut room = self.max_bytes;
         let mut found = 0;
         let mut urgent = now.elapsed >= self.deadline;
-        let mut topics = Vec::with_capacity(self.readers.len());
-        for (_, readers) in &self.readers {
-            let mut answers = Vec::with_capacity(readers.len());
-            for reader in readers {
-                let answer = reader.find(room, found == 0);
-                found += answer.len();
-                room = room.saturating_sub(answer.len());
-                urgent |= answer.is_urgent();
-                answers.push(answer);
-            }
-            topics.push(answers);
+        let mut answers = Vec::with_capacity(self.readers.len());
+        for (_, reader) in &self.readers {
+            let answer = reader.find(room, found == 0);
+            found += answer.len();
+            room = room.saturating_sub(answer.len());
+            urgent |= answer.is_urgent();
+            answers.push(answer);
         }
         if !urgent && found < self.min_bytes {
             self.watch
@@ -135,22 +224,23 @@ impl Pending {
                 .store(self.min_bytes - found, Ordering::Release);
             return None;
         }
-        Some(self.load(topics))
+        Some(self.load(answers))
     }
 
     /// Reads what was found and puts it into an answer.
-    fn load(&mut self, topics: Vec<Vec<Answer>>) -> FetchResponse {
+    fn load(&mut self, answers: Vec<Answer>) -> FetchResponse {
         let node_id = self.node.config.node_id;
         let mut response = FetchResponse::default();
+        response.session_id = self.session.as_ref().map_or(0, |session| session.id);
         let mut moved = false;
-        for ((row, readers), answers) in std::mem::take(&mut self.readers).into_iter().zip(topics) {
-            let mut row = row;
-            for (reader, answer) in readers.into_iter().zip(answers) {
-                let partition = read(self.version, node_id, &reader, answer);
-                moved |= partition.current_leader.leader_id >= 0;
-                row.partitions.push(partition);
+        for ((key, reader), answer) in std::mem::take(&mut self.readers).into_iter().zip(answers) {
+            let (partition, stretch) = read(self.version, node_id, &reader, answer);
+            if !self.is_worth_telling(&key, &partition) {
+                continue;
             }
-            response.responses.push(row);
+            self.stretches.extend(stretch);
+            moved |= partition.current_leader.leader_id >= 0;
+            put(&mut response.responses, key, partition);
         }
         if moved && self.version >= 16 {
             let endpoint = self.node.endpoint();
@@ -164,6 +254,24 @@ impl Pending {
         response
     }
 
+    /// Whether an answer says of a partition what the reader cannot know.
+    fn is_worth_telling(&self, key: &SessionKey, partition: &PartitionData) -> bool {
+        let Some(session) = &self.session else {
+            return true;
+        };
+        let is_sound = partition.error_code == 0 && partition.diverging_epoch.epoch < 0;
+        let told = is_sound.then_some(Told {
+            high_watermark: partition.high_watermark,
+            last_stable_offset: partition.last_stable_offset,
+            log_start_offset: partition.log_start_offset,
+        });
+        let has_batches = partition
+            .records
+            .as_ref()
+            .is_some_and(|all| !all.is_empty());
+        session.tell(key, told, has_batches) || !self.is_incremental
+    }
+
     /// From now on appends to the partitions are heard. What came before is found by the next look.
     fn watch(&mut self) {
         let watcher: Arc<dyn Watcher> = Arc::<Watch>::clone(&self.watch);
@@ -174,7 +282,7 @@ impl Pending {
     }
 
     fn partitions(&self) -> Vec<Arc<Partition>> {
-        let readers = self.readers.iter().flat_map(|(_, readers)| readers);
+        let readers = self.readers.iter().map(|(_, reader)| reader);
         each_once(readers.filter_map(Reader::partition).cloned())
     }
 }
@@ -198,6 +306,10 @@ impl Later<FetchResponse> for Pending {
         }
         Some(response)
     }
+
+    fn take_stretches(&mut self) -> Vec<FileStretch> {
+        std::mem::take(&mut self.stretches)
+    }
 }
 
 impl Drop for Pending {
@@ -208,6 +320,22 @@ impl Drop for Pending {
                 .for_each(|partition| partition.unwatch(&watcher));
         }
     }
+}
+
+/// Puts a partition into the row of its topic: the last one, or a new one.
+fn put(rows: &mut Vec<FetchableTopicResponse>, key: SessionKey, partition: PartitionData) {
+    if let Some(row) = rows.last_mut()
+        && row.topic == key.topic
+        && row.topic_id == key.topic_id
+    {
+        row.partitions.push(partition);
+        return;
+    }
+    let mut row = FetchableTopicResponse::default();
+    row.topic = key.topic;
+    row.topic_id = key.topic_id;
+    row.partitions.push(partition);
+    rows.push(row);
 }
 
 /// A request may name a partition as often as it likes; to watch it as often would cost the square of that.
@@ -242,8 +370,14 @@ impl Watcher for Watch {
     }
 }
 
-fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> PartitionData {
+fn read(
+    version: i16,
+    node_id: i32,
+    reader: &Reader,
+    answer: Answer,
+) -> (PartitionData, Option<FileStretch>) {
     let mut row = PartitionData::default();
+    let mut stretch = None;
     row.partition_index = reader.index;
     match answer.load(version) {
         Ok(batches) => {
@@ -251,6 +385,7 @@ fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> Partitio
             row.last_stable_offset = batches.marks.last_stable_offset;
             row.log_start_offset = batches.marks.log_start_offset;
             row.records = Some(batches.records);
+            stretch = batches.stretch;
             if let Some(end) = batches.diverging {
                 row.diverging_epoch.epoch = end.epoch;
                 row.diverging_epoch.end_offset = end.end_offset;
@@ -289,7 +424,7 @@ fn read(version: i16, node_id: i32, reader: &Reader, answer: Answer) -> Partitio
             row.records = Some(Default::default());
         }
     }
-    row
+    (row, stretch)
 }
 
 const READ_COMMITTED: i8 = 1;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
-use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::record::{BatchHeader, Compression};
 
 use crate::handler::error_code::code_of;
 use crate::handler::leader_epoch::check_leader_epoch;
-use crate::log::{AbortedTransaction, EpochEnd};
+use crate::handler::placeholder::placeholder;
+use crate::log::{AbortedTransaction, EpochEnd, FileStretch};
+use crate::state::fetch_sessions::Wanted;
 use crate::state::partition::{Found, Marks, Partition, PartitionError, ReadRequest};
 use crate::state::topics::Topic;
 
@@ -46,7 +47,10 @@ pub(crate) struct Failure {
 /// What was read.
 #[derive(Debug)]
 pub(crate) struct Batches {
+    /// The batches, or what stands for them if they are to be sent from a file.
     pub(crate) records: Bytes,
+    /// That file.
+    pub(crate) stretch: Option<FileStretch>,
     pub(crate) marks: Marks,
     pub(crate) aborted: Option<Vec<AbortedTransaction>>,
     pub(crate) diverging: Option<EpochEnd>,
@@ -56,25 +60,25 @@ impl Reader {
     /// A reader of what a request names.
     pub(crate) fn new(
         topic: Result<&Arc<Topic>, ErrorCode>,
-        request: FetchPartition,
+        index: i32,
+        wanted: Wanted,
         committed: bool,
     ) -> Self {
-        let index = request.partition;
         let found = topic.and_then(|topic| {
             let found = topic.partition(index).cloned();
             found.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         });
         let partition = found.and_then(|partition| {
             // Here any negative epoch stands for "whatever it is".
-            check_leader_epoch(&partition, request.current_leader_epoch.max(-1))?;
+            check_leader_epoch(&partition, wanted.current_leader_epoch.max(-1))?;
             Ok(partition)
         });
         Self {
             index,
             partition,
-            offset: request.fetch_offset,
-            max_bytes: usize::try_from(request.partition_max_bytes).unwrap_or_default(),
-            last_fetched_epoch: request.last_fetched_epoch,
+            offset: wanted.offset,
+            max_bytes: usize::try_from(wanted.max_bytes).unwrap_or_default(),
+            last_fetched_epoch: wanted.last_fetched_epoch,
             committed,
         }
     }
@@ -147,6 +151,7 @@ impl Answer {
             Self::Failed(failure) => Err(failure),
             Self::Diverging(end, marks) => Ok(Batches {
                 records: Bytes::new(),
+                stretch: None,
                 marks,
                 aborted: None,
                 diverging: Some(end),
@@ -160,16 +165,30 @@ impl Answer {
                     code,
                     marks: Some(marks),
                 };
+                // Old clients need a look into the batches.
+                let stretch = data.stretch().filter(|_| version >= ZSTD_SINCE);
+                if let Some(stretch) = stretch
+                    && let Some(records) = placeholder(&stretch)
+                {
+                    return Ok(Batches {
+                        records,
+                        stretch: Some(stretch),
+                        marks,
+                        aborted,
+                        diverging: None,
+                    });
+                }
                 let records = data.load().map_err(|error| {
                     let error = PartitionError::Log(error);
                     tracing::error!("fetch: {error}");
                     fail(code_of(&error))
                 })?;
-                if version < 10 && has_zstd(&records) {
+                if version < ZSTD_SINCE && has_zstd(&records) {
                     return Err(fail(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
                 }
                 Ok(Batches {
                     records,
+                    stretch: None,
                     marks,
                     aborted,
                     diverging: None,
@@ -191,6 +210,9 @@ fn failure(partition: &Partition, error: &PartitionError) -> Failure {
     };
     Failure { code, marks }
 }
+
+/// From this version on clients know zstd.
+const ZSTD_SINCE: i16 = 10;
 
 /// Whether any of these batches is compressed with what old clients cannot read.
 fn has_zstd(mut batches: &[u8]) -> bool {

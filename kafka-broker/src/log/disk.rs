@@ -2,6 +2,8 @@
 //! that loses writes on request. It knows nothing of segments or batches.
 
 use std::fmt::Debug;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,6 +115,22 @@ pub trait DiskFile: Debug + Send + Sync {
     ///
     /// If the system refuses; any part of the bytes may have been written then.
     fn write_at(&self, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+
+    /// Writes all of the parts, one behind the other, at `position`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](Self::write_at).
+    fn write_parts_at(&self, position: u64, parts: &[&[u8]]) -> Result<(), DiskError> {
+        self.write_at(position, &parts.concat())
+    }
+
+    /// The open file by which the operating system can send its content somewhere without handing it
+    /// to this process; `None` if the system has no such file.
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// Cuts the file, or fills it with zeroes, to `len` bytes.
     ///

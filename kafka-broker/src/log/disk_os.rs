@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -165,6 +167,15 @@ impl DiskFile for OsFile {
         positional::write(&self.file, position, bytes).map_err(self.failed("write"))
     }
 
+    fn write_parts_at(&self, position: u64, parts: &[&[u8]]) -> Result<(), DiskError> {
+        positional::write_parts(&self.file, position, parts).map_err(self.failed("write"))
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         self.file.set_len(len).map_err(self.failed("truncate"))
     }
@@ -181,7 +192,7 @@ impl DiskFile for OsFile {
 #[cfg(unix)]
 mod positional {
     use std::fs::File;
-    use std::io;
+    use std::io::{self, IoSlice};
     use std::os::unix::fs::FileExt;
 
     use rustix::buffer::spare_capacity;
@@ -206,6 +217,30 @@ mod positional {
     pub(super) fn write(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
         file.write_all_at(bytes, position)
     }
+
+    /// Writes parts that lie apart in memory as one.
+    pub(super) fn write_parts(file: &File, mut position: u64, parts: &[&[u8]]) -> io::Result<()> {
+        let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        // Nothing that is empty may stand in front, or the end would not be seen.
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let at_once = rest.get(..SLICES_MAX).unwrap_or(rest);
+            match rustix::io::pwritev(file, at_once, position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    position += written as u64;
+                    IoSlice::advance_slices(&mut rest, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The most that every system takes at once.
+    const SLICES_MAX: usize = 1024;
 }
 
 #[cfg(windows)]
@@ -245,5 +280,9 @@ mod positional {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn write_parts(file: &File, position: u64, parts: &[&[u8]]) -> io::Result<()> {
+        write(file, position, &parts.concat())
     }
 }

@@ -1,5 +1,7 @@
 //! What a read found: bytes in memory, or the stretch of a file that is still to be read.
 
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +9,8 @@ use kafka_protocol::record::BatchHeader;
 
 use crate::log::batch_scan::check_crc;
 use crate::log::disk::DiskFile;
-use crate::log::error::{InvalidBatch, LogError};
+use crate::log::error::{DiskError, InvalidBatch, LogError};
+use crate::log::sound_range::SoundRange;
 
 /// Whole batches, found but perhaps not read yet, so that the log need not be locked while the disk
 /// works: take this under the lock, then [`load`](Self::load) it without.
@@ -27,9 +30,71 @@ pub(crate) enum Source {
     Memory(Bytes),
     File {
         file: Arc<dyn DiskFile>,
+        sound: Arc<SoundRange>,
         position: u64,
         len: usize,
     },
+}
+
+/// Whole batches in a file that the operating system can send by itself.
+///
+/// The file is held open: what is asked for stays there though the segment be deleted meanwhile.
+#[derive(Clone, Debug)]
+pub struct FileStretch {
+    file: Arc<dyn DiskFile>,
+    position: u64,
+    len: usize,
+}
+
+impl FileStretch {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, position: u64, len: usize) -> Self {
+        Self {
+            file,
+            position,
+            len,
+        }
+    }
+
+    /// Where it begins in the file.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The open file; `None` if the system has no such file.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+
+    /// Leaves out what was sent.
+    pub fn advance(&mut self, sent: usize) {
+        let sent = sent.min(self.len);
+        self.position += sent as u64;
+        self.len -= sent;
+    }
+
+    /// Up to `max_len` bytes of it, from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn read(&self, max_len: usize) -> Result<Vec<u8>, DiskError> {
+        self.file.read_at(self.position, self.len.min(max_len))
+    }
 }
 
 impl FetchData {
@@ -65,6 +130,23 @@ impl FetchData {
         }
     }
 
+    /// The stretch of the file, if that will do: it is known to be sound, since this process wrote it or
+    /// has compared its checksums before. Else [`load`](Self::load) it.
+    #[must_use]
+    pub fn stretch(&self) -> Option<FileStretch> {
+        match &self.source {
+            Source::File {
+                file,
+                sound,
+                position,
+                len,
+            } if sound.covers(&(*position..*position + *len as u64)) => {
+                Some(FileStretch::new(Arc::clone(file), *position, *len))
+            }
+            _ => None,
+        }
+    }
+
     /// The bytes, read from the file if they have to be: one read, after which every checksum is
     /// compared, so that a bit that fell over on the disk is never served.
     ///
@@ -76,6 +158,7 @@ impl FetchData {
             Source::Memory(bytes) => Ok(bytes),
             Source::File {
                 file,
+                sound,
                 position,
                 len,
             } => {
@@ -86,6 +169,7 @@ impl FetchData {
                     position: position + at as u64,
                     reason,
                 })?;
+                sound.add(position..position + len as u64);
                 Ok(Bytes::from(bytes))
             }
         }

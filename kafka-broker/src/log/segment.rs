@@ -13,6 +13,7 @@ use crate::log::disk::{Disk, DiskFile, OpenMode};
 use crate::log::error::{DiskError, LogError};
 use crate::log::file_name;
 use crate::log::offset_index::{OffsetIndex, OffsetPosition};
+use crate::log::sound_range::SoundRange;
 use crate::log::time_index::{TimeIndex, TimestampOffset};
 use crate::log::transaction_index::{AbortedTransaction, TransactionIndex};
 
@@ -36,6 +37,8 @@ pub(crate) struct Segment {
     /// The highest timestamp of the first batch.
     first_timestamp: Option<i64>,
     created_ms: i64,
+    /// The bytes whose checksums were compared by this process.
+    sound: Arc<SoundRange>,
 }
 
 /// Where the batches for a reader lie.
@@ -225,6 +228,7 @@ impl Segment {
             max_timestamp: NO_TIMESTAMP,
             first_timestamp: None,
             created_ms,
+            sound: Arc::default(),
         }
     }
 
@@ -304,6 +308,10 @@ impl Segment {
         )
     }
 
+    pub(crate) fn sound(&self) -> &Arc<SoundRange> {
+        &self.sound
+    }
+
     pub(crate) fn file(&self) -> Result<&Arc<dyn DiskFile>, DiskError> {
         if let Some(file) = self.file.get() {
             return Ok(file);
@@ -360,10 +368,10 @@ impl Segment {
         self.size > 0 && self.age(now_ms, now_ms) > self.roll_ms(config)
     }
 
-    /// Writes whole batches with their final offsets; `headers` are theirs.
+    /// Writes whole batches, each with the head that `headers` has for it in the place of its own.
     pub(crate) fn append(
         &mut self,
-        bytes: &[u8],
+        batches: &[u8],
         headers: &[BatchHeader],
         index_interval_bytes: usize,
     ) -> Result<(), AppendFailure> {
@@ -378,7 +386,13 @@ impl Segment {
             })?;
         }
         let file = Arc::clone(self.file().map_err(untouched)?);
-        if let Err(error) = file.write_at(self.size, bytes) {
+        let heads: Vec<_> = headers.iter().map(BatchHeader::encode).collect();
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * heads.len());
+        for (head, batch) in heads.iter().zip(split_batches(batches, headers)) {
+            parts.push(head);
+            parts.push(batch.get(BatchHeader::LEN..).unwrap_or_default());
+        }
+        if let Err(error) = file.write_parts_at(self.size, &parts) {
             // Synced, lest the rest of this write outlive a crash and a later write of the same place.
             let undone = file.set_len(self.size).and_then(|()| file.sync());
             return Err(AppendFailure {
@@ -386,9 +400,11 @@ impl Segment {
                 error,
             });
         }
+        let position = self.size;
         for header in headers {
             self.note(header, index_interval_bytes);
         }
+        self.sound.add(position..self.size);
         Ok(())
     }
 
@@ -639,6 +655,20 @@ impl Segment {
         self.disk.remove_file(self.time_index.file.path())?;
         self.disk.remove_file(self.transaction_index.file.path())
     }
+}
+
+/// Whole batches one by one; `headers` are theirs, as far as lengths go.
+pub(crate) fn split_batches<'b>(
+    mut batches: &'b [u8],
+    headers: &[BatchHeader],
+) -> impl Iterator<Item = &'b [u8]> {
+    headers.iter().map(move |header| {
+        let (batch, rest) = batches
+            .split_at_checked(header.total_len())
+            .unwrap_or((batches, &[]));
+        batches = rest;
+        batch
+    })
 }
 
 fn is_indexed_by(batch: &ScannedBatch, entry: TimestampOffset) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::record::BatchHeader;
 
 /// A contiguous run of batches up to the end of a log.
 #[derive(Debug)]
@@ -76,9 +77,19 @@ impl Tail {
         }
     }
 
-    /// Adds the batch that now ends the log. Older ones go if there is no room; the newest is kept if
-    /// the common budget allows, however large it is.
-    pub(crate) fn push(&mut self, base_offset: i64, next_offset: i64, bytes: Bytes) {
+    /// Adds the batch that now ends the log, with this head in the place of its own. Older ones go if
+    /// there is no room, and all of them before a large one, which is not kept.
+    pub(crate) fn push(&mut self, header: &BatchHeader, batch: &[u8]) {
+        if batch.len() > KEPT_MAX {
+            return self.clear();
+        }
+        let mut bytes = BytesMut::with_capacity(batch.len());
+        bytes.extend_from_slice(&header.encode());
+        bytes.extend_from_slice(batch.get(BatchHeader::LEN..).unwrap_or_default());
+        self.keep(header.base_offset, header.next_offset(), bytes.freeze());
+    }
+
+    fn keep(&mut self, base_offset: i64, next_offset: i64, bytes: Bytes) {
         while self.bytes + bytes.len() > self.max_bytes || self.budget.is_exceeded_by(bytes.len()) {
             if !self.drop_oldest() {
                 break;
@@ -177,6 +188,10 @@ impl Drop for Tail {
     }
 }
 
+/// The largest batch that is kept. To look for a larger one in its file costs nothing beside sending it,
+/// and the system has it in memory anyway.
+const KEPT_MAX: usize = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,7 +200,7 @@ mod tests {
         let mut tail = Tail::new(max_bytes, budget.clone());
         for (base, text) in [(10, "aaaa"), (12, "bb"), (13, "cccccc")] {
             let next = base + text.len() as i64 / 2;
-            tail.push(base, next, Bytes::from_static(text.as_bytes()));
+            tail.keep(base, next, Bytes::from_static(text.as_bytes()));
         }
         tail
     }

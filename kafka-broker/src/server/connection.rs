@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::frame;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -18,12 +18,13 @@ use crate::control::figures::OpenConnection;
 use crate::control::journal::Outcome;
 use crate::control::ruleset::Fate;
 use crate::control::switchboard::Switchboard;
-use crate::handler::call::{Answer, Peer, Reply, Waiting};
+use crate::handler::call::{Answer, Peer, Piece, Reply, Waiting};
 use crate::handler::dispatch::{Task, begin};
 use crate::handler::exchange::Refusal;
 use crate::server::clock::Clock;
 use crate::server::interference::{Interference, cut, misnumbered, pieces};
 use crate::server::output::Output;
+use crate::server::sink::Sink;
 use crate::state::node::Node;
 
 /// What every connection of a broker has in common.
@@ -39,7 +40,7 @@ pub(crate) struct Shared {
 /// Serves one client until it goes, errs, is silent for too long, or the broker stops.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + Sink,
     address: SocketAddr,
     stop: watch::Receiver<bool>,
 ) {
@@ -89,7 +90,7 @@ struct Connection<S> {
     stop: watch::Receiver<bool>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + Sink> Connection<S> {
     async fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.turn().await {
@@ -157,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Lets an answer go, or what a rule leaves of it.
-    async fn deliver(&mut self, frame: Vec<Bytes>, fate: Fate) -> Result<(), End> {
+    async fn deliver(&mut self, frame: Vec<Piece>, fate: Fate) -> Result<(), End> {
         match fate {
             Fate::Sent => self.send(frame).await,
             Fate::Dropped(_) => Ok(()),
@@ -170,24 +171,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.meanwhile(std::future::pending()).await
             }
             Fate::Cut(len) => {
-                self.output.push(vec![cut(frame, len)]);
+                let cut = cut(frame, len).map_err(End::Io)?;
+                self.output.push(vec![Piece::Bytes(cut)]);
                 self.flush().await?;
                 Err(End::Ruled)
             }
             Fate::Trickled { bytes, pause } => {
                 self.flush().await?;
-                for piece in pieces(frame, bytes) {
+                for piece in pieces(frame, bytes).map_err(End::Io)? {
                     self.meanwhile(sleep(pause)).await?;
-                    self.output.push(vec![piece]);
+                    self.output.push(vec![Piece::Bytes(piece)]);
                     self.flush().await?;
                 }
                 Ok(())
             }
-            Fate::Misnumbered => self.send(vec![misnumbered(frame)]).await,
+            Fate::Misnumbered => {
+                let frame = misnumbered(frame).map_err(End::Io)?;
+                self.send(vec![Piece::Bytes(frame)]).await
+            }
         }
     }
 
-    async fn send(&mut self, frame: Vec<Bytes>) -> Result<(), End> {
+    async fn send(&mut self, frame: Vec<Piece>) -> Result<(), End> {
         self.output.push(frame);
         if self.output.is_heavy() {
             self.flush().await?;
@@ -255,26 +260,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Reads what there is; waits until there is something.
     async fn fill(&mut self) -> Result<(), End> {
-        if self.input.is_empty() {
+        let mut patience = self.shared.idle_max;
+        // What is freed and taken again for each request costs as much as to receive it.
+        if self.input.is_empty() && self.input.capacity() > READ_MIN {
+            let kept = BUFFER_KEPT.min(patience);
+            if let Some(result) = self.read_within(kept).await {
+                return result;
+            }
+            patience -= kept;
             // An idle connection holds no buffer to speak of.
-            self.input = BytesMut::with_capacity(READ_MIN);
-        } else if self.input.capacity() - self.input.len() < READ_MIN {
-            // Room grows with what has come, whatever length the client claims.
-            let grown = self.input.len().clamp(READ_GROWN, READ_MAX);
-            self.input.reserve(grown);
+            self.input = BytesMut::new();
         }
-        let read = timeout(self.shared.idle_max, self.stream.read_buf(&mut self.input));
+        let read = self.read_within(patience).await;
+        read.unwrap_or(Err(End::Idle))
+    }
+
+    /// `None` if nothing came.
+    async fn read_within(&mut self, patience: Duration) -> Option<Result<(), End>> {
+        self.input.reserve(room_for(&self.input));
+        let read = timeout(patience, self.stream.read_buf(&mut self.input));
         tokio::select! {
             read = read => match read {
-                Err(_) => Err(End::Idle),
-                Ok(Err(error)) => Err(End::Io(error)),
-                Ok(Ok(0)) => Err(End::Closed),
+                Err(_) => None,
+                Ok(Err(error)) => Some(Err(End::Io(error))),
+                Ok(Ok(0)) => Some(Err(End::Closed)),
                 Ok(Ok(len)) => {
                     self.shared.switchboard.counts.received(len);
-                    Ok(())
+                    Some(Ok(()))
                 }
             },
-            _ = self.stop.wait_for(|stop| *stop) => Err(End::Stopping),
+            _ = self.stop.wait_for(|stop| *stop) => Some(Err(End::Stopping)),
         }
     }
 
@@ -301,14 +316,26 @@ async fn read_ahead(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut)
     std::future::pending().await
 }
 
+/// Room for the next read: for the rest of the request if its length is known and not enormous, so that
+/// it is not moved as it grows. Room that is not filled takes no memory.
+fn room_for(received: &[u8]) -> usize {
+    let Some(size) = received.first_chunk::<{ frame::SIZE_LEN }>() else {
+        return READ_MIN;
+    };
+    let whole = frame::SIZE_LEN + usize::try_from(i32::from_be_bytes(*size)).unwrap_or_default();
+    whole
+        .saturating_sub(received.len())
+        .clamp(READ_MIN, READ_MAX)
+}
+
 /// Room for the first read of a request.
 const READ_MIN: usize = 4 * 1024;
 
-/// Room for the second read of a request, and the least step of growth.
-const READ_GROWN: usize = 64 * 1024;
-
-/// The largest step of growth.
+/// The most room that is made because a client says how long its request will be.
 const READ_MAX: usize = 4 * 1024 * 1024;
+
+/// How long the buffer for requests is kept when none comes.
+const BUFFER_KEPT: Duration = Duration::from_secs(1);
 
 /// How much is read of the requests behind one that waits.
 const AHEAD_MAX: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 //! What rules do to frames, and how a request is shown to them.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,7 @@ use crate::control::journal::Ticket;
 use crate::control::rule::When;
 use crate::control::ruleset::{Fate, Incoming};
 use crate::control::switchboard::Switchboard;
-use crate::handler::call::Wishes;
+use crate::handler::call::{Piece, Wishes};
 use crate::handler::dispatch::Task;
 
 /// What is to be done to one request, beside answering it.
@@ -71,52 +72,69 @@ impl Interference {
 }
 
 /// The first `len` bytes of a frame.
-pub(crate) fn cut(frame: Vec<Bytes>, len: usize) -> Bytes {
-    let mut whole = joined(frame);
+pub(crate) fn cut(frame: Vec<Piece>, len: usize) -> io::Result<Bytes> {
+    let mut whole = joined(frame)?;
     whole.truncate(len);
-    whole
+    Ok(whole)
 }
 
 /// The frame with a number that is not its own.
-pub(crate) fn misnumbered(frame: Vec<Bytes>) -> Bytes {
-    let mut whole = BytesMut::from(joined(frame));
+pub(crate) fn misnumbered(frame: Vec<Piece>) -> io::Result<Bytes> {
+    let mut whole = BytesMut::from(joined(frame)?);
     // Behind the length.
     if let Some(byte) = whole.get_mut(4) {
         *byte ^= 0x40;
     }
-    whole.freeze()
+    Ok(whole.freeze())
 }
 
 /// The frame in pieces of so many bytes.
-pub(crate) fn pieces(frame: Vec<Bytes>, len: usize) -> impl Iterator<Item = Bytes> {
-    let mut rest = joined(frame);
-    std::iter::from_fn(move || {
+pub(crate) fn pieces(frame: Vec<Piece>, len: usize) -> io::Result<impl Iterator<Item = Bytes>> {
+    let mut rest = joined(frame)?;
+    Ok(std::iter::from_fn(move || {
         let len = rest.len().min(len);
         (len > 0).then(|| rest.split_to(len))
-    })
+    }))
 }
 
-fn joined(frame: Vec<Bytes>) -> Bytes {
-    frame.concat().into()
+/// The frame in memory, what lies in files read.
+fn joined(frame: Vec<Piece>) -> io::Result<Bytes> {
+    let mut whole = BytesMut::new();
+    for piece in frame {
+        match piece {
+            Piece::Bytes(bytes) => whole.extend_from_slice(&bytes),
+            Piece::File(stretch) => {
+                let bytes = stretch.read(stretch.len()).map_err(io::Error::other)?;
+                whole.extend_from_slice(&bytes);
+            }
+        }
+    }
+    Ok(whole.freeze())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn frame() -> Vec<Bytes> {
+    fn frame() -> Vec<Piece> {
         vec![
-            Bytes::from_static(&[0, 0, 0, 6, 0, 0]),
-            Bytes::from_static(&[0, 7, 8, 9]),
+            Piece::Bytes(Bytes::from_static(&[0, 0, 0, 6, 0, 0])),
+            Piece::Bytes(Bytes::from_static(&[0, 7, 8, 9])),
         ]
     }
 
     #[test]
     fn frames_are_cut_split_and_misnumbered() {
-        assert_eq!(*cut(frame(), 7), [0, 0, 0, 6, 0, 0, 0]);
-        assert_eq!(cut(frame(), 99).len(), 10);
-        assert_eq!(*misnumbered(frame()), [0, 0, 0, 6, 0x40, 0, 0, 7, 8, 9]);
-        let lengths: Vec<_> = pieces(frame(), 4).map(|piece| piece.len()).collect();
+        assert_eq!(*cut(frame(), 7).unwrap(), [0, 0, 0, 6, 0, 0, 0]);
+        assert_eq!(cut(frame(), 99).unwrap().len(), 10);
+        assert_eq!(
+            *misnumbered(frame()).unwrap(),
+            [0, 0, 0, 6, 0x40, 0, 0, 7, 8, 9]
+        );
+        let lengths: Vec<_> = pieces(frame(), 4)
+            .unwrap()
+            .map(|piece| piece.len())
+            .collect();
         assert_eq!(lengths, [4, 4, 2]);
     }
 }

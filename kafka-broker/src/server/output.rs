@@ -1,27 +1,31 @@
-//! Answers on their way out: gathered, then written together.
+//! Answers on their way out: gathered, then written together; what lies in a file is sent by the system.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use bytes::Buf;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// The chunks that are to be written, in order.
+use crate::handler::call::Piece;
+use crate::server::sink::Sink;
+
+/// The pieces that are to be written, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    chunks: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     len: usize,
 }
 
 impl Output {
     /// Puts an answer behind those that wait.
-    pub(crate) fn push(&mut self, answer: Vec<Bytes>) {
-        for chunk in answer {
-            self.len += chunk.len();
-            if !chunk.is_empty() {
-                self.chunks.push_back(chunk);
+    pub(crate) fn push(&mut self, answer: Vec<Piece>) {
+        for piece in answer {
+            let len = len_of(&piece);
+            self.len += len;
+            if len > 0 {
+                self.pieces.push_back(piece);
             }
         }
     }
@@ -43,11 +47,11 @@ impl Output {
     /// What the socket says, or a timeout if the other side takes nothing for `stall_max`.
     pub(crate) async fn flush(
         &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
+        sink: &mut impl Sink,
         stall_max: Duration,
     ) -> io::Result<()> {
-        while !self.chunks.is_empty() {
-            let written = timeout(stall_max, self.write_some(stream)).await??;
+        while !self.pieces.is_empty() {
+            let written = timeout(stall_max, self.write_some(sink)).await??;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -56,28 +60,44 @@ impl Output {
         Ok(())
     }
 
-    async fn write_some(&self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
+    async fn write_some(&self, sink: &mut impl Sink) -> io::Result<usize> {
+        if let Some(Piece::File(stretch)) = self.pieces.front() {
+            return sink.send_file(stretch).await;
+        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            let Piece::Bytes(bytes) = piece else {
+                break;
+            };
+            *slice = IoSlice::new(bytes);
             count += 1;
         }
-        stream
-            .write_vectored(slices.get(..count).unwrap_or_default())
-            .await
+        let slices = slices.get(..count).unwrap_or_default();
+        sink.write_vectored(slices).await
     }
 
     fn consume(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
-        while let Some(chunk) = self.chunks.front_mut() {
-            if chunk.len() > written {
-                chunk.advance(written);
+        while let Some(piece) = self.pieces.front_mut() {
+            let len = len_of(piece);
+            if len > written {
+                match piece {
+                    Piece::Bytes(bytes) => bytes.advance(written),
+                    Piece::File(stretch) => stretch.advance(written),
+                }
                 return;
             }
-            written -= chunk.len();
-            self.chunks.pop_front();
+            written -= len;
+            self.pieces.pop_front();
         }
+    }
+}
+
+fn len_of(piece: &Piece) -> usize {
+    match piece {
+        Piece::Bytes(bytes) => bytes.len(),
+        Piece::File(stretch) => stretch.len(),
     }
 }
 
@@ -92,7 +112,11 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    use bytes::Bytes;
+    use tokio::io::AsyncWrite;
+
     use super::*;
+    use crate::log::FileStretch;
 
     /// Takes a few bytes at a time.
     struct Slow(Vec<u8>);
@@ -132,11 +156,19 @@ mod tests {
         }
     }
 
+    impl Sink for Slow {
+        async fn send_file(&mut self, stretch: &FileStretch) -> io::Result<usize> {
+            let bytes = stretch.read(3).map_err(io::Error::other)?;
+            self.write(&bytes).await
+        }
+    }
+
     #[tokio::test]
     async fn chunks_arrive_whole_and_in_order_through_short_writes() {
+        let piece = |text: &'static str| Piece::Bytes(Bytes::from_static(text.as_bytes()));
         let mut output = Output::default();
-        output.push(vec!["ab".into(), Bytes::new(), "cdefg".into()]);
-        output.push(vec!["h".into()]);
+        output.push(vec![piece("ab"), piece(""), piece("cdefg")]);
+        output.push(vec![piece("h")]);
         let mut stream = Slow(Vec::new());
         output
             .flush(&mut stream, Duration::from_secs(1))

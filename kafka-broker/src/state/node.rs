@@ -13,6 +13,7 @@ use crate::state::classic_group::Limits;
 use crate::state::consumer_group::assignor::Assignor;
 use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
 use crate::state::coordinator_hash::partition_for;
+use crate::state::fetch_sessions::FetchSessions;
 use crate::state::group_members::GroupLimits;
 use crate::state::group_record::{GroupRecord, KeyValue};
 use crate::state::groups::{GroupStore, Groups};
@@ -40,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) has_features: bool,
     /// Consumers, their generations and offsets.
     pub(crate) groups: Arc<Groups>,
+    /// What readers want from fetch to fetch.
+    pub(crate) fetch_sessions: FetchSessions,
     /// Transactional ids and their transactions.
     pub(crate) transactions: Transactions,
     /// Where these are kept, and how partitions learn of their ends.
@@ -110,6 +113,7 @@ impl Node {
             apis: apis.into_iter().filter(is_served).collect(),
             has_features,
             groups,
+            fetch_sessions: FetchSessions::new(config.fetch_session_slots),
             transactions,
             transaction_topic,
             config,

@@ -1,0 +1,6 @@
+//! The broker at its port, by requests that no client of ours would send, or not so.
+
+mod bad_peers;
+mod cold_reads;
+mod connection;
+mod sessions;
