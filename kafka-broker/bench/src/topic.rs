@@ -88,6 +88,7 @@ pub(crate) fn create(
 pub(crate) fn delete(connection: &mut Connection, name: &str) -> Result<(), Failure> {
     let mut request = DeleteTopicsRequest::default();
     request.topic_names.push(name.into());
+    request.timeout_ms = 30_000;
     let response = connection.ask(&request, 5)?;
     for topic in response.responses {
         check("delete topic", topic.error_code)?;

@@ -21,6 +21,7 @@ use crate::handler::delete_topics::DeleteTopics;
 use crate::handler::describe_cluster::DescribeCluster;
 use crate::handler::describe_configs::DescribeConfigs;
 use crate::handler::describe_groups::DescribeGroups;
+use crate::handler::describe_log_dirs::DescribeLogDirs;
 use crate::handler::describe_producers::DescribeProducers;
 use crate::handler::describe_topic_partitions::DescribeTopicPartitions;
 use crate::handler::describe_transactions::DescribeTransactions;
@@ -34,6 +35,7 @@ use crate::handler::init_producer_id::InitProducerId;
 use crate::handler::inspect::message::Inspect;
 use crate::handler::join_group::JoinGroup;
 use crate::handler::leave_group::LeaveGroup;
+use crate::handler::list_config_resources::ListConfigResources;
 use crate::handler::list_groups::ListGroups;
 use crate::handler::list_offsets::ListOffsets;
 use crate::handler::list_transactions::ListTransactions;
@@ -158,6 +160,7 @@ static REGISTRY: &[Entry] = &[
     entry::<TxnOffsetCommit>(),
     entry::<DescribeConfigs>(),
     entry::<AlterConfigs>(),
+    entry::<DescribeLogDirs>(),
     entry::<CreatePartitions>(),
     entry::<DeleteGroups>(),
     entry::<IncrementalAlterConfigs>(),
@@ -168,5 +171,6 @@ static REGISTRY: &[Entry] = &[
     entry_up_to::<ListTransactions>(1),
     entry::<ConsumerGroupHeartbeat>(),
     entry::<ConsumerGroupDescribe>(),
+    entry::<ListConfigResources>(),
     entry::<DescribeTopicPartitions>(),
 ];

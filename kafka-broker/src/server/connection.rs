@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use kafka_protocol::frame;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;

@@ -5,6 +5,7 @@
 //! the files, then the table that everyone sees. For a deletion the table comes first.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -92,6 +93,11 @@ impl Catalog {
         }
         catalog.load(image, now)?;
         Ok(catalog)
+    }
+
+    /// Where the data lies.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The cluster that the directory belongs to.

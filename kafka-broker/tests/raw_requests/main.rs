@@ -3,4 +3,5 @@
 mod bad_peers;
 mod cold_reads;
 mod connection;
+mod directories;
 mod sessions;

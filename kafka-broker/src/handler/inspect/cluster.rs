@@ -2,7 +2,8 @@
 
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, DescribeClusterResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 
 use crate::control::subjects::{About, Subjects};
@@ -22,6 +23,33 @@ impl Inspect for DescribeClusterRequest {
     const REFUSED_AS_A_WHOLE: bool = true;
 
     fn codes(answer: &mut DescribeClusterResponse, see: See<'_>) {
+        see(About::WHOLE, &mut answer.error_code);
+    }
+}
+
+impl Inspect for ListConfigResourcesRequest {
+    const REFUSED_AS_A_WHOLE: bool = true;
+
+    fn codes(answer: &mut ListConfigResourcesResponse, see: See<'_>) {
+        see(About::WHOLE, &mut answer.error_code);
+    }
+}
+
+impl Inspect for DescribeLogDirsRequest {
+    const TOPICS: bool = true;
+    const REFUSED_AS_A_WHOLE: bool = true;
+
+    fn subjects(&self, _: i16, _: &TopicTable, subjects: &mut Subjects) {
+        let Some(topics) = &self.topics else {
+            subjects.every_topic = true;
+            return;
+        };
+        for topic in topics {
+            subjects.topic(&topic.topic, topic.partitions.clone());
+        }
+    }
+
+    fn codes(answer: &mut DescribeLogDirsResponse, see: See<'_>) {
         see(About::WHOLE, &mut answer.error_code);
     }
 }
