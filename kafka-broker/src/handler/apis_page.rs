@@ -45,9 +45,6 @@ fn reason(key: ApiKey) -> &'static str {
         K::StreamsGroupHeartbeat
         | K::StreamsGroupDescribe
         | K::StreamsGroupTopologyDescriptionUpdate => "there are no streams groups",
-        K::ConsumerGroupHeartbeat | K::ConsumerGroupDescribe => {
-            "groups are classic; clients fall back to them"
-        }
         K::Vote
         | K::BeginQuorumEpoch
         | K::EndQuorumEpoch
@@ -69,7 +66,7 @@ fn reason(key: ApiKey) -> &'static str {
 }
 
 fn page() -> String {
-    let served = served_apis();
+    let served = served_apis(None);
     let find = |key| served.iter().find(|api: &&ServedApi| api.key == key);
     let mut keys: Vec<_> = ApiKey::ALL.to_vec();
     keys.sort_by_key(|key| key.code());
