@@ -18,6 +18,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::detached::detached;
 use crate::handler::fetch_partition::{Answer, Reader};
 use crate::handler::topic_ref::find_topic;
 use crate::log::FileStretch;
@@ -144,7 +145,7 @@ fn key(by_id: bool, topic: &ByteString, topic_id: Uuid, index: i32) -> SessionKe
         topic: if by_id {
             ByteString::new()
         } else {
-            topic.to_string().into()
+            detached(topic)
         },
         topic_id,
         index,
