@@ -95,9 +95,14 @@ impl Stage {
         let client = Client::builder()
             .bootstrap_servers(broker.bootstrap_servers())
             .request_timeout(Duration::from_secs(1));
+        let client = client.build().unwrap();
+        for topic in ["sync", "write", "full", "locked", "other"] {
+            let topic = NewTopic::new(topic).partitions(1);
+            client.admin().create_topic(topic).await.unwrap();
+        }
         Self {
             disk,
-            client: client.build().unwrap(),
+            client,
             _broker: broker,
         }
     }
