@@ -193,43 +193,43 @@ pub(crate) fn refused(talk: &mut Conversation) {
     ask("no member", &|request| request.member_id = "".into());
     ask("no timeout", &|request| request.rebalance_timeout_ms = -1);
     ask("no subscription", &|request| {
-        request.subscribed_topic_names = None
+        request.subscribed_topic_names = None;
     });
     ask("no word of what it owns", &|request| {
-        request.topic_partitions = None
+        request.topic_partitions = None;
     });
     ask("owning something", &|request| {
-        *request = owns(request.clone(), id, &[0])
+        *request = owns(request.clone(), id, &[0]);
     });
     ask("an unknown assignor", &|request| {
-        request.server_assignor = Some("nobody".into())
+        request.server_assignor = Some("nobody".into());
     });
     ask("an empty assignor", &|request| {
-        request.server_assignor = Some("".into())
+        request.server_assignor = Some("".into());
     });
     ask("a bad expression", &|request| {
-        request.subscribed_topic_regex = Some("(".into())
+        request.subscribed_topic_regex = Some("(".into());
     });
     ask("an empty instance id", &|request| {
-        request.instance_id = Some("".into())
+        request.instance_id = Some("".into());
     });
     ask("an empty rack", &|request| {
-        request.rack_id = Some("".into())
+        request.rack_id = Some("".into());
     });
     ask("an epoch of -3", &|request| request.member_epoch = -3);
     ask("a static leave without a name", &|request| {
-        request.member_epoch = -2
+        request.member_epoch = -2;
     });
     ask("an unknown member", &|request| request.member_epoch = 5);
     ask("an unknown member that leaves", &|request| {
-        request.member_epoch = -1
+        request.member_epoch = -1;
     });
     ask("joins", &|_| {});
     ask("an epoch to come", &|request| {
-        *request = beat(&request.group_id, "one", 50)
+        *request = beat(&request.group_id, "one", 50);
     });
     ask("a stranger in a known group", &|request| {
-        *request = beat(&request.group_id, "two", 50)
+        *request = beat(&request.group_id, "two", 50);
     });
     ask("a static member", &|request| {
         request.member_id = "fixed".into();
