@@ -339,6 +339,8 @@ impl Every<'_> {
             (request, 2)
         });
         self.check(|_| (DescribeClusterRequest::default(), 1));
+        self.check(|_| (ListConfigResourcesRequest::default(), 1));
+        self.check(|_| (DescribeLogDirsRequest::default(), 1));
         // The last one: from here on nobody learns what is served.
         self.check(|_| (ApiVersionsRequest::default(), 1));
     }

@@ -1,5 +1,6 @@
 //! Requests about brokers, and the first ones of each connection.
 
+use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, DescribeClusterResponse,
     DescribeLogDirsRequest, DescribeLogDirsResponse, FindCoordinatorRequest,
@@ -49,8 +50,14 @@ impl Inspect for DescribeLogDirsRequest {
         }
     }
 
+    /// The one directory says it: before version 3 there was no other place.
     fn codes(answer: &mut DescribeLogDirsResponse, see: See<'_>) {
-        see(About::WHOLE, &mut answer.error_code);
+        if answer.results.is_empty() {
+            answer.results.push(DescribeLogDirsResult::default());
+        }
+        for result in &mut answer.results {
+            see(About::WHOLE, &mut result.error_code);
+        }
     }
 }
 
