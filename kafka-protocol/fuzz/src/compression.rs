@@ -104,7 +104,8 @@ fn exact(decompressor: &mut Decompressor, codec: Compression, data: &[u8], conte
 
 /// The most memory that decompressing may take at once: the tables of the codec, and the output three
 /// times, since a vector that grows holds the old bytes and up to twice as many new ones. The output
-/// itself is the limit, or what so many bytes can become at best.
+/// itself is what so many bytes can become at best; or the limit, to which a vector grows at once from a
+/// quarter of it on.
 pub fn peak(codec: Compression, len: usize, limit: usize) -> usize {
     let (tables, expansion) = match codec {
         Compression::Gzip => (64 << 10, 1032),
@@ -114,14 +115,16 @@ pub fn peak(codec: Compression, len: usize, limit: usize) -> usize {
         Compression::Zstd => (ZSTD_TABLES, 32 << 10),
         _ => (0, 1),
     };
-    tables + 3 * limit.min(expansion * len)
+    let content = expansion * len;
+    tables + 3 * if content > limit / 4 { limit } else { content }
 }
 
 /// Where two decoders may take another view, each with its reasons.
 fn may_differ(codec: Compression, data: &[u8], we_accept: bool) -> bool {
     match codec {
         Compression::Lz4 => reference::lz4_may_differ(data),
-        Compression::Zstd => !we_accept && reference::zstd_is_lenient(data, LIMIT),
+        // The decoder of the crate does not ask whether all bytes of a block were of use, and the library does.
+        Compression::Zstd => we_accept || reference::zstd_is_lenient(data, LIMIT),
         _ => false,
     }
 }

@@ -5,28 +5,29 @@ use std::io::Read as _;
 use super::Refused;
 use super::cursor::Cursor;
 
-/// What the frame `data` holds.
+/// What the first frame of `data` holds. What follows it is nobody's, as in Kafka's own reader; the library
+/// would go on with another frame.
 pub(super) fn decompress(data: &[u8], limit: usize) -> Result<Vec<u8>, Refused> {
-    let mut decoder = lz4::Decoder::new(data).map_err(|_| Refused::Corrupt)?;
+    let end = walk(data).map(|frame| data.len() - frame.behind.len());
+    let first = &data[..end.unwrap_or(data.len())];
+    let mut decoder = lz4::Decoder::new(first).map_err(|_| Refused::Corrupt)?;
     let mut output = Vec::new();
     let read = decoder
         .by_ref()
         .take(limit as u64 + 1)
         .read_to_end(&mut output);
-    let (left, ended) = decoder.finish();
+    let (_, ended) = decoder.finish();
     if output.len() > limit {
         return Err(Refused::TooLarge);
     }
-    // The binding may have read a byte too many, so that what is left is no proof.
-    let is_whole = frame(data).is_some_and(|(_, behind)| behind.is_empty());
-    if read.is_err() || ended.is_err() || !left.is_empty() || !is_whole {
+    if read.is_err() || ended.is_err() || end.is_none() {
         return Err(Refused::Corrupt);
     }
     Ok(output)
 }
 
 /// Whether the C library and Kafka's own reader take another view of this frame: blocks that depend on
-/// each other, dictionaries, checksums and sizes of the content, frames to skip. Copies from nowhere
+/// each other, dictionaries, checksums and sizes of the content, frames to skip, end marks with the bit of a plain block. Copies from nowhere
 /// before, which the format forbids, are zeros to the library; and it wants a block's last bytes to be
 /// literals, which the format asks of writers alone.
 pub fn may_differ(data: &[u8]) -> bool {
@@ -34,11 +35,22 @@ pub fn may_differ(data: &[u8]) -> bool {
     !data.starts_with(&LZ4_MAGIC)
         || flags & 0x20 == 0
         || flags & 0x0d != 0
-        || frame(data).is_some_and(|(blocks, _)| blocks.iter().any(|block| is_odd(block)))
+        || walk(data).is_some_and(|frame| {
+            frame.has_odd_mark || frame.blocks.iter().any(|block| is_odd(block))
+        })
 }
 
-/// The compressed blocks of a frame, and what follows it.
-fn frame(data: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
+/// A frame that has its end mark.
+struct Frame<'a> {
+    /// Those of its blocks that are compressed.
+    blocks: Vec<&'a [u8]>,
+    /// Whether its end mark bears the bit of a plain block, which makes it an empty block to the library.
+    has_odd_mark: bool,
+    behind: &'a [u8],
+}
+
+/// The first frame in `data`.
+fn walk(data: &[u8]) -> Option<Frame<'_>> {
     let mut blocks = Vec::new();
     let mut cursor = Cursor(data);
     let flags = cursor.take(6)?[4];
@@ -46,9 +58,13 @@ fn frame(data: &[u8]) -> Option<(Vec<&[u8]>, &[u8])> {
     let _header_checksum = cursor.byte()?;
     loop {
         let word = u32::from_le_bytes(cursor.take(4)?.try_into().ok()?);
-        if word == 0 {
+        if word & 0x7fff_ffff == 0 {
             let _content_checksum = cursor.take(usize::from(flags & 4))?;
-            return Some((blocks, cursor.0));
+            return Some(Frame {
+                blocks,
+                has_odd_mark: word != 0,
+                behind: cursor.0,
+            });
         }
         let block = cursor.take((word & 0x7fff_ffff) as usize)?;
         if word >> 31 == 0 {
