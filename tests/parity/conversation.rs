@@ -8,9 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    CreateTopicsRequest, FindCoordinatorRequest, MetadataRequest, OffsetFetchRequest,
+    CreateTopicsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetFetchRequest,
 };
 use kafka_protocol::{Request, Uuid};
 
@@ -139,7 +141,9 @@ impl Conversation {
         configs: &[(&str, &str)],
     ) -> (String, Uuid) {
         let name = self.name(what);
-        let configs = configs.iter().map(|(key, value)| {
+        // The records of cases are old, and must not go before the case is over.
+        let kept = ("retention.ms", "-1");
+        let configs = configs.iter().chain([&kept]).map(|(key, value)| {
             with!(CreatableTopicConfig {
                 name: (*key).into(),
                 value: Some((*value).into())
@@ -175,6 +179,28 @@ impl Conversation {
                 .then_some(topic.topic_id)
         });
         self.alias(format!("{id:?}"), &format!("ID of {what}"));
+        // The controller has told of the leaders; they themselves may learn of it later.
+        let ends = (0..partitions).map(|partition| {
+            with!(ListOffsetsPartition {
+                partition_index: partition,
+                timestamp: -1
+            })
+        });
+        let ends = with!(ListOffsetsTopic {
+            name: (*name).into(),
+            partitions: ends.collect()
+        });
+        let ends = with!(ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![ends]
+        });
+        self.wait_for(&name, |talk| {
+            let found = talk.prepare(7, &ends);
+            let led = found.topics[0].partitions.iter();
+            led.map(|row| row.error_code)
+                .all(|code| code == 0)
+                .then_some(())
+        });
         (name, id)
     }
 

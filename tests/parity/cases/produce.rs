@@ -226,6 +226,7 @@ pub(crate) fn validated(talk: &mut Conversation) {
         ask(talk, what, builder.seal(ProducerStamp::NONE).into());
     }
     let (compacted, id) = talk.topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    fill(talk, &compacted, id, &[&["first"]]);
     let mut keyless = BatchBuilder::new(Vec::new(), BatchOptions::new());
     keyless
         .append(TIMESTAMP, Some(b"k"), Some(b"v"), [])
