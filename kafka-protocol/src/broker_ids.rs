@@ -62,21 +62,22 @@ impl BrokerIds {
         })
     }
 
-    /// Appends what they are on the wire.
-    pub(crate) fn put_be_bytes(&self, to: &mut Vec<u8>) {
-        match &self.0 {
-            // A copy of fixed size and a cut are quicker than a copy of as many as there are.
-            Place::Inline { len, ids } => {
-                let end = to.len() + size_of::<i32>() * usize::from(*len);
-                to.extend_from_slice(ids.map(i32::to_be_bytes).as_flattened());
-                to.truncate(end);
-            }
-            Place::Heap(ids) => {
-                for id in ids {
-                    to.extend_from_slice(&id.to_be_bytes());
-                }
-            }
-        }
+    /// Appends them as a compact array, a byte for the count and then the numbers; or nothing, and gives
+    /// false, if they lie on the heap.
+    #[inline]
+    pub(crate) fn put_compact(&self, to: &mut Vec<u8>) -> bool {
+        let Place::Inline { len, ids } = &self.0 else {
+            return false;
+        };
+        // A copy of fixed size and a cut are quicker than a copy of as many as there are.
+        let end = to.len() + 1 + size_of::<i32>() * usize::from(*len);
+        let mut array = [0; 1 + size_of::<i32>() * Self::INLINE];
+        let (count, numbers) = array.split_at_mut(1);
+        count.fill(len + 1);
+        numbers.copy_from_slice(ids.map(i32::to_be_bytes).as_flattened());
+        to.extend_from_slice(&array);
+        to.truncate(end);
+        true
     }
 
     /// The numbers as a slice.
@@ -254,8 +255,13 @@ mod tests {
                 BrokerIds::from_be_bytes(&wire),
             ] {
                 let mut bytes = vec![7];
-                list.put_be_bytes(&mut bytes);
-                assert_eq!(bytes[1..], *wire.as_flattened());
+                assert_eq!(list.put_compact(&mut bytes), count <= 3);
+                if count <= 3 {
+                    assert_eq!(bytes[..2], [7, count as u8 + 1]);
+                    assert_eq!(bytes[2..], *wire.as_flattened());
+                } else {
+                    assert_eq!(bytes, [7]);
+                }
                 assert_eq!(list, ids);
                 assert_eq!(list.len(), ids.len());
                 assert_eq!(format!("{list:?}"), format!("{ids:?}"));

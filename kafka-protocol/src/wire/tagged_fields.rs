@@ -299,22 +299,33 @@ impl Writer {
     /// # Errors
     ///
     /// If there are some in a version that is not `flexible`, or as [`TagWriter`].
+    #[inline]
     pub fn unknown_tagged_fields(
         &mut self,
         flexible: bool,
         unknown: &UnknownTaggedFields,
     ) -> Result<(), EncodeError> {
-        match (flexible, unknown.is_empty()) {
-            (true, true) => {
-                self.unsigned_varint(0);
-                Ok(())
-            }
-            (true, false) => TagWriter::begin(self, unknown).end(self),
-            (false, true) => Ok(()),
-            (false, false) => Err(EncodeError::new(
-                EncodeErrorKind::TaggedFieldsNotInVersion,
-                TAGGED_FIELDS,
-            )),
+        // Nearly always there are none.
+        if flexible && unknown.0.is_none() {
+            self.i8(0);
+            return Ok(());
+        }
+        self.any_unknown_tagged_fields(flexible, unknown)
+    }
+
+    #[inline(never)]
+    fn any_unknown_tagged_fields(
+        &mut self,
+        flexible: bool,
+        unknown: &UnknownTaggedFields,
+    ) -> Result<(), EncodeError> {
+        if flexible {
+            TagWriter::begin(self, unknown).end(self)
+        } else if unknown.is_empty() {
+            Ok(())
+        } else {
+            let kind = EncodeErrorKind::TaggedFieldsNotInVersion;
+            Err(EncodeError::new(kind, TAGGED_FIELDS))
         }
     }
 }

@@ -94,56 +94,67 @@ impl Writer {
     }
 
     /// Writes a boolean as 0 or 1.
+    #[inline]
     pub fn bool(&mut self, value: bool) {
         self.buffer.push(u8::from(value));
     }
 
     /// Writes an int8.
+    #[inline]
     pub fn i8(&mut self, value: i8) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes an int16.
+    #[inline]
     pub fn i16(&mut self, value: i16) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes a uint16.
+    #[inline]
     pub fn u16(&mut self, value: u16) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes an int32.
+    #[inline]
     pub fn i32(&mut self, value: i32) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes a uint32.
+    #[inline]
     pub fn u32(&mut self, value: u32) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes an int64.
+    #[inline]
     pub fn i64(&mut self, value: i64) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes a float64, bit by bit.
+    #[inline]
     pub fn f64(&mut self, value: f64) {
         self.raw(&value.to_be_bytes());
     }
 
     /// Writes a uuid.
+    #[inline]
     pub fn uuid(&mut self, value: Uuid) {
         self.raw(value.as_bytes());
     }
 
     /// Writes an unsigned varint.
+    #[inline]
     pub fn unsigned_varint(&mut self, value: u32) {
         varint::put(&mut self.buffer, value);
     }
 
     /// Writes bytes as they are, without a length.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -312,15 +323,17 @@ impl Writer {
     /// # Errors
     ///
     /// As [`array_len`](Self::array_len).
+    #[inline]
     pub fn broker_ids(
         &mut self,
         flexible: bool,
         ids: &BrokerIds,
         field: &'static str,
     ) -> Result<(), EncodeError> {
-        self.array_len(flexible, ids.len(), field)?;
-        ids.put_be_bytes(&mut self.buffer);
-        Ok(())
+        if flexible && ids.put_compact(&mut self.buffer) {
+            return Ok(());
+        }
+        self.any_broker_ids(flexible, ids, field)
     }
 
     /// Writes an array of brokers' numbers or, where `nullable`, null.
@@ -347,10 +360,12 @@ impl Writer {
     }
 
     /// Makes room for `more` elements like the one that begins at `start`: those of an array hardly
-    /// differ in size.
+    /// differ in size. An eighth more is kept for those that are larger, since moving all of them
+    /// because the last one does not fit costs more.
     pub(crate) fn reserve_alike(&mut self, start: usize, more: usize) {
         let len = (self.buffer.len() - start).saturating_mul(more);
-        self.buffer.reserve(len.min(RESERVE_UP_TO));
+        let with_spare = len.saturating_add(len / 8);
+        self.buffer.reserve(with_spare.min(RESERVE_UP_TO));
     }
 
     /// Overwrites four bytes that were written at `position` with an int32.
@@ -404,6 +419,20 @@ impl Writer {
         }
         self.unsigned_varint(length as u32);
         self.raw(bytes);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn any_broker_ids(
+        &mut self,
+        flexible: bool,
+        ids: &BrokerIds,
+        field: &'static str,
+    ) -> Result<(), EncodeError> {
+        self.array_len(flexible, ids.len(), field)?;
+        for id in ids {
+            self.i32(*id);
+        }
         Ok(())
     }
 
