@@ -13,6 +13,7 @@ mod compare;
 mod connection;
 mod crowd;
 mod failure;
+mod forced;
 mod load;
 mod process;
 mod soak;
@@ -68,6 +69,12 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Appends that wait for the disk, by more and more connections to one partition.
+    Forced {
+        /// For how long, each number of connections.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
     /// Appends and fetches at a rate for long, with retention on, and tells the memory over time.
     Soak {
         /// For how long.
@@ -110,6 +117,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             busy,
             seconds,
         } => crowd::run(broker, data, *idle, *busy, Duration::from_secs(*seconds)),
+        Command::Forced { seconds } => forced::run(broker, data, Duration::from_secs(*seconds)),
         Command::Soak { minutes, rate } => {
             soak::run(broker, data, Duration::from_secs(minutes * 60), rate * 1e6)
         }

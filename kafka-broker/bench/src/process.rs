@@ -15,7 +15,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    /// The process that serves: the child, or the last of its descendants.
+    /// The process that serves, which may be a descendant of the child.
     pid: u32,
     /// Where it serves.
     pub(crate) address: String,
@@ -46,7 +46,7 @@ impl Server {
         Ok(Self {
             address: address.to_owned(),
             started_within,
-            pid: last_descendant(child.id())?,
+            pid: server_among(child.id())?,
             child,
         })
     }
@@ -58,17 +58,7 @@ impl Server {
 
     /// Processor time that it has used, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // Behind the name, which may hold anything: the state, then numbers.
-        let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        cpu(self.pid)
     }
 
     /// Resident memory, in bytes.
@@ -80,6 +70,11 @@ impl Server {
             .ok_or("no VmRSS in status")?
             .parse()?;
         Ok(kibibytes * 1024)
+    }
+
+    /// Files, sockets and the like that it has open.
+    pub(crate) fn open_files(&self) -> Result<usize, Failure> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid))?.count())
     }
 }
 
@@ -96,8 +91,21 @@ impl Drop for Server {
     }
 }
 
-/// Follows the only or newest child of each process down to the one that serves.
-fn last_descendant(pid: u32) -> Result<u32, Failure> {
+/// The process that serves: of the child and its descendants the one that has worked most. What guards
+/// a node, or waits for its end, has hardly worked at all.
+fn server_among(child: u32) -> Result<u32, Failure> {
+    let mut family = vec![child];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        family.extend(children(parent)?);
+        next += 1;
+    }
+    // One that is gone by now is not what serves.
+    let worked = |pid: &u32| cpu(*pid).unwrap_or_default();
+    Ok(family.into_iter().max_by_key(worked).unwrap_or(child))
+}
+
+fn children(pid: u32) -> Result<Vec<u32>, Failure> {
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -105,17 +113,25 @@ fn last_descendant(pid: u32) -> Result<u32, Failure> {
             continue;
         };
         // Processes come and go: one that is gone is nobody's child.
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let parent = stat.rsplit_once(')').and_then(|(_, fields)| {
-            let parent = fields.split_whitespace().nth(1)?;
-            parent.parse::<u32>().ok()
-        });
-        if parent == Some(pid) {
+        if stat(id).is_ok_and(|fields| fields.get(1) == Some(&u64::from(pid))) {
             children.push(id);
         }
     }
-    match children.iter().max() {
-        Some(child) => last_descendant(*child),
-        None => Ok(pid),
-    }
+    Ok(children)
+}
+
+/// Processor time that a process has used, user and system.
+fn cpu(pid: u32) -> Result<Duration, Failure> {
+    let ticks: u64 = stat(pid)?.iter().skip(11).take(2).sum();
+    let per_second = rustix::param::clock_ticks_per_second();
+    Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+}
+
+/// The fields behind a process's name, which may hold anything. Those that are no positive number, such
+/// as the state, count as 0.
+fn stat(pid: u32) -> Result<Vec<u64>, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let number = |field: &str| field.parse().unwrap_or_default();
+    Ok(fields.split_whitespace().map(number).collect())
 }

@@ -1,6 +1,7 @@
 //! How long a broker takes to serve, and what it holds then.
 
 use std::path::Path;
+use std::time::Instant;
 
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -30,10 +31,13 @@ pub(crate) fn run(broker: &Path, data: &str, partitions: usize) -> Result<(), Fa
     fill(&server, partitions)?;
     for _ in 0..STARTS {
         println!(
-            "{partitions} partitions: {} MB resident",
-            server.resident()? as f64 / 1e6
+            "{partitions} partitions: {} MB resident, {} open files",
+            server.resident()? as f64 / 1e6,
+            server.open_files()?
         );
+        let asked = Instant::now();
         drop(server);
+        println!("ended within {:?}", asked.elapsed());
         server = start()?;
         println!(
             "after a clean end: {:?} to the first answer",
