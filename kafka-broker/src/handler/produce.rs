@@ -5,6 +5,7 @@
 //! replicas in sync than there are.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
@@ -70,8 +71,8 @@ fn produce_all(
 struct Failure {
     code: ErrorCode,
     message: String,
-    /// The record that is to blame, if it is one of them.
-    record: Option<i32>,
+    /// The records of the batch that are to blame, if it is not the batch as a whole.
+    records: Vec<i32>,
     /// Where the log begins, if it was the log that refused; else -1.
     log_start_offset: i64,
 }
@@ -81,7 +82,7 @@ impl Failure {
         Self {
             code,
             message: message.into(),
-            record: None,
+            records: Vec::new(),
             log_start_offset: -1,
         }
     }
@@ -209,7 +210,7 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
         return check_keys(records).map_err(|error| Failure {
             code: error.code(),
             message: error.to_string(),
-            record: error.record(),
+            records: error.into_records(),
             log_start_offset: -1,
         });
     }
@@ -227,13 +228,15 @@ fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceRe
         }
         Err(failure) => {
             row.error_code = failure.code.code();
-            if let Some(record) = failure.record {
+            let message = ByteString::from(failure.message);
+            let error = |record| {
                 let mut error = BatchIndexAndErrorMessage::default();
                 error.batch_index = record;
-                error.batch_index_error_message = Some(failure.message.as_str().into());
-                row.record_errors.push(error);
-            }
-            row.error_message = Some(failure.message.into());
+                error.batch_index_error_message = Some(message.clone());
+                error
+            };
+            row.record_errors = failure.records.into_iter().map(error).collect();
+            row.error_message = Some(message);
             row.base_offset = -1;
             row.log_append_time_ms = -1;
             row.log_start_offset = failure.log_start_offset;

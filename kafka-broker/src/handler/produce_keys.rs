@@ -11,8 +11,8 @@ use kafka_protocol::record::{Batch, RecordError};
 /// What is wrong with the keys.
 #[derive(Debug)]
 pub(crate) enum KeyError {
-    /// The record of this number has none.
-    Missing(i32),
+    /// The records of these numbers have none.
+    Missing(Vec<i32>),
     /// The records cannot be read.
     Unreadable(RecordError),
 }
@@ -26,11 +26,11 @@ impl KeyError {
         }
     }
 
-    /// The record that is to blame.
-    pub(crate) fn record(&self) -> Option<i32> {
+    /// The records that are to blame: all of them, since a producer sends the others again.
+    pub(crate) fn into_records(self) -> Vec<i32> {
         match self {
-            Self::Missing(record) => Some(*record),
-            Self::Unreadable(_) => None,
+            Self::Missing(records) => records,
+            Self::Unreadable(_) => Vec::new(),
         }
     }
 }
@@ -38,12 +38,7 @@ impl KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(record) => {
-                write!(
-                    f,
-                    "record {record} has no key, which a compacted topic demands"
-                )
-            }
+            Self::Missing(_) => f.write_str("no key, which a compacted topic demands"),
             Self::Unreadable(error) => write!(f, "unreadable records: {error}"),
         }
     }
@@ -62,10 +57,14 @@ pub(crate) fn check_keys(records: &Bytes) -> Result<(), KeyError> {
     let records = batch
         .records(&mut Decompressor::new(), &mut buffer, DECOMPRESSED_MAX)
         .map_err(KeyError::Unreadable)?;
+    let mut missing = Vec::new();
     for (at, record) in (0..).zip(records) {
         if record.map_err(KeyError::Unreadable)?.key.is_none() {
-            return Err(KeyError::Missing(at));
+            missing.push(at);
         }
     }
-    Ok(())
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(KeyError::Missing(missing)),
+    }
 }

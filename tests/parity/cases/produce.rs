@@ -231,11 +231,13 @@ pub(crate) fn validated(talk: &mut Conversation) {
     keyless
         .append(TIMESTAMP, Some(b"k"), Some(b"v"), [])
         .unwrap();
-    keyless.append(TIMESTAMP, None, Some(b"v"), []).unwrap();
+    for key in [None, Some(&b"k"[..]), None] {
+        keyless.append(TIMESTAMP, key, Some(b"v"), []).unwrap();
+    }
     let records = Bytes::from(keyless.seal(ProducerStamp::NONE));
     for version in [7, 8, 9, 12] {
         let request = produce(&compacted, id, 0, Some(records.clone()));
-        talk.ask_and_hide("a record without a key", version, &request, |response| {
+        talk.ask_and_hide("two records without a key", version, &request, |response| {
             response.responses[0].partition_responses[0].log_start_offset = -1;
         });
     }
