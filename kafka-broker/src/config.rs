@@ -3,6 +3,9 @@
 pub(crate) mod broker;
 pub(crate) mod broker_properties;
 pub(crate) mod error;
+pub(crate) mod group;
+pub(crate) mod group_properties;
+pub(crate) mod overrides;
 pub(crate) mod property;
 pub(crate) mod release;
 pub(crate) mod topic;

@@ -11,6 +11,7 @@ pub(crate) mod consumer_protocol;
 pub(crate) mod coordinator_hash;
 pub(crate) mod fetch_sessions;
 pub(crate) mod group_clocks;
+pub(crate) mod group_configs;
 pub(crate) mod group_members;
 pub(crate) mod group_record;
 pub(crate) mod groups;

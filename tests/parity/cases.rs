@@ -26,6 +26,7 @@ macro_rules! cases {
 
 pub(crate) const CASES: &[Case] = cases![
     configs::asked_for,
+    configs::of_groups,
     configs::refused,
     consume::bounds,
     consumer_groups::joined_and_left,

@@ -46,14 +46,16 @@ pub(crate) struct BrokerConfig {
     pub(crate) group_size_max: usize,
     /// `group.consumer.assignors`, the default first.
     pub(crate) consumer_group_assignors: Vec<String>,
-    /// `group.consumer.heartbeat.interval.ms`.
-    pub(crate) consumer_group_heartbeat_interval: Duration,
+    /// `group.consumer.min.assignment.interval.ms` and `group.consumer.max.assignment.interval.ms`.
+    pub(crate) consumer_group_assignment_interval_bounds: (i64, i64),
+    /// `group.consumer.min.heartbeat.interval.ms` and `group.consumer.max.heartbeat.interval.ms`.
+    pub(crate) consumer_group_heartbeat_interval_bounds: (i64, i64),
     /// `group.consumer.max.size`.
     pub(crate) consumer_group_size_max: usize,
     /// `group.consumer.migration.policy`.
     pub(crate) consumer_group_migration_policy: String,
-    /// `group.consumer.session.timeout.ms`.
-    pub(crate) consumer_group_session_timeout: Duration,
+    /// `group.consumer.min.session.timeout.ms` and `group.consumer.max.session.timeout.ms`.
+    pub(crate) consumer_group_session_timeout_bounds: (i64, i64),
     /// Whether `group.coordinator.rebalance.protocols` has the new one.
     pub(crate) consumer_groups: bool,
     /// `offset.metadata.max.bytes`.
@@ -142,11 +144,13 @@ impl BrokerConfig {
         self.session_timeout_max_ms = self.number("group.max.session.timeout.ms");
         self.group_size_max = self.count("group.max.size");
         self.consumer_group_assignors = self.words("group.consumer.assignors");
-        self.consumer_group_heartbeat_interval =
-            self.millis("group.consumer.heartbeat.interval.ms");
+        self.consumer_group_assignment_interval_bounds =
+            self.bounds_of_groups("assignment.interval.ms");
+        self.consumer_group_heartbeat_interval_bounds =
+            self.bounds_of_groups("heartbeat.interval.ms");
         self.consumer_group_size_max = self.count("group.consumer.max.size");
         self.consumer_group_migration_policy = self.text("group.consumer.migration.policy");
-        self.consumer_group_session_timeout = self.millis("group.consumer.session.timeout.ms");
+        self.consumer_group_session_timeout_bounds = self.bounds_of_groups("session.timeout.ms");
         self.consumer_groups = self
             .words("group.coordinator.rebalance.protocols")
             .contains(&"consumer".to_owned());
@@ -176,6 +180,12 @@ impl BrokerConfig {
         let text = self.value(name).unwrap_or_default();
         debug_assert!(text.parse::<i64>().is_ok(), "{name} has no number");
         text.parse().unwrap_or_default()
+    }
+
+    /// The least and the most that a consumer group may set for this property.
+    fn bounds_of_groups(&self, name: &str) -> (i64, i64) {
+        let bound = |which: &str| self.long(&format!("group.consumer.{which}.{name}"));
+        (bound("min"), bound("max"))
     }
 
     fn count(&self, name: &str) -> usize {
@@ -218,10 +228,11 @@ impl BrokerConfig {
             session_timeout_max_ms: 0,
             group_size_max: 0,
             consumer_group_assignors: Vec::new(),
-            consumer_group_heartbeat_interval: Duration::ZERO,
+            consumer_group_assignment_interval_bounds: (0, 0),
+            consumer_group_heartbeat_interval_bounds: (0, 0),
             consumer_group_size_max: 0,
             consumer_group_migration_policy: String::new(),
-            consumer_group_session_timeout: Duration::ZERO,
+            consumer_group_session_timeout_bounds: (0, 0),
             consumer_groups: false,
             offset_metadata_max: 0,
             offsets_partitions: 0,

@@ -77,6 +77,14 @@ pub(crate) struct ValueError {
     must: String,
 }
 
+impl ValueError {
+    /// `value` is none of what the property `name` `must` be.
+    pub(crate) fn new(name: &'static str, value: impl fmt::Display, must: String) -> Self {
+        let value = value.to_string();
+        Self { name, value, must }
+    }
+}
+
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -90,11 +98,7 @@ impl fmt::Display for ValueError {
 impl Property {
     /// Tells whether `value` fits.
     pub(crate) fn check(&self, value: &str) -> Result<(), ValueError> {
-        let must = |must: String| ValueError {
-            name: self.name,
-            value: value.to_owned(),
-            must,
-        };
+        let must = |must: String| ValueError::new(self.name, value, must);
         match self.kind {
             Kind::Bool => parse_bool(value)
                 .map(drop)

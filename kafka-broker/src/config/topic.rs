@@ -1,16 +1,11 @@
 //! The configuration of a topic: its own settings over the broker's defaults.
 
-use std::collections::BTreeMap;
-
 use kafka_protocol::record::TimestampType;
 
 use crate::config::broker::BrokerConfig;
-use crate::config::error::ConfigError;
-use crate::config::property::{Property, list, nearest};
-use crate::config::topic_properties::{TOPIC_PROPERTIES, topic_property};
-
-/// A topic's own settings, by name; what is not here follows the broker.
-pub(crate) type Overrides = BTreeMap<String, String>;
+use crate::config::overrides::{Overrides, value_and_source};
+use crate::config::property::list;
+use crate::config::topic_properties::topic_property;
 
 /// What holds for a topic.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,76 +93,17 @@ impl TopicConfig {
     }
 }
 
-/// Where the value of a topic's property comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Set on the topic.
-    Topic,
-    /// Set on the broker at its start.
-    Broker,
-    /// Set nowhere.
-    Default,
-}
-
-/// The value of a topic's property and where it comes from.
-pub(crate) fn value_and_source(
-    broker: &BrokerConfig,
-    overrides: &Overrides,
-    property: &Property,
-) -> (String, Source) {
-    if let Some(value) = overrides.get(property.name) {
-        return (value.clone(), Source::Topic);
-    }
-    match broker_default(broker, property) {
-        Some(value) => (value, Source::Broker),
-        None => (
-            property.default.unwrap_or_default().to_owned(),
-            Source::Default,
-        ),
-    }
-}
-
-/// Tells whether a topic may be configured so.
-///
-/// # Errors
-///
-/// A name that no topic property has, or a value that does not fit.
-pub(crate) fn check_override(name: &str, value: &str) -> Result<&'static Property, ConfigError> {
-    let property = topic_property(name).ok_or_else(|| ConfigError::Unknown {
-        name: name.to_owned(),
-        nearest: nearest(name, TOPIC_PROPERTIES.iter().map(|property| property.name)),
-    })?;
-    property.check(value).map_err(ConfigError::Value)?;
-    Ok(property)
-}
-
 fn effective(broker: &BrokerConfig, overrides: &Overrides, name: &str) -> Option<String> {
     let property = topic_property(name)?;
     Some(value_and_source(broker, overrides, property).0)
-}
-
-/// What the broker was started with for this property; two of them go by several names.
-fn broker_default(broker: &BrokerConfig, property: &Property) -> Option<String> {
-    let name = property.broker_name?;
-    if let Some(value) = broker.given(name) {
-        return Some(value.to_owned());
-    }
-    let in_ms = |name: &str, unit_ms: i64| {
-        let count = broker.given(name)?.parse::<i64>().ok()?;
-        Some(if count < 0 { count } else { count * unit_ms }.to_string())
-    };
-    match name {
-        "log.retention.ms" => in_ms("log.retention.minutes", 60_000)
-            .or_else(|| in_ms("log.retention.hours", 3_600_000)),
-        "log.roll.ms" => in_ms("log.roll.hours", 3_600_000),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::broker_properties::broker_property;
+    use crate::config::overrides::{Source, check_override};
+    use crate::config::topic_properties::TOPIC_PROPERTIES;
 
     fn broker(set: &[(&str, &str)]) -> BrokerConfig {
         BrokerConfig::new(set.iter().copied()).unwrap()
@@ -199,7 +135,7 @@ mod tests {
         let forever = broker(&[("log.retention.hours", "-1")]);
         assert_eq!(retention(&forever, &Overrides::new()), -1);
         let property = topic_property("retention.ms").unwrap();
-        assert_eq!(value_and_source(&minutes, &own, property).1, Source::Topic);
+        assert_eq!(value_and_source(&minutes, &own, property).1, Source::Own);
         assert_eq!(
             value_and_source(&minutes, &Overrides::new(), property).1,
             Source::Broker
@@ -208,9 +144,9 @@ mod tests {
 
     #[test]
     fn unknown_topic_properties_are_refused() {
-        assert!(check_override("retention.ms", "1000").is_ok());
-        assert!(check_override("retention.ms", "soon").is_err());
-        let error = check_override("retention.mss", "1").unwrap_err();
+        assert!(check_override(TOPIC_PROPERTIES, "retention.ms", "1000").is_ok());
+        assert!(check_override(TOPIC_PROPERTIES, "retention.ms", "soon").is_err());
+        let error = check_override(TOPIC_PROPERTIES, "retention.mss", "1").unwrap_err();
         assert!(
             error.to_string().contains("did you mean retention.ms"),
             "{error}"

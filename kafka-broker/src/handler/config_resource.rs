@@ -12,11 +12,25 @@ pub(crate) const TOPIC: i8 = 2;
 /// A broker, by the number of its node.
 pub(crate) const BROKER: i8 = 4;
 
+/// A consumer group, by its id.
+pub(crate) const GROUP: i8 = 32;
+
 /// What a row for this resource is about.
 pub(crate) fn about(resource_type: i8, name: &str) -> About<'_> {
     match resource_type {
         TOPIC => About::topic(name),
+        GROUP => About::WHOLE.in_group(name),
         _ => About::WHOLE,
+    }
+}
+
+/// Refuses a name that no group can have.
+pub(crate) fn check_group_name(name: &str) -> Result<(), Refusal> {
+    let refused = |reason: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, reason));
+    match name.len() {
+        0 => refused("there are no settings for all groups"),
+        len if i16::try_from(len).is_err() => refused("the group id is too long to be saved"),
+        _ => Ok(()),
     }
 }
 

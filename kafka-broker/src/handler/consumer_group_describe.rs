@@ -71,7 +71,7 @@ fn fill(row: &mut DescribedGroup, version: i16, table: &TopicTable, group: &Cons
     let ledger = group.ledger();
     row.group_state = group.state_name().into();
     row.group_epoch = ledger.epoch().epoch;
-    row.assignment_epoch = ledger.target_epoch();
+    row.assignment_epoch = ledger.target_epoch().epoch;
     row.assignor_name = group.assignor().into();
     for (id, state) in ledger.members() {
         let target = ledger.targets().get(id).into_iter().flatten();

@@ -27,12 +27,12 @@ impl Handler for ConsumerGroupHeartbeat {
         request: ConsumerGroupHeartbeatRequest,
     ) -> Outcome<ConsumerGroupHeartbeatResponse> {
         let mut response = ConsumerGroupHeartbeatResponse::default();
+        let config = call.node.catalog().group_configs.of(&request.group_id);
         match check(call, &request).and_then(|()| answer(call, request)) {
             Ok(answer) => {
-                let interval = call.node.config.consumer_group_heartbeat_interval;
                 if answer.member_epoch >= 0 {
                     response.heartbeat_interval_ms =
-                        i32::try_from(interval.as_millis()).unwrap_or(i32::MAX);
+                        i32::try_from(config.heartbeat_interval.as_millis()).unwrap_or(i32::MAX);
                 }
                 response.member_id = Some(answer.member_id);
                 response.member_epoch = answer.member_epoch;

@@ -11,7 +11,7 @@ use kafka_protocol::messages::create_topics_response::{
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
-use crate::config::topic::{Overrides, Source, check_override, value_and_source};
+use crate::config::overrides::{Overrides, Source, check_override, value_and_source};
 use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
@@ -104,7 +104,8 @@ fn plan(call: &Call, request: &CreatableTopic) -> Result<NewTopic, Refusal> {
                 config.name
             )));
         };
-        check_override(&config.name, value).map_err(|error| refused(error.to_string()))?;
+        check_override(TOPIC_PROPERTIES, &config.name, value)
+            .map_err(|error| refused(error.to_string()))?;
         overrides.insert(config.name.to_string(), value.to_string());
     }
     Ok(NewTopic {
@@ -174,7 +175,7 @@ fn effective_configs(call: &Call, overrides: &Overrides) -> Vec<CreatableTopicCo
         row.name = property.name.into();
         row.value = Some(value.into());
         row.config_source = match source {
-            Source::Topic => 1,
+            Source::Own => 1,
             Source::Broker => 4,
             Source::Default => 5,
         };

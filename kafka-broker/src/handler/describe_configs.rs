@@ -1,6 +1,6 @@
-//! DescribeConfigs, versions 1 to 4: what holds for a topic or for this broker, and why.
+//! DescribeConfigs, versions 1 to 4: what holds for a topic, a consumer group or this broker, and why.
 //!
-//! Not here: loggers, client metrics and groups, which have nothing to configure.
+//! Not here: loggers and client metrics, which have nothing to configure.
 
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
@@ -12,11 +12,14 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use crate::config::broker::BrokerConfig;
 use crate::config::broker_properties::BROKER_PROPERTIES;
+use crate::config::group_properties::GROUP_PROPERTIES;
+use crate::config::overrides::{Overrides, Source, value_and_source};
 use crate::config::property::Property;
-use crate::config::topic::{Overrides, Source, value_and_source};
 use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome};
-use crate::handler::config_resource::{BROKER, TOPIC, about, check_broker_name};
+use crate::handler::config_resource::{
+    BROKER, GROUP, TOPIC, about, check_broker_name, check_group_name,
+};
 use crate::state::refusal::Refusal;
 use crate::state::topic_name::check_topic_name;
 
@@ -80,7 +83,16 @@ fn describe(
             })?;
             let properties = TOPIC_PROPERTIES.iter().filter(wanted);
             Ok(properties
-                .map(|one| topic_row(config, &topic.overrides, one))
+                .map(|one| own_row(config, &topic.overrides, one, SET_ON_TOPIC))
+                .collect())
+        }
+        GROUP => {
+            check_group_name(&resource.resource_name)?;
+            let configs = &call.node.catalog().group_configs;
+            let overrides = configs.overrides(&resource.resource_name);
+            let properties = GROUP_PROPERTIES.iter().filter(wanted);
+            Ok(properties
+                .map(|one| own_row(config, &overrides, one, SET_ON_GROUP))
                 .collect())
         }
         BROKER => {
@@ -102,24 +114,23 @@ fn describe(
     }
 }
 
-fn topic_row(
+/// A row of what a topic or a group can have set for itself, which is `own` as a source.
+fn own_row(
     broker: &BrokerConfig,
     overrides: &Overrides,
     property: &Property,
+    own: i8,
 ) -> DescribeConfigsResourceResult {
     let (value, source) = value_and_source(broker, overrides, property);
     let source = match source {
-        Source::Topic => SET_ON_TOPIC,
+        Source::Own => own,
         Source::Broker => SET_ON_BROKER,
         Source::Default => DEFAULT,
     };
     let mut row = row(property, Some(value.into()), source);
     if let Some(value) = overrides.get(property.name) {
-        row.synonyms.push(synonym(
-            property.name,
-            Some(value.as_str().into()),
-            SET_ON_TOPIC,
-        ));
+        row.synonyms
+            .push(synonym(property.name, Some(value.as_str().into()), own));
     }
     if let Some((name, value)) = property
         .broker_name
@@ -183,3 +194,4 @@ fn synonym(name: &str, value: Option<ByteString>, source: i8) -> DescribeConfigs
 const SET_ON_TOPIC: i8 = 1;
 const SET_ON_BROKER: i8 = 4;
 const DEFAULT: i8 = 5;
+const SET_ON_GROUP: i8 = 8;

@@ -1,5 +1,5 @@
-//! IncrementalAlterConfigs, versions 0 and 1: single settings of topics are set, taken back, or have
-//! words added to or taken from their lists.
+//! IncrementalAlterConfigs, versions 0 and 1: single settings of topics and groups are set, taken back, or
+//! have words added to or taken from their lists.
 //!
 //! Not here: settings of the broker, which are fixed at its start.
 
@@ -8,10 +8,9 @@ use kafka_protocol::messages::incremental_alter_configs_request::AlterableConfig
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
-use crate::config::property::{Kind, list};
-use crate::config::topic::{Overrides, check_override, value_and_source};
-use crate::config::topic_properties::topic_property;
-use crate::handler::alter_configs::{alter_topic, check_unique, given};
+use crate::config::overrides::{Overrides, check_override, known, value_and_source};
+use crate::config::property::{Kind, Property, list};
+use crate::handler::alter_configs::{alter, check_unique, given};
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::refusal::Refusal;
 
@@ -31,17 +30,17 @@ impl Handler for IncrementalAlterConfigs {
         for resource in request.resources {
             let mut row = AlterConfigsResourceResponse::default();
             let name = &resource.resource_name;
-            let done = alter_topic(
+            let done = alter(
                 call,
                 resource.resource_type,
                 name,
                 request.validate_only,
-                |overrides| {
+                |table, overrides| {
                     let changes = &resource.configs;
                     check_unique(changes.iter().map(|change| &*change.name))?;
                     changes
                         .iter()
-                        .try_for_each(|change| apply(call, overrides, change))
+                        .try_for_each(|change| apply(call, table, overrides, change))
                 },
             );
             if let Err(refusal) = done {
@@ -56,12 +55,16 @@ impl Handler for IncrementalAlterConfigs {
     }
 }
 
-fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Result<(), Refusal> {
+fn apply(
+    call: &Call,
+    table: &'static [Property],
+    overrides: &mut Overrides,
+    change: &AlterableConfig,
+) -> Result<(), Refusal> {
     let refused = |message: String| Refusal::new(ErrorCode::INVALID_CONFIG, message);
     let name: &str = &change.name;
     if change.config_operation == DELETE {
-        let property = topic_property(name);
-        property.ok_or_else(|| refused(format!("unknown configuration {name}")))?;
+        // What nobody can set is not set, and so is taken back.
         overrides.remove(name);
         return Ok(());
     }
@@ -69,7 +72,8 @@ fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Re
     let value = match change.config_operation {
         SET => value.to_owned(),
         operation @ (APPEND | SUBTRACT) => {
-            let property = topic_property(name).filter(|property| property.kind == Kind::List);
+            let property = known(table, name).ok();
+            let property = property.filter(|property| property.kind == Kind::List);
             let property =
                 property.ok_or_else(|| refused(format!("configuration {name} is not a list")))?;
             let old = value_and_source(&call.node.config, overrides, property).0;
@@ -82,7 +86,8 @@ fn apply(call: &Call, overrides: &mut Overrides, change: &AlterableConfig) -> Re
             ));
         }
     };
-    let property = check_override(name, &value).map_err(|error| refused(error.to_string()))?;
+    let property =
+        check_override(table, name, &value).map_err(|error| refused(error.to_string()))?;
     overrides.insert(property.name.to_owned(), value);
     Ok(())
 }

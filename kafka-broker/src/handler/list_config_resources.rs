@@ -1,14 +1,13 @@
 //! ListConfigResources, versions 0 and 1: what has a configuration that can be asked for or changed.
 //!
-//! Version 0 asks for client metrics alone, of which there are none. Groups and loggers have no
-//! configuration here.
+//! Version 0 asks for client metrics alone, of which there are none. Loggers have no configuration here.
 
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::list_config_resources_response::ConfigResource;
 use kafka_protocol::messages::{ListConfigResourcesRequest, ListConfigResourcesResponse};
 
 use crate::handler::call::{Call, Handler, Outcome};
-use crate::handler::config_resource::{BROKER, TOPIC};
+use crate::handler::config_resource::{BROKER, GROUP, TOPIC};
 
 /// ListConfigResources.
 #[derive(Debug)]
@@ -43,9 +42,14 @@ impl Handler for ListConfigResources {
         if is_wanted(BROKER) {
             list(call.node.config.node_id.to_string(), BROKER);
         }
+        if is_wanted(GROUP) {
+            for group in call.node.catalog().group_configs.names() {
+                list(group.to_string(), GROUP);
+            }
+        }
         Outcome::Ready(response)
     }
 }
 
 /// Topics, brokers, loggers of brokers, client metrics and groups.
-const KNOWN: [i8; 5] = [TOPIC, BROKER, 8, 16, 32];
+const KNOWN: [i8; 5] = [TOPIC, BROKER, 8, 16, GROUP];

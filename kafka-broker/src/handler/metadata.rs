@@ -13,7 +13,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
-use crate::config::topic::Overrides;
+use crate::config::overrides::Overrides;
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::partition::Partition;

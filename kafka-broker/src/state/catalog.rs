@@ -13,11 +13,14 @@ use bytestring::ByteString;
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
-use crate::config::topic::{Overrides, TopicConfig};
+use crate::config::group::GroupConfig;
+use crate::config::overrides::Overrides;
+use crate::config::topic::TopicConfig;
 use crate::log::{Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition};
+use crate::state::group_configs::GroupConfigs;
 use crate::state::metadata_image::{
-    MetadataImage, TopicImage, config_record, epoch_record, feature_records, partition_record,
-    producer_ids_record, remove_topic_record, topic_records,
+    GROUP_RESOURCE, MetadataImage, TOPIC_RESOURCE, TopicImage, config_records, epoch_record,
+    feature_records, partition_record, producer_ids_record, remove_topic_record, topic_records,
 };
 use crate::state::metadata_record::MetadataRecord;
 use crate::state::partition::{Partition, PartitionError};
@@ -35,6 +38,8 @@ pub(crate) struct Catalog {
     metadata: Partition,
     /// The table that everyone sees.
     pub(crate) topics: Topics,
+    /// What is set for single groups.
+    pub(crate) group_configs: Arc<GroupConfigs>,
     /// Held by whoever changes something.
     changes: Mutex<ProducerIds>,
     random: fn() -> [u8; 16],
@@ -78,7 +83,9 @@ impl Catalog {
         let metadata = Partition::new(METADATA_TOPIC.into(), 0, epoch, log);
         let image = read_image(&dir, &name, &metadata).map_err(CatalogError::Metadata)?;
         let next = image.next_producer_id;
+        let groups = image.groups.clone();
         let catalog = Self {
+            group_configs: Arc::new(GroupConfigs::new(Arc::clone(&config), groups)),
             config,
             dir,
             metadata,
@@ -219,16 +226,8 @@ impl Catalog {
         })?;
         let mut overrides = topic.overrides.clone();
         change(&mut overrides)?;
-        let removed = topic
-            .overrides
-            .keys()
-            .filter(|key| !overrides.contains_key(*key));
-        let removed = removed.map(|key| config_record(&topic.name, key, None));
-        let set = overrides
-            .iter()
-            .filter(|(key, value)| topic.overrides.get(*key) != Some(value))
-            .map(|(key, value)| config_record(&topic.name, key, Some(value)));
-        let records: Vec<_> = removed.chain(set).collect();
+        let before = &topic.overrides;
+        let records = config_records(TOPIC_RESOURCE, &topic.name, before, &overrides);
         if records.is_empty() {
             return Ok(());
         }
@@ -240,6 +239,29 @@ impl Catalog {
                 tracing::error!(topic = name, "cannot configure: {error}");
             }
         }
+        Ok(())
+    }
+
+    /// Changes the settings of a group, which need not exist, or only tells whether it could.
+    pub(crate) fn configure_group(
+        &self,
+        now: Now,
+        name: &ByteString,
+        validate_only: bool,
+        change: impl FnOnce(&mut Overrides) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let _changes = self.lock();
+        let before = self.group_configs.overrides(name);
+        let mut overrides = before.clone();
+        change(&mut overrides)?;
+        GroupConfig::check(&self.config, &overrides)
+            .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
+        let records = config_records(GROUP_RESOURCE, name, &before, &overrides);
+        if validate_only || records.is_empty() {
+            return Ok(());
+        }
+        self.record(now, records)?;
+        self.group_configs.set(name, overrides);
         Ok(())
     }
 
@@ -759,6 +781,37 @@ mod tests {
             let after = values(&catalog.metadata);
             assert!(after[before..].iter().eq(sizes), "{at}");
         }
+    }
+
+    #[test]
+    fn settings_of_groups_come_back_and_are_held_to_the_bounds() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let group = ByteString::from("g");
+        let session = |catalog: &Catalog| catalog.group_configs.of("g").session_timeout.as_secs();
+        let set = |catalog: &Catalog, validate_only, value: Option<&str>| {
+            let name = "consumer.session.timeout.ms".to_owned();
+            catalog.configure_group(NOW, &group, validate_only, |overrides| {
+                match value {
+                    Some(value) => overrides.insert(name, value.to_owned()),
+                    None => overrides.remove(&name),
+                };
+                Ok(())
+            })
+        };
+        let refused = set(&catalog, false, Some("1")).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::INVALID_CONFIG);
+        set(&catalog, true, Some("50000")).unwrap();
+        assert_eq!(session(&catalog), 45, "it was only asked");
+        set(&catalog, false, Some("50000")).unwrap();
+        assert_eq!(session(&catalog), 50);
+        drop(catalog);
+        let catalog = open(&disk.crash(disk.event_count(), Keep::Synced));
+        assert_eq!(session(&catalog), 50, "it was durable");
+        assert_eq!(catalog.group_configs.names(), ["g"]);
+        set(&catalog, false, None).unwrap();
+        assert_eq!(session(&catalog), 45);
+        assert!(catalog.group_configs.names().is_empty());
     }
 
     #[test]

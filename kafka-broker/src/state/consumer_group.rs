@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 
+use crate::config::group::GroupConfig;
 use crate::state::classic_group::answer::{
     JoinAnswer, JoinRequest, MemberClaim, SyncAnswer, SyncRequest,
 };
@@ -56,20 +57,26 @@ pub(crate) struct ConsumerGroup {
 
 impl ConsumerGroup {
     /// A group without members.
-    pub(crate) fn new(limits: Arc<ConsumerGroupLimits>) -> Self {
-        let roster = Roster::new(limits);
+    pub(crate) fn new(limits: Arc<ConsumerGroupLimits>, config: GroupConfig) -> Self {
+        let roster = Roster::new(limits, config);
         Self { roster }
+    }
+
+    /// The group is configured so from now on.
+    pub(crate) fn configure(&mut self, config: GroupConfig) {
+        self.roster.config = config;
     }
 
     /// A classic group as a consumer group: its members go on with what they have. `None` if one of them
     /// says what nobody understands.
     pub(crate) fn adopt(
         limits: Arc<ConsumerGroupLimits>,
+        config: GroupConfig,
         now: Now,
         topics: &dyn TopicImage,
         classic: &ClassicGroup,
     ) -> Option<Self> {
-        let mut group = Self::new(limits);
+        let mut group = Self::new(limits, config);
         let members = classic.members();
         let adopted = adopt(
             &mut group.roster,
@@ -91,7 +98,7 @@ impl ConsumerGroup {
         let roster = &mut self.roster;
         for (id, member) in roster.ledger.members() {
             let classic = member.metadata.classic.as_ref();
-            let session = classic.map_or(roster.limits.session_timeout, session);
+            let session = classic.map_or(roster.config.session_timeout, session);
             roster.sessions.heard(id, now.elapsed + session);
             if member.current.state == MemberState::UnrevokedPartitions && classic.is_none() {
                 let ends = now.elapsed + patience(&member.metadata);
@@ -159,7 +166,7 @@ impl ConsumerGroup {
         let before = before.map(|member| Arc::clone(&member.metadata));
         let before = before.unwrap_or_default();
         let metadata = heartbeat.metadata(&before);
-        let session_ends = now.elapsed + roster.limits.session_timeout;
+        let session_ends = now.elapsed + roster.config.session_timeout;
         roster.sessions.heard(id, session_ends);
         if before.classic.is_some() {
             roster.sessions.handle_upgraded(id);
@@ -319,7 +326,7 @@ impl ConsumerGroup {
     /// Kafka's name of where the group stands.
     pub(crate) fn state_name(&self) -> &'static str {
         let ledger = &self.roster.ledger;
-        let target_epoch = ledger.target_epoch();
+        let target_epoch = ledger.target_epoch().epoch;
         let mut members = ledger.members().values();
         if self.is_empty() {
             "Empty"

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use kafka_protocol::{EncodeError, ErrorCode};
 
+use crate::config::group::GroupConfig;
 use crate::state::classic_group::answer::{
     Answer, JoinAnswer, JoinRequest, MemberClaim, SyncAnswer, SyncRequest, Ticket,
 };
@@ -37,6 +38,7 @@ pub(crate) struct GroupLimits {
 #[derive(Debug)]
 pub(crate) struct GroupMembers {
     limits: GroupLimits,
+    config: GroupConfig,
     kind: GroupKind,
     /// The group of the other protocol whose place the group takes with the next save.
     replaced: Option<GroupKind>,
@@ -54,12 +56,21 @@ pub(crate) enum GroupKind {
 
 impl GroupMembers {
     /// Nobody yet.
-    pub(crate) fn new(now: Now, limits: GroupLimits) -> Self {
+    pub(crate) fn new(now: Now, limits: GroupLimits, config: GroupConfig) -> Self {
         Self {
             kind: GroupKind::Classic(ClassicGroup::new(now, limits.classic)),
             limits,
+            config,
             replaced: None,
             answers: VecDeque::new(),
+        }
+    }
+
+    /// The group is configured so from now on, once it is a consumer group.
+    pub(crate) fn configure(&mut self, config: GroupConfig) {
+        self.config = config;
+        if let GroupKind::Consumer(group) = &mut self.kind {
+            group.configure(config);
         }
     }
 
@@ -163,10 +174,10 @@ impl GroupMembers {
         let limits = Arc::clone(&self.limits.consumer);
         // Who has only been given an id yet may as well come to the new group with it.
         let mut group = if classic.members().next().is_none() {
-            ConsumerGroup::new(limits)
+            ConsumerGroup::new(limits, self.config)
         } else {
             check_upgrade(classic, &limits)?;
-            let adopted = ConsumerGroup::adopt(limits, now, topics, classic);
+            let adopted = ConsumerGroup::adopt(limits, self.config, now, topics, classic);
             adopted.ok_or_else(|| {
                 Refusal::new(
                     ErrorCode::GROUP_ID_NOT_FOUND,
@@ -282,7 +293,7 @@ impl GroupMembers {
             if change.is_end() {
                 return;
             }
-            let group = ConsumerGroup::new(Arc::clone(&self.limits.consumer));
+            let group = ConsumerGroup::new(Arc::clone(&self.limits.consumer), self.config);
             self.kind = GroupKind::Consumer(group);
         }
         if let GroupKind::Consumer(group) = &mut self.kind {

@@ -15,6 +15,7 @@ use kafka_protocol::ErrorCode;
 use crate::state::classic_group::answer::{Answer, MemberClaim, Ticket};
 use crate::state::consumer_group::change::TopicIdPartition;
 use crate::state::group_clocks::{ClockTurn, GroupClocks};
+use crate::state::group_configs::GroupConfigs;
 use crate::state::group_members::{GroupLimits, GroupMembers};
 use crate::state::group_record::{GroupRecord, KeyValue, offset_record};
 use crate::state::offsets::{CommittedOffset, Offsets};
@@ -43,6 +44,7 @@ pub(crate) trait GroupStore: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Groups {
     limits: GroupLimits,
+    configs: Arc<GroupConfigs>,
     store: Arc<dyn GroupStore>,
     by_id: Mutex<BTreeMap<ByteString, Arc<Group>>>,
     tickets: AtomicU64,
@@ -92,9 +94,14 @@ impl Parked {
 
 impl Groups {
     /// No groups yet.
-    pub(crate) fn new(limits: GroupLimits, store: Arc<dyn GroupStore>) -> Self {
+    pub(crate) fn new(
+        limits: GroupLimits,
+        configs: Arc<GroupConfigs>,
+        store: Arc<dyn GroupStore>,
+    ) -> Self {
         Self {
             limits,
+            configs,
             store,
             by_id: Mutex::default(),
             tickets: AtomicU64::new(1),
@@ -118,7 +125,7 @@ impl Groups {
         }
         let group = Arc::new(Group::new(
             id.clone(),
-            GroupMembers::new(now, self.limits.clone()),
+            GroupMembers::new(now, self.limits.clone(), self.configs.of(id)),
         ));
         by_id.insert(id.clone(), Arc::clone(&group));
         group
@@ -137,6 +144,7 @@ impl Groups {
         call: impl FnOnce(&mut GroupState) -> T,
     ) -> T {
         let mut state = group.lock();
+        state.members.configure(self.configs.of(&group.id));
         let result = call(&mut state);
         self.settle(now, group, &mut state);
         result
@@ -154,6 +162,7 @@ impl Groups {
         call: impl FnOnce(&mut GroupState) -> T,
     ) -> Result<T, ErrorCode> {
         let mut state = group.lock();
+        state.members.configure(self.configs.of(&group.id));
         let result = call(&mut state);
         match self.settle(now, group, &mut state) {
             true => Ok(result),
@@ -628,6 +637,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::broker::BrokerConfig;
+    use crate::config::overrides::Overrides;
     use crate::state::classic_group::Limits;
     use crate::state::consumer_group::assignor::Assignor;
     use crate::state::consumer_group::heartbeat::Heartbeat;
@@ -669,13 +680,25 @@ mod tests {
                 size_max: 9,
             },
             consumer: Arc::new(ConsumerGroupLimits {
-                session_timeout: Duration::from_secs(45),
                 size_max: 9,
                 assignors: vec![Assignor::Uniform, Assignor::Range],
                 migration: MigrationPolicy::Bidirectional,
                 rack: None,
             }),
         }
+    }
+
+    fn open(store: &Arc<Memory>) -> Groups {
+        open_with(store, [])
+    }
+
+    fn open_with(
+        store: &Arc<Memory>,
+        set: impl IntoIterator<Item = (ByteString, Overrides)>,
+    ) -> Groups {
+        let broker = Arc::new(BrokerConfig::new([]).unwrap());
+        let configs = Arc::new(GroupConfigs::new(broker, set));
+        Groups::new(limits(), configs, Arc::<Memory>::clone(store))
     }
 
     const SIMPLE: MemberClaim = MemberClaim {
@@ -705,7 +728,7 @@ mod tests {
     #[test]
     fn what_was_committed_survives_and_what_was_not_saved_is_not_committed() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let groups = open(&store);
         let now = Now::default();
         let group = groups.find_or_create(now, &"g".into());
         let commit =
@@ -715,7 +738,7 @@ mod tests {
         assert_eq!(commit(6), ErrorCode::COORDINATOR_NOT_AVAILABLE);
         assert_eq!(group.lock().offsets.get("t", 0), Some(&offset(5)));
 
-        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let again = open(&store);
         for (key, value) in lock(&store.saved).iter().cloned() {
             again.restore(now, GroupRecord::decode(key, value).unwrap());
         }
@@ -727,7 +750,7 @@ mod tests {
     #[test]
     fn a_group_of_which_nothing_is_known_goes_without_a_trace() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let groups = open(&store);
         for number in 0..100 {
             groups.find_or_create(Now::default(), &format!("g{number}").into());
         }
@@ -747,9 +770,42 @@ mod tests {
     }
 
     #[test]
+    fn a_group_goes_by_its_own_settings_also_after_a_restart() {
+        let store = Arc::new(Memory::default());
+        let set = || {
+            let name = "consumer.session.timeout.ms".to_owned();
+            let overrides = Overrides::from([(name, "50000".to_owned())]);
+            [(ByteString::from("g"), overrides)]
+        };
+        let groups = open_with(&store, set());
+        let now = Now::default();
+        let topics = TopicTable::default();
+        for id in ["g", "other"] {
+            let group = groups.find_or_create(now, &id.into());
+            let joined = groups.turn_saved(now, &group, |state| {
+                let members = &mut state.members;
+                members.handle_heartbeat(now, &topics, &joining("t"))
+            });
+            joined.unwrap().unwrap();
+        }
+        let ends = |groups: &Groups, id: &str| groups.find(id).unwrap().lock().timer;
+        assert_eq!(ends(&groups, "g"), Some(Duration::from_secs(50)));
+        assert_eq!(ends(&groups, "other"), Some(Duration::from_secs(45)));
+
+        let again = open_with(&store, set());
+        let saved = lock(&store.saved).clone();
+        for (key, value) in saved {
+            again.restore(now, GroupRecord::decode(key, value).unwrap());
+        }
+        again.handle_restored(now);
+        assert_eq!(ends(&again, "g"), Some(Duration::from_secs(50)));
+        assert_eq!(ends(&again, "other"), Some(Duration::from_secs(45)));
+    }
+
+    #[test]
     fn offsets_of_topics_that_members_read_do_not_expire() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let groups = open(&store);
         let now = Now::default();
         let group = groups.find_or_create(now, &"g".into());
         for topic in ["t", "u"] {
@@ -765,7 +821,7 @@ mod tests {
         let committed = |group: &Group| group.lock().offsets.partitions();
         assert_eq!(committed(&group), [("t".into(), 0)]);
 
-        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let again = open(&store);
         for (key, value) in lock(&store.saved).iter().cloned() {
             again.restore(now, GroupRecord::decode(key, value).unwrap());
         }
@@ -783,7 +839,7 @@ mod tests {
         assert!(group.lock().members.is_empty());
         assert_eq!(again.delete(later, "g"), ErrorCode::NONE);
 
-        let third = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let third = open(&store);
         for (key, value) in lock(&store.saved).iter().cloned() {
             third.restore(now, GroupRecord::decode(key, value).unwrap());
         }
@@ -794,7 +850,7 @@ mod tests {
     #[test]
     fn a_member_that_cannot_be_saved_is_none_and_leaves_no_group_behind() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let groups = open(&store);
         let now = Now::default();
         let topics = TopicTable::default();
         let group = groups.find_or_create(now, &"g".into());
@@ -822,7 +878,7 @@ mod tests {
     #[test]
     fn deleted_and_expired_groups_leave_nothing_behind() {
         let store = Arc::new(Memory::default());
-        let groups = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let groups = open(&store);
         let now = Now::default();
         for id in ["deleted", "expired", "topic-gone"] {
             let group = groups.find_or_create(now, &id.into());
@@ -837,7 +893,7 @@ mod tests {
         groups.expire(at_ms(1000), Duration::from_secs(1));
         assert!(groups.all().is_empty());
 
-        let again = Groups::new(limits(), Arc::<Memory>::clone(&store));
+        let again = open(&store);
         for (key, value) in lock(&store.saved).iter().cloned() {
             again.restore(now, GroupRecord::decode(key, value).unwrap());
         }

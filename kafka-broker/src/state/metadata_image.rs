@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
     RemoveTopicRecord, TopicRecord,
 };
 
-use crate::config::topic::Overrides;
+use crate::config::overrides::Overrides;
 use crate::state::metadata_record::MetadataRecord;
 
 /// The sum of all metadata records so far.
@@ -20,6 +20,8 @@ pub(crate) struct MetadataImage {
     pub(crate) topics: BTreeMap<Uuid, TopicImage>,
     /// Settings of topics by name: they are written beside the topic, before or after it.
     configs: BTreeMap<ByteString, Overrides>,
+    /// Settings of groups by name.
+    pub(crate) groups: BTreeMap<ByteString, Overrides>,
     /// The first producer id that nobody was given yet.
     pub(crate) next_producer_id: i64,
     /// Whether it says how records of it are to be read, by Kafka's `metadata.version`.
@@ -84,10 +86,12 @@ impl MetadataImage {
     }
 
     fn apply_config(&mut self, record: ConfigRecord) {
-        if record.resource_type != TOPIC_RESOURCE {
-            return;
-        }
-        let overrides = self.configs.entry(record.resource_name).or_default();
+        let configs = match record.resource_type {
+            TOPIC_RESOURCE => &mut self.configs,
+            GROUP_RESOURCE => &mut self.groups,
+            _ => return,
+        };
+        let overrides = configs.entry(record.resource_name).or_default();
         match record.value {
             Some(value) => overrides.insert(record.name.to_string(), value.to_string()),
             None => overrides.remove(record.name.as_ref() as &str),
@@ -118,10 +122,12 @@ pub(crate) fn topic_records(
     topic.name = name.clone();
     topic.topic_id = id;
     let mut records = vec![MetadataRecord::Topic(topic)];
-    let configs = configs
-        .iter()
-        .map(|(key, value)| config_record(name, key, Some(value)));
-    records.extend(configs);
+    records.extend(config_records(
+        TOPIC_RESOURCE,
+        name,
+        &Overrides::new(),
+        configs,
+    ));
     records.extend((0..partitions).map(|index| partition_record(id, index, node_id)));
     records
 }
@@ -148,14 +154,27 @@ pub(crate) fn epoch_record(id: Uuid, index: i32, node_id: i32) -> MetadataRecord
     MetadataRecord::PartitionChange(record)
 }
 
-/// The record that sets a topic's property, or takes it back.
-pub(crate) fn config_record(topic: &ByteString, key: &str, value: Option<&str>) -> MetadataRecord {
-    let mut record = ConfigRecord::default();
-    record.resource_type = TOPIC_RESOURCE;
-    record.resource_name = topic.clone();
-    record.name = key.into();
-    record.value = value.map(Into::into);
-    MetadataRecord::Config(record)
+/// The records that make the settings of a topic or a group what they shall be of what they are.
+pub(crate) fn config_records(
+    resource_type: i8,
+    name: &ByteString,
+    before: &Overrides,
+    after: &Overrides,
+) -> Vec<MetadataRecord> {
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    let removed = removed.map(|key| (key, None));
+    let set = after.iter();
+    let set = set.filter(|(key, value)| before.get(*key) != Some(value));
+    let set = set.map(|(key, value)| (key, Some(value.as_str().into())));
+    let record = |(key, value): (&String, _)| {
+        let mut record = ConfigRecord::default();
+        record.resource_type = resource_type;
+        record.resource_name = name.clone();
+        record.name = key.as_str().into();
+        record.value = value;
+        MetadataRecord::Config(record)
+    };
+    removed.chain(set).map(record).collect()
 }
 
 /// The record that removes a topic.
@@ -182,7 +201,11 @@ const FEATURES: &[(&str, i16)] = &[
     ("transaction.version", 2),
 ];
 
-const TOPIC_RESOURCE: i8 = 2;
+/// A topic, as what has settings.
+pub(crate) const TOPIC_RESOURCE: i8 = 2;
+
+/// A group, as what has settings.
+pub(crate) const GROUP_RESOURCE: i8 = 32;
 
 /// What stands for the leader in a change that leaves it, and its epoch, alone.
 const SAME_LEADER: i32 = -2;
@@ -218,8 +241,16 @@ mod tests {
         }
         assert!(image.has_version);
 
-        image.apply(config_record(&name, "retention.ms", None));
-        assert_eq!(image.topic_config("t"), Overrides::new());
+        let none = Overrides::new();
+        // A group of the same name has settings of its own.
+        for record in config_records(GROUP_RESOURCE, &name, &none, &configs) {
+            image.apply(MetadataRecord::decode(record.encode().unwrap()).unwrap());
+        }
+        for record in config_records(TOPIC_RESOURCE, &name, &configs, &none) {
+            image.apply(record);
+        }
+        assert_eq!(image.topic_config("t"), none);
+        assert_eq!(image.groups[&name], configs);
         image.apply(remove_topic_record(id));
         assert!(image.topics.is_empty());
     }

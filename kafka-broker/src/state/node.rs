@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kafka_protocol::{ApiKey, Uuid, VersionRange};
 
 use crate::config::broker::BrokerConfig;
-use crate::config::topic::Overrides;
+use crate::config::overrides::Overrides;
 use crate::state::catalog::Catalog;
 use crate::state::classic_group::Limits;
 use crate::state::consumer_group::assignor::Assignor;
@@ -97,7 +97,9 @@ impl Node {
             config: Arc::clone(&config),
             catalog: Arc::clone(&catalog),
         };
-        let groups = Arc::new(Groups::new(group_limits(&config), Arc::new(store)));
+        let configs = Arc::clone(&catalog.group_configs);
+        let groups = Groups::new(group_limits(&config), configs, Arc::new(store));
+        let groups = Arc::new(groups);
         let transaction_topic = Arc::new(TransactionTopic {
             config: Arc::clone(&config),
             catalog: Arc::clone(&catalog),
@@ -305,7 +307,6 @@ fn group_limits(config: &BrokerConfig) -> GroupLimits {
             size_max: config.group_size_max,
         },
         consumer: Arc::new(ConsumerGroupLimits {
-            session_timeout: config.consumer_group_session_timeout,
             size_max: config.consumer_group_size_max,
             assignors: assignors.filter_map(|name| Assignor::named(name)).collect(),
             migration: policy.unwrap_or(MigrationPolicy::Bidirectional),

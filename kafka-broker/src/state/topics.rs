@@ -11,7 +11,8 @@ use bytestring::ByteString;
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
-use crate::config::topic::{Overrides, TopicConfig};
+use crate::config::overrides::Overrides;
+use crate::config::topic::TopicConfig;
 use crate::log::LogConfig;
 use crate::state::partition::Partition;
 use crate::state::refusal::Refusal;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kafka_protocol::record::{BatchOptions, EndTransactionMarker};
 
 use crate::config::broker::BrokerConfig;
-use crate::config::topic::Overrides;
+use crate::config::overrides::Overrides;
 use crate::state::catalog::Catalog;
 use crate::state::coordinator_hash::partition_for;
 use crate::state::group_record::KeyValue;

@@ -97,7 +97,7 @@ fn settle(talk: &mut Conversation, group: &str, topic: Uuid, members: &mut [Memb
 }
 
 /// Epochs say how often a group changed, and brokers do several changes at once.
-fn hide_epoch(response: &mut ConsumerGroupHeartbeatResponse) {
+pub(crate) fn hide_epoch(response: &mut ConsumerGroupHeartbeatResponse) {
     response.member_epoch = response.member_epoch.min(1);
 }
 

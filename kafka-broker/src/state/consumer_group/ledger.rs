@@ -230,9 +230,9 @@ impl Ledger {
         self.epoch.unwrap_or_default()
     }
 
-    /// The epoch that the target assignment is for.
-    pub(crate) fn target_epoch(&self) -> i32 {
-        self.target_epoch.unwrap_or_default().epoch
+    /// The epoch that the target assignment is for, and when it was made.
+    pub(crate) fn target_epoch(&self) -> TargetEpoch {
+        self.target_epoch.unwrap_or_default()
     }
 
     /// Whether a record of partition metadata is still there.

@@ -1,14 +1,10 @@
 //! What the broker allows consumer groups.
 
-use std::time::Duration;
-
 use crate::state::consumer_group::assignor::Assignor;
 
 /// What the broker allows consumer groups.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerGroupLimits {
-    /// Silence longer than this ends a membership.
-    pub(crate) session_timeout: Duration,
     /// The most members.
     pub(crate) size_max: usize,
     /// The assignors that members may ask for; the first is the one if none does.

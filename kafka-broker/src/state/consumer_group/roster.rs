@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 
+use crate::config::group::GroupConfig;
 use crate::state::consumer_group::assignor::Assignor;
 use crate::state::consumer_group::assignor::claimant::Claimant;
 use crate::state::consumer_group::change::{
@@ -24,13 +25,14 @@ use crate::state::consumer_group::subscription::{
     compile, metadata_hash, resolve, subscribed_topics,
 };
 use crate::state::refusal::Refusal;
-use crate::state::time::Now;
+use crate::state::time::{Now, millis};
 use crate::state::topic_image::TopicImage;
 
 /// The members of a consumer group.
 #[derive(Debug)]
 pub(crate) struct Roster {
     pub(crate) limits: Arc<ConsumerGroupLimits>,
+    pub(crate) config: GroupConfig,
     pub(crate) ledger: Ledger,
     pub(crate) sessions: Sessions,
     /// The version of the topics that the epoch takes account of.
@@ -39,9 +41,10 @@ pub(crate) struct Roster {
 
 impl Roster {
     /// Without members.
-    pub(crate) fn new(limits: Arc<ConsumerGroupLimits>) -> Self {
+    pub(crate) fn new(limits: Arc<ConsumerGroupLimits>, config: GroupConfig) -> Self {
         Self {
             limits,
+            config,
             ledger: Ledger::default(),
             sessions: Sessions::default(),
             seen_topics: None,
@@ -278,10 +281,11 @@ impl Roster {
         named.chain(matched).cloned().collect()
     }
 
-    /// Makes a target assignment for an epoch that has none.
+    /// Makes a target assignment for an epoch that has none, unless the last was made just now. Whoever
+    /// is heard of when it is time lets it be made.
     fn assign(&mut self, now: Now, topics: &dyn TopicImage) {
         let epoch = self.ledger.epoch().epoch;
-        if epoch <= self.ledger.target_epoch() {
+        if epoch <= self.ledger.target_epoch().epoch || self.was_assigned_just_now(now) {
             return;
         }
         let ledger = &self.ledger;
@@ -315,6 +319,12 @@ impl Roster {
         })));
     }
 
+    fn was_assigned_just_now(&self, now: Now) -> bool {
+        let last = self.ledger.target_epoch().assigned_at_ms;
+        let interval = millis(self.config.assignment_interval);
+        last != 0 && now.unix_ms < last.saturating_add(interval)
+    }
+
     /// Brings a member as near to its target as can be.
     fn reconcile(
         &mut self,
@@ -324,7 +334,7 @@ impl Roster {
         subscription_changed: bool,
         owned: Option<&Partitions>,
     ) -> Result<bool, Refusal> {
-        let epoch = self.ledger.target_epoch();
+        let epoch = self.ledger.target_epoch().epoch;
         let ledger = &self.ledger;
         let Some(member) = ledger.members().get(id) else {
             return Ok(false);

@@ -43,20 +43,24 @@ impl TopicImage for Topics {
 }
 
 const SESSION: Duration = Duration::from_secs(45);
+const CONFIG: GroupConfig = GroupConfig {
+    assignment_interval: Duration::ZERO,
+    heartbeat_interval: Duration::from_secs(5),
+    session_timeout: SESSION,
+};
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOPIC: Uuid = Uuid([1; 16]);
 
 impl Story {
     fn new() -> Self {
         let limits = ConsumerGroupLimits {
-            session_timeout: SESSION,
             size_max: 3,
             assignors: vec![Assignor::Uniform, Assignor::Range],
             migration: MigrationPolicy::Bidirectional,
             rack: None,
         };
         Self {
-            group: ConsumerGroup::new(Arc::new(limits)),
+            group: ConsumerGroup::new(Arc::new(limits), CONFIG),
             topics: Topics {
                 by_name: [("t".into(), (TOPIC, 4))].into(),
                 version: 1,
@@ -481,4 +485,50 @@ fn a_member_of_the_classic_protocol_joins_syncs_and_gives_up_by_joining_again() 
         beat(&mut story);
     }
     assert!(!story.members().contains(&"fresh"));
+}
+
+#[test]
+fn settings_hold_from_the_next_heartbeat_on() {
+    let mut story = Story::new();
+    story.join("a");
+    let session_timeout = Duration::from_secs(3);
+    story.group.configure(GroupConfig {
+        session_timeout,
+        ..CONFIG
+    });
+    story.pass(session_timeout);
+    assert_eq!(
+        story.members(),
+        ["a"],
+        "the old one holds until it is heard of"
+    );
+    story.beat("a", 1).unwrap();
+    story.pass(session_timeout - Duration::from_millis(1));
+    assert_eq!(story.members(), ["a"]);
+    story.pass(Duration::from_millis(1));
+    assert!(story.members().is_empty());
+}
+
+#[test]
+fn assignments_keep_their_distance() {
+    let mut story = Story::new();
+    let interval_ms = 2000;
+    story.now.unix_ms = 1_000_000;
+    story.group.configure(GroupConfig {
+        assignment_interval: Duration::from_millis(2000),
+        ..CONFIG
+    });
+    // The first is made at once.
+    assert_eq!(story.join("a").assignment.unwrap().len(), 4);
+    story.now.unix_ms += interval_ms - 1;
+    let waiting = story.join("b");
+    assert_eq!(
+        (waiting.member_epoch, waiting.assignment),
+        (1, Some(Partitions::new()))
+    );
+    assert_eq!(story.group.state_name(), "Assigning");
+    assert_eq!(story.beat("a", 1).unwrap().assignment, None);
+    story.now.unix_ms += 1;
+    let told = story.beat("a", 1).unwrap().assignment;
+    assert_eq!(told.map(|told| told.len()), Some(2), "it is time");
 }

@@ -102,7 +102,7 @@ fn only_groups_of_consumers_become_consumer_groups_and_only_if_that_is_allowed()
     let mut consumer = ConsumerGroupLimits::clone(&world.limits.consumer);
     consumer.migration = MigrationPolicy::Downgrade;
     world.limits.consumer = Arc::new(consumer);
-    world.group = GroupMembers::new(world.now, world.limits.clone());
+    world.group = GroupMembers::new(world.now, world.limits.clone(), world.config);
     join(&mut world, PROTOCOL_TYPE);
     assert!(refused(&mut world).contains("disabled"));
 }
@@ -227,6 +227,7 @@ struct World {
     now: Now,
     topics: TestTopics,
     limits: GroupLimits,
+    config: GroupConfig,
     group: GroupMembers,
     log: Vec<KeyValue>,
     clients: Vec<Client>,
@@ -256,20 +257,25 @@ impl World {
                 size_max: 8,
             },
             consumer: Arc::new(ConsumerGroupLimits {
-                session_timeout: Duration::from_secs(20),
                 size_max: 8,
                 assignors,
                 migration: MigrationPolicy::Bidirectional,
                 rack: None,
             }),
         };
+        let config = GroupConfig {
+            assignment_interval: Duration::from_secs(if random.in_hundred(30) { 3 } else { 0 }),
+            heartbeat_interval: Duration::from_secs(1),
+            session_timeout: Duration::from_secs(20),
+        };
         let now = Now::default();
         Self {
             random,
             now,
             topics,
-            group: GroupMembers::new(now, limits.clone()),
+            group: GroupMembers::new(now, limits.clone(), config),
             limits,
+            config,
             log: Vec::new(),
             clients: Vec::new(),
             names: 0,
@@ -714,7 +720,7 @@ impl World {
             self.saw("failed save");
             self.group.handle_save_failed();
             // What was is again what is.
-            let rebuilt = rebuild(self.now, &self.limits, &self.log);
+            let rebuilt = rebuild(self.now, &self.limits, self.config, &self.log);
             if let (GroupKind::Consumer(is), GroupKind::Consumer(was)) =
                 (self.group.kind(), rebuilt.kind())
             {
@@ -748,12 +754,12 @@ impl World {
             GroupKind::Consumer(group) => {
                 let ledger = group.ledger();
                 assert!(
-                    ledger.target_epoch() <= ledger.epoch().epoch,
+                    ledger.target_epoch().epoch <= ledger.epoch().epoch,
                     "a target of the future"
                 );
                 for (id, member) in ledger.members() {
                     assert!(
-                        member.current.epoch <= ledger.target_epoch(),
+                        member.current.epoch <= ledger.target_epoch().epoch,
                         "{id} is ahead"
                     );
                 }
@@ -816,7 +822,7 @@ impl World {
     fn restart(&mut self) {
         self.saw("restart");
         let before = self.lasting();
-        self.group = rebuild(self.now, &self.limits, &self.log);
+        self.group = rebuild(self.now, &self.limits, self.config, &self.log);
         assert_eq!(self.lasting(), before, "the log tells another story");
         self.group.handle_restored(self.now);
         for client in &mut self.clients {
@@ -887,8 +893,8 @@ impl World {
 /// Longer than every timeout of the simulation, one after the other.
 const TICKS_TO_REST: usize = 120;
 
-fn rebuild(now: Now, limits: &GroupLimits, log: &[KeyValue]) -> GroupMembers {
-    let mut group = GroupMembers::new(now, limits.clone());
+fn rebuild(now: Now, limits: &GroupLimits, config: GroupConfig, log: &[KeyValue]) -> GroupMembers {
+    let mut group = GroupMembers::new(now, limits.clone(), config);
     for (key, value) in log {
         match GroupRecord::decode(key.clone(), value.clone()).unwrap() {
             GroupRecord::Group { snapshot, .. } => group.restore_classic(now, snapshot),

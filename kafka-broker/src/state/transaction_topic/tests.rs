@@ -11,7 +11,7 @@ use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, ProducerSt
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
-use crate::config::topic::Overrides;
+use crate::config::overrides::Overrides;
 use crate::log::{AppendOrigin, Keep, LogDir, LogDirOwner, MemoryDisk};
 use crate::state::catalog::Catalog;
 use crate::state::classic_group::answer::MemberClaim;
