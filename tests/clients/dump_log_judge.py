@@ -15,6 +15,7 @@ COMPLAINTS = re.compile(
 INTERNAL = ("__consumer_offsets", "__transaction_state")
 # The producer snapshot has a reader in the tool as well.
 KINDS = (".log", ".index", ".timeindex", ".txnindex", ".snapshot")
+INDEXES = (".index", ".timeindex", ".txnindex")
 
 
 # The tool names a file, and below it each record that does not come right behind the one before.
@@ -30,18 +31,41 @@ def judge(directory, topic=None, records=None, compacted=()):
     logs = [path for path in files if path.suffix == ".log"]
     if not logs:
         return [f"{directory}: no segment lies there"]
-    output = dump(files)
-    print(f"dumped {len(files)} files, {len(logs)} of them segments", flush=True)
+    # Every record is read, not only the heads of their batches, and every entry of an index is looked up.
+    output = dump(["--deep-iteration"], files)
+    indexes = [path for path in files if path.suffix in INDEXES]
+    print(
+        f"dumped {len(files)} files, {len(logs)} of them segments, {len(indexes)} indexes",
+        flush=True,
+    )
     problems = [
         line for line in output if COMPLAINTS.search(line) and not GAPS.search(line)
     ] + gaps(output, {*compacted, *INTERNAL})
     for path in files:
         if not any(line == f"Dumping {path}" for line in output):
             problems.append(f"{path}: the tool did not read it")
+    problems += insane(indexes)
     if topic is not None:
         found = count_records(output, topic)
         if found != records:
             problems.append(f"{found} records in the dump of {topic}, not {records}")
+    return problems
+
+
+def insane(indexes):
+    """Which indexes Kafka would throw away and make anew when it starts: what it asks is a run of its own, since
+    the tool then does not look anything up."""
+    if not indexes:
+        return []
+    output = dump(["--deep-iteration", "--index-sanity-check"], indexes)
+    problems = [line for line in output if COMPLAINTS.search(line)]
+    for path in indexes:
+        verdicts = [f"{path} passed sanity check.", f"{path} is empty."]
+        # Of the index of aborted transactions it gives no verdict, and ends at the first fault.
+        if path.suffix == ".txnindex":
+            verdicts = [f"Dumping {path}"]
+        if not any(line in verdicts for line in output):
+            problems.append(f"{path}: the tool has not found it sane")
     return problems
 
 
@@ -68,13 +92,12 @@ def is_readable(path):
     return path.suffix in KINDS and path.is_file() and not is_alone and not is_going
 
 
-def dump(files):
+def dump(options, files):
     """The lines that the tool prints of these files; a failure is a line too."""
     names = ",".join(map(str, files))
     tool = [environments.kafka_tools(), "org.apache.kafka.tools.DumpLogSegments"]
-    # Every record is read, not only the heads of their batches.
     done = subprocess.run(
-        [*tool, "--deep-iteration", "--files", names], capture_output=True, text=True, timeout=600
+        [*tool, *options, "--files", names], capture_output=True, text=True, timeout=600
     )
     lines = done.stdout.splitlines() + done.stderr.splitlines()
     if done.returncode != 0:
