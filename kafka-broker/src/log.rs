@@ -54,7 +54,7 @@ use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_t
 
 pub use compaction::{Compaction, CompactionStats, Dirtiness, Replacement};
 pub use config::LogConfig;
-pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
+pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
 pub use disk_memory::{Fault, Keep, MemoryDisk, Operation};
 pub use disk_os::OsDisk;
 pub use error::{DiskError, InvalidBatch, LogError};

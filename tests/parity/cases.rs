@@ -48,6 +48,7 @@ pub(crate) const CASES: &[Case] = cases![
     topics::created,
     topics::refused,
     topics::grown_and_deleted,
+    topics::sized,
     transactions::committed_and_aborted,
     transactions::refused,
 ];

@@ -1,6 +1,5 @@
-//! DescribeLogDirs, versions 1 to 5: the one data directory, and how large its partitions are.
-//!
-//! How large the volume is, and how much of it is free, is not told: the log knows files alone.
+//! DescribeLogDirs, versions 1 to 5: the one data directory, how large its partitions are, and how much room
+//! there is where it lies; data in memory has no such bounds.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +32,10 @@ impl Handler for DescribeLogDirs {
         };
         let mut dir = DescribeLogDirsResult::default();
         dir.log_dir = call.node.catalog().path().display().to_string().into();
+        if let Some(space) = call.node.catalog().space() {
+            dir.total_bytes = count(space.total_bytes);
+            dir.usable_bytes = count(space.usable_bytes);
+        }
         for topic in call.node.topics().table().iter() {
             let partitions = topic.partitions.iter().filter(|one| is_wanted(one));
             let mut row = DescribeLogDirsTopic::default();
@@ -52,6 +55,10 @@ impl Handler for DescribeLogDirs {
 fn answer(partition: &Partition) -> Option<DescribeLogDirsPartition> {
     let mut row = DescribeLogDirsPartition::default();
     row.partition_index = partition.index;
-    row.partition_size = i64::try_from(partition.size().ok()?).unwrap_or(i64::MAX);
+    row.partition_size = count(partition.size().ok()?);
     Some(row)
+}
+
+fn count(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

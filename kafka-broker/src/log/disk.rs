@@ -79,6 +79,24 @@ pub trait Disk: Debug + Send + Sync {
     ///
     /// If the system refuses for another reason.
     fn lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError>;
+
+    /// How much room there is where a directory lies; `None` for a disk without a size.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is missing or the system refuses.
+    fn space(&self, _dir: &Path) -> Result<Option<DiskSpace>, DiskError> {
+        Ok(None)
+    }
+}
+
+/// The room of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// All of it, in bytes.
+    pub total_bytes: u64,
+    /// What this process may still write, in bytes.
+    pub usable_bytes: u64,
 }
 
 /// An open file; positions are bytes from its start.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::log::disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
+use crate::log::disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
 use crate::log::error::DiskError;
 
 /// The file system that the process sees.
@@ -126,6 +126,17 @@ impl Disk for OsDisk {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+
+    #[cfg(unix)]
+    fn space(&self, dir: &Path) -> Result<Option<DiskSpace>, DiskError> {
+        let volume = rustix::fs::statvfs(dir)
+            .map_err(|error| DiskError::new("measure", dir, error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        Ok(Some(DiskSpace {
+            total_bytes: bytes(volume.f_blocks),
+            usable_bytes: bytes(volume.f_bavail),
+        }))
     }
 }
 

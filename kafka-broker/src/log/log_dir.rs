@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kafka_protocol::Uuid;
 
 use crate::log::checkpoint;
-use crate::log::disk::{Disk, DiskLock, read_file, replace_file};
+use crate::log::disk::{Disk, DiskLock, DiskSpace, read_file, replace_file};
 use crate::log::error::{DiskError, LogError};
 use crate::log::health::Health;
 use crate::log::meta_properties::MetaProperties;
@@ -139,6 +139,15 @@ impl LogDir {
     #[must_use]
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// How much room there is where it lies; `None` on a disk without a size.
+    ///
+    /// # Errors
+    ///
+    /// If the disk cannot tell.
+    pub fn space(&self) -> Result<Option<DiskSpace>, LogError> {
+        Ok(self.disk.space(&self.path)?)
     }
 
     /// The cluster it belongs to.

@@ -16,7 +16,9 @@ use crate::config::broker::BrokerConfig;
 use crate::config::group::GroupConfig;
 use crate::config::overrides::Overrides;
 use crate::config::topic::TopicConfig;
-use crate::log::{Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition};
+use crate::log::{
+    DiskSpace, Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition,
+};
 use crate::state::group_configs::GroupConfigs;
 use crate::state::metadata_image::{
     GROUP_RESOURCE, MetadataImage, TOPIC_RESOURCE, TopicImage, config_records, epoch_record,
@@ -105,6 +107,14 @@ impl Catalog {
     /// Where the data lies.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// How much room there is where the data lies; `None` if nobody can tell.
+    pub(crate) fn space(&self) -> Option<DiskSpace> {
+        self.dir.space().unwrap_or_else(|error| {
+            tracing::warn!("how much room there is: {}", chain(&error));
+            None
+        })
     }
 
     /// The cluster that the directory belongs to.

@@ -21,7 +21,10 @@ async fn the_data_directory_tells_the_sizes_of_its_partitions() {
         assert_eq!((response.error_code, response.results.len()), (0, 1));
         let dir = response.results.remove(0);
         assert_eq!(&*dir.log_dir, broker.data_dir().to_str().unwrap());
-        assert_eq!((dir.total_bytes, dir.usable_bytes), (-1, -1));
+        let volume = rustix::fs::statvfs(broker.data_dir()).unwrap();
+        let total = volume.f_blocks * volume.f_frsize;
+        assert_eq!(dir.total_bytes, total as i64);
+        assert!((1..=dir.total_bytes).contains(&dir.usable_bytes));
         let rows = dir.topics.iter().flat_map(|topic| {
             let rows = topic.partitions.iter();
             rows.map(|row| {
@@ -60,8 +63,19 @@ async fn topics_and_the_broker_have_configurations() {
     };
     let (topic, node) = (("a".to_owned(), 2), ("5".to_owned(), 4));
     assert_eq!(ask(&[], 1), (0, vec![topic.clone(), node.clone()]));
+    assert_eq!(ask(&[32], 1), (0, vec![]));
     assert_eq!(ask(&[2], 1), (0, vec![topic]));
     assert_eq!(ask(&[4, 16], 1), (0, vec![node]));
     assert_eq!(ask(&[3], 1).0, 35);
     assert_eq!(ask(&[], 0), (0, vec![]), "client metrics alone");
+}
+
+#[tokio::test]
+async fn data_in_memory_has_no_bounds() {
+    let broker = kafka_broker::Broker::builder().in_memory();
+    let broker = broker.start().await.unwrap();
+    let mut connection = Connection::open(&broker);
+    let response = connection.ask(&DescribeLogDirsRequest::default(), 4);
+    let dir = &response.results[0];
+    assert_eq!((dir.total_bytes, dir.usable_bytes), (-1, -1));
 }

@@ -11,6 +11,7 @@ use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::*;
 
@@ -285,4 +286,45 @@ pub(crate) fn grown_and_deleted(talk: &mut Conversation) {
         13,
         &produce(&topic, id, 0, Some(batch(&["x"]).into())),
     );
+}
+
+pub(crate) fn sized(talk: &mut Conversation) {
+    let (name, id) = talk.topic("t", 2, &[]);
+    fill(talk, &name, id, &[&["a", "b"], &["c"]]);
+    let unknown = talk.name("nobody");
+    let wanted = |topic: &str, partitions: &[i32]| {
+        with!(DescribableLogDirTopic {
+            topic: topic.into(),
+            partitions: partitions.to_vec()
+        })
+    };
+    for (what, topics) in [
+        ("a topic", vec![wanted(&name, &[0, 1])]),
+        (
+            "a partition that is not there",
+            vec![wanted(&name, &[1, 7])],
+        ),
+        ("a topic that is not there", vec![wanted(&unknown, &[0])]),
+        ("no topic", Vec::new()),
+    ] {
+        let request = with!(DescribeLogDirsRequest {
+            topics: Some(topics)
+        });
+        for version in 1..=5 {
+            talk.ask_and_hide(what, version, &request, hide_volume);
+        }
+    }
+}
+
+/// Where the data lies and how much room is there is different for every broker, but told or not.
+fn hide_volume(response: &mut DescribeLogDirsResponse) {
+    for dir in &mut response.results {
+        dir.log_dir = "".into();
+        assert!(dir.usable_bytes <= dir.total_bytes, "{dir:?}");
+        dir.total_bytes = dir.total_bytes.min(1);
+        dir.usable_bytes = dir.usable_bytes.min(1);
+        for topic in &mut dir.topics {
+            topic.partitions.sort_by_key(|row| row.partition_index);
+        }
+    }
 }
