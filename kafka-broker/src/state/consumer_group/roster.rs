@@ -117,6 +117,19 @@ impl Roster {
         ))
     }
 
+    /// Tells whether members may have one more regular expression between them: each is applied to all
+    /// topics whenever one comes or goes.
+    fn check_room_for_regex(&self, pattern: &str) -> Result<(), Refusal> {
+        let regexes = self.ledger.regexes();
+        if regexes.contains_key(pattern) || regexes.len() < REGEXES_MAX {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ErrorCode::INVALID_REGULAR_EXPRESSION,
+            format!("the group has its most regular expressions, {REGEXES_MAX}, already"),
+        ))
+    }
+
     /// A static member is back under a new id, and has what it had under the old one.
     pub(crate) fn replace(&mut self, old: &ByteString, new: &ByteString) {
         let Some(member) = self.ledger.members().get(old).cloned() else {
@@ -167,6 +180,7 @@ impl Roster {
             && before.is_none_or(|before| before.pattern() != Some(pattern))
         {
             compile(pattern)?;
+            self.check_room_for_regex(pattern)?;
         }
         let differs = before.is_none_or(|before| {
             before.topics != metadata.topics || before.pattern() != metadata.pattern()
@@ -407,3 +421,6 @@ impl Roster {
 pub(crate) fn patience(metadata: &MemberMetadata) -> Duration {
     Duration::from_millis(u64::try_from(metadata.rebalance_timeout_ms).unwrap_or_default())
 }
+
+/// The most different regular expressions of a group.
+pub(crate) const REGEXES_MAX: usize = 64;

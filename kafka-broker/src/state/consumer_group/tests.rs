@@ -8,6 +8,7 @@ use kafka_protocol::Uuid;
 use super::*;
 use crate::state::consumer_group::assignor::Assignor;
 use crate::state::consumer_group::limits::MigrationPolicy;
+use crate::state::consumer_group::roster::REGEXES_MAX;
 
 /// A group with a clock and one topic of four partitions.
 struct Story {
@@ -531,4 +532,38 @@ fn assignments_keep_their_distance() {
     story.now.unix_ms += 1;
     let told = story.beat("a", 1).unwrap().assignment;
     assert_eq!(told.map(|told| told.len()), Some(2), "it is time");
+}
+
+#[test]
+fn regular_expressions_are_counted() {
+    let mut story = Story::new();
+    let subscribe = |story: &mut Story, id: &str, pattern: String| {
+        let heartbeat = Heartbeat {
+            topics: None,
+            regex: Some(pattern.into()),
+            ..story.joining(id)
+        };
+        story.say(&heartbeat).map(|answer| answer.member_epoch)
+    };
+    let mut limits = ConsumerGroupLimits::clone(&story.group.roster.limits);
+    limits.size_max = REGEXES_MAX + 2;
+    story.group = ConsumerGroup::new(Arc::new(limits), CONFIG);
+    for number in 0..REGEXES_MAX {
+        let id = format!("m{number}");
+        subscribe(&mut story, &id, format!("t|{number}")).unwrap();
+    }
+    let one_more = |story: &mut Story| subscribe(story, "n", "t|more".to_owned());
+    assert_eq!(
+        one_more(&mut story),
+        Err(ErrorCode::INVALID_REGULAR_EXPRESSION)
+    );
+    assert!(!story.members().contains(&"n"));
+    subscribe(&mut story, "o", "t|7".to_owned()).expect("one that others have costs nothing");
+    let leave = Leave {
+        member_id: "m0".into(),
+        instance_id: None,
+        will_be_back: false,
+    };
+    story.leave(leave).unwrap();
+    one_more(&mut story).unwrap();
 }
