@@ -99,6 +99,7 @@ mod c {
     use std::io::{Read, Write};
 
     use kafka_protocol::compression::Compression;
+    use lz4::liblz4::BlockChecksum;
     use lz4::{BlockMode, BlockSize, ContentChecksum, EncoderBuilder};
 
     /// Compresses into a buffer, whose rest is of no meaning, and gives the length.
@@ -196,6 +197,7 @@ mod c {
         let mut encoder = EncoderBuilder::new()
             .block_size(BlockSize::Max64KB)
             .block_mode(BlockMode::Independent)
+            .block_checksum(BlockChecksum::NoBlockChecksum)
             .checksum(ContentChecksum::NoChecksum)
             .build(std::mem::take(output))
             .expect("an encoder");
