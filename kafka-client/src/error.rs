@@ -52,7 +52,7 @@ pub enum ErrorKind {
     InvalidArgument,
     /// No connection could be made: nobody listens, or the name does not resolve.
     Connect,
-    /// A connection ended while it was needed.
+    /// A connection ended while it was needed, or was given up since its answers no longer fitted the requests.
     Disconnected,
     /// The peer does not speak Kafka's protocol, or breaks it.
     Protocol,

@@ -380,7 +380,10 @@ impl Shared {
                 Err(error) => return error.with_broker(&*self.address),
             } {
                 if let Err(error) = self.complete(frame) {
-                    return error.with_broker(&*self.address);
+                    // A broker spoke here before: a new connection may well have what this one has lost.
+                    return self
+                        .lost("an answer came that fits no request")
+                        .with_source(error);
                 }
             }
             reserve(&mut input, self.settings.response_bytes_max);
