@@ -68,8 +68,8 @@ pub(crate) struct Commits {
     given_up: BTreeSet<TopicPartition>,
     /// What the coordinator has confirmed or told.
     committed: BTreeMap<TopicPartition, i64>,
-    /// What the coordinator refused for good: the background does not try the same again.
-    refused: BTreeMap<TopicPartition, i64>,
+    /// What the coordinator refused for good: the background does not try the same again, the application may.
+    refused: BTreeMap<TopicPartition, Position>,
     numbers: u64,
     waiters: Vec<Waiter>,
     finished: VecDeque<(u64, Result<(), Error>)>,
@@ -189,12 +189,8 @@ impl Commits {
             .get(tp)
             .or(under_way)
             .map(|entry| entry.position.offset)
-            .or_else(|| {
-                self.refused
-                    .get(tp)
-                    .or_else(|| self.committed.get(tp))
-                    .copied()
-            })
+            .or_else(|| self.refused.get(tp).map(|position| position.offset))
+            .or_else(|| self.committed.get(tp).copied())
     }
 
     fn put(&mut self, tp: TopicPartition, position: Position) -> u64 {
@@ -216,8 +212,13 @@ impl Commits {
         self.wait(id, open);
     }
 
-    /// The application waits for all that was noted so far.
+    /// The application waits for all that was noted so far; what was refused before is tried once more.
     pub(crate) fn request_noted(&mut self, id: u64) {
+        for (tp, position) in std::mem::take(&mut self.refused) {
+            if self.latest(&tp).is_none_or(|known| known < position.offset) {
+                self.put(tp, position);
+            }
+        }
         let under_way = self.under_way.iter().flatten();
         let open = under_way
             .chain(&self.pending)
@@ -346,7 +347,7 @@ impl Commits {
     fn refuse(&mut self, entries: &BTreeMap<TopicPartition, Entry>, why: &Error) -> Uncommitted {
         let mut offsets = BTreeMap::new();
         for (tp, entry) in entries {
-            self.refused.insert(tp.clone(), entry.position.offset);
+            self.refused.insert(tp.clone(), entry.position);
             offsets.insert(tp.clone(), entry.position.offset);
             let error = why.clone().with_partition(tp.topic(), tp.partition());
             self.settle(tp, entry.number, Some(&error));

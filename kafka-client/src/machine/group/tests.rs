@@ -754,6 +754,12 @@ fn a_refusal_concerns_its_partition_and_is_not_repeated_in_the_background() {
     let (_, outcome) = stage.group.poll_finished().unwrap();
     assert!(outcome.unwrap_err().to_string().contains("orders-0"));
     assert_eq!(stage.note(0, 3).wait(1).next(), "");
+    // Who asks for it once more gets an answer of the coordinator's, and no silent success.
+    stage.group.request_commit(2, None);
+    assert!(stage.group.poll_finished().is_none());
+    assert_eq!(stage.next(), "commit 1 in 1 orders-0@3");
+    stage.committed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert!(stage.group.poll_finished().unwrap().1.is_err());
     assert_eq!(stage.note(0, 4).next(), "commit 1 in 1 orders-0@4");
 }
 
