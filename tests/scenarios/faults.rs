@@ -202,13 +202,24 @@ pub(crate) async fn a_stall_of_the_broker_passes(stage: Stage) {
     assert_eq!(numbers(&take(&consumer, 1).await), [1]);
 }
 
-/// A listing whose answer is lost, cut or never comes is asked for again.
+/// A20: a listing whose answer is lost, cut, late or somebody else's is asked for again.
 pub(crate) async fn a_listing_survives_a_lost_answer(stage: Stage) {
     let topic = stage.topic("t", 1).await;
     for (name, action) in [
         ("lost", Action::Close(When::Applied)),
         ("cut", Action::Cut(30)),
         ("silent", Action::Stall(When::Unapplied)),
+        ("dropped", Action::Drop(When::Applied)),
+        ("late", Action::Delay(Duration::from_secs(3))),
+        ("misnumbered", Action::WrongCorrelationId),
+        // Not over when its time is.
+        (
+            "slow",
+            Action::Trickle {
+                bytes: 1,
+                pause: Duration::from_millis(100),
+            },
+        ),
     ] {
         let rule = Rule::new(name, action)
             .api(ApiKey::Metadata)

@@ -20,6 +20,8 @@ mod restarts;
 mod send;
 mod silent_peer;
 mod topics;
+mod unreliable_coordinator;
+mod unreliable_leader;
 
 use std::pin::Pin;
 
@@ -167,4 +169,48 @@ pub(crate) const STORIES: &[Story] = &[
     story!(faults::a_stall_of_the_broker_passes, needs_faults),
     story!(faults::a_listing_survives_a_lost_answer, needs_faults),
     story!(faults::sessions_end_by_the_clock_of_the_group, needs_faults),
+    story!(
+        unreliable_leader::whatever_becomes_of_a_batch_it_is_stored_once,
+        needs_faults
+    ),
+    story!(
+        unreliable_leader::whatever_becomes_of_a_fetch_each_record_is_read_once,
+        needs_faults
+    ),
+    story!(
+        unreliable_leader::a_controller_that_is_elsewhere_is_asked_again,
+        needs_faults
+    ),
+    story!(
+        unreliable_leader::a_broker_that_dies_alone_loses_nothing,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::whatever_becomes_of_a_join_the_member_reads,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::whatever_becomes_of_a_commit_it_holds,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::a_commit_that_is_refused_is_named_and_others_hold,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::whatever_a_heartbeat_hears_the_member_goes_on,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::a_member_that_is_put_out_waits_for_its_old_session,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::a_member_that_is_kept_out_waits_without_haste,
+        needs_faults
+    ),
+    story!(
+        unreliable_coordinator::what_will_not_pass_is_told,
+        needs_faults
+    ),
 ];
