@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
 #![expect(clippy::indexing_slicing, reason = "a test ends where it goes wrong")]
 
+mod control_port;
 mod every_api;
 mod peer;
 
