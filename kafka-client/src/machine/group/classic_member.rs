@@ -524,7 +524,14 @@ impl ClassicMember {
             }
             Verdict::Lost(code) => {
                 let error = Error::broker(code, None).with_group(&*self.manners.group);
+                let member_id = self.member_id.clone();
                 self.lose(now, random, error);
+                // Who is known in another generation is let in under its name at once. For a new name the group
+                // would wait until the session of the old one ends.
+                let is_known = code == ErrorCode::ILLEGAL_GENERATION;
+                if is_known && matches!(self.state, State::Outside { join_at: Some(_) }) {
+                    self.member_id = member_id;
+                }
             }
             Verdict::Fatal(code) => {
                 self.fail(Error::broker(code, None).with_group(&*self.manners.group));
