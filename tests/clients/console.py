@@ -45,7 +45,8 @@ class Story:
         self.step("configs", self.configs)
         for codec in CODECS:
             self.step(codec, lambda codec=codec: self.round_trip(codec))
-        self.step("idempotence", self.idempotence)
+        self.step("idempotence", lambda: self.idempotence("idempotence"))
+        self.step("lost answers", lambda: self.idempotence("lost-answers"))
         self.step("offsets", self.offsets)
         self.step("group", lambda: self.group("group"))
         self.step("cooperative", lambda: self.group("cooperative", "--assignment-strategy", COOPERATIVE))
@@ -111,10 +112,10 @@ class Story:
         check_whole(self.console_read(topic, self.count), sent)
         return "partitions and times are the client's choice"
 
-    def idempotence(self):
+    def idempotence(self, name):
         """The performance programs: each number is written and read once, and in order."""
-        topic, count = self.fresh("idempotence", 1), 50 * self.count
-        settings = ["client.id=idempotence", "batch.size=500"]
+        topic, count = self.fresh(name, 1), 50 * self.count
+        settings = [f"client.id={topic}", "batch.size=500"]
         options = ["--num-records", str(count), "--throughput", "-1", "--payload-monotonic"]
         said = self.succeed("ProducerPerformance", "--topic", topic, *options, "--command-property", *settings)
         check(f"{count} records sent" in said, said)

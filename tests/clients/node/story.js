@@ -35,7 +35,8 @@ async function tell() {
   for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
     await step(codec, () => roundTrip(codec));
   }
-  await step('idempotence', idempotence);
+  await step('idempotence', () => idempotence('idempotence'));
+  await step('lost answers', () => idempotence('lost-answers'));
   await step('offsets', offsets);
   await step('group', group);
   await step('cooperative', () => {
@@ -116,12 +117,12 @@ function setConfigs(topic, values) {
 }
 
 /** Many small batches: none is doubled or overtaken. */
-async function idempotence() {
-  const topic = await fresh('idempotence');
+async function idempotence(name) {
+  const topic = await fresh(name);
   const sent = records(count, 0);
   const client = new Kafka({
     brokers: [options.bootstrap],
-    clientId: 'idempotence',
+    clientId: topic,
     logLevel: logLevel.NOTHING,
   });
   const producer = client.producer({ idempotent: true, allowAutoTopicCreation: false });
@@ -130,7 +131,7 @@ async function idempotence() {
     await producer.send({ topic, acks: -1, messages: sent.slice(start, start + 20) });
   }
   await producer.disconnect();
-  checkWhole(await readAsMember(`${prefix}-idempotence`, topic, count), sent);
+  checkWhole(await readAsMember(topic, topic, count), sent);
 }
 
 async function roundTrip(codec) {

@@ -228,7 +228,8 @@ class Story:
         self.step("configs", self.configs)
         for codec in CODECS:
             self.step(codec, lambda codec=codec: self.round_trip(codec))
-        self.step("idempotence", self.idempotence)
+        self.step("idempotence", lambda: self.idempotence("idempotence"))
+        self.step("lost answers", lambda: self.idempotence("lost-answers"))
         self.step("offsets", self.offsets)
         self.step("group", lambda: self.group(EAGER))
         self.step("cooperative", lambda: self.group(COOPERATIVE))
@@ -305,11 +306,14 @@ class Story:
             found = self.adapter.offset_at(topic, partition, BASE_TIME_MS + 10 * self.count)
             check(found is None, f"offset at a time after all: {found}")
 
-    def idempotence(self):
-        """Many small batches, several of them on the way at once where the client can: each record once, in order."""
-        topic = self.fresh("idempotence")
+    def idempotence(self, name):
+        """Many small batches, several of them on the way at once where the client can: each record once, in order.
+
+        The client id is the topic's name, by which answers to one of the steps get lost.
+        """
+        topic = self.fresh(name)
         sent = self.records(self.count)
-        acknowledged = self.adapter.produce_idempotently(topic, "idempotence", sent)
+        acknowledged = self.adapter.produce_idempotently(topic, topic, sent)
         check_acknowledged(acknowledged, sent)
         check_whole(self.adapter.read(topic, self.count), sent)
 

@@ -79,6 +79,8 @@ func (a *adapter) ProduceIdempotently(topic, clientID string, records []story.Re
 	config := settings()
 	config.ClientID = clientID
 	config.Producer.Flush.MaxMessages = 10
+	// It gives up after three attempts, and counts one for every batch that waits when a connection ends.
+	config.Producer.Retry.Max = 20
 	return a.write(topic, records, config)
 }
 

@@ -127,7 +127,8 @@ func Tell(name string, adapterOf func(bootstrap string) (Adapter, error)) {
 		step(codec, func() (string, error) { return "", t.roundTrip(codec) })
 	}
 	step("offsets", t.offsets)
-	step("idempotence", t.idempotence)
+	step("idempotence", func() (string, error) { return "", t.idempotence("idempotence") })
+	step("lost answers", func() (string, error) { return "", t.idempotence("lost-answers") })
 	step("group", func() (string, error) { return "", t.group(Eager) })
 	step("cooperative", func() (string, error) { return "", t.group(Cooperative) })
 	step("kip-848", func() (string, error) { return "", t.group(KIP848) })
@@ -214,24 +215,24 @@ func (t teller) configs() (string, error) {
 }
 
 // Many small batches, several of them on the way at once where the client can: none is doubled or overtaken.
-func (t teller) idempotence() (string, error) {
-	topic, err := t.fresh("idempotence")
+func (t teller) idempotence(name string) error {
+	topic, err := t.fresh(name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	sent := recordsFrom(0, t.count)
 	produced := slices.Clone(sent)
-	if err := t.adapter.ProduceIdempotently(topic, "idempotence", produced); err != nil {
-		return "", err
+	if err := t.adapter.ProduceIdempotently(topic, topic, produced); err != nil {
+		return err
 	}
 	if err := checkAcknowledged(produced, sent); err != nil {
-		return "", err
+		return err
 	}
 	reads, err := t.adapter.Read(topic, t.count)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return "", checkWhole(reads, sent)
+	return checkWhole(reads, sent)
 }
 
 func (t teller) roundTrip(codec string) error {
