@@ -184,6 +184,12 @@ impl Decompressor {
     /// or larger blocks. A size that the input claims is never trusted with memory: what is
     /// allocated grows with what has come out, or with the most that the input at hand can become.
     ///
+    /// Whatever breaks a format is refused, and so are wrong checksums, where the writer left some: gzip
+    /// always has one, LZ4 blocks and zstd frames rarely. Other damage can give other bytes; the checksum
+    /// of the batch around them tells. In two cases the Rust decoder of zstd takes what the C library, and
+    /// so Kafka, does not: a block that needs a larger window than its frame asks for, and a table of
+    /// literals that is deeper than its codes. No writer makes either, and the content is not in doubt.
+    ///
     /// # Errors
     ///
     /// If the codec is not part of this build, the bytes are corrupt or end too early, or more than

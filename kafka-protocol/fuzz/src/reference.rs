@@ -19,7 +19,7 @@ pub use gzip::{inflate, skip_header as skip_gzip_header};
 pub use legacy::{Message, messages, read_message};
 pub use lz4::{LZ4_MAGIC, may_differ as lz4_may_differ};
 pub use records::{Header, Plain, PlainHeader, entries, header, records};
-pub use zstd::is_lenient as zstd_is_lenient;
+pub use zstd::may_differ as zstd_may_differ;
 
 /// Why a reference decoder gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

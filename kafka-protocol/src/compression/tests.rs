@@ -577,6 +577,37 @@ mod zstd {
         assert!(read(b"\x28\xb5\x2f\xfd\x20\x05\x33\0\0a").is_err());
     }
 
+    /// What the decoder would let pass, and other decoders, such as Kafka's, refuse.
+    #[test]
+    fn blocks_hold_what_they_say_and_no_more() {
+        // One block in a window of 1 KiB.
+        let frame = |block: &[u8]| {
+            let header = ((block.len() as u32) << 3 | 0b101).to_le_bytes();
+            [b"\x28\xb5\x2f\xfd\0\0".as_slice(), &header[..3], block].concat()
+        };
+        let repeated = |count: u16| [(count << 4) as u8 | 0b0101, (count >> 4) as u8, b'a', 0];
+        assert_eq!(read(&frame(b"\x18abc\0")).unwrap(), b"abc");
+        assert_eq!(read(&frame(&repeated(1024))).unwrap(), [b'a'; 1024]);
+        // A tree of two literals, 0 and 1, and a stream for each of four.
+        let quartered = b"\x46\0\x03\x80\x10\x01\0\x01\0\x01\0\x02\x03\x02\x03\0";
+        for (block, reason) in [
+            (
+                b"\x18abc".as_slice(),
+                "a block without a count of sequences",
+            ),
+            (b"\x18abc\0\0", "bytes behind a block without sequences"),
+            (&repeated(1025), "more literals than a block holds"),
+            (quartered, "too few literals for four streams"),
+        ] {
+            let fault = CompressionError::Corrupt {
+                compression: Compression::Zstd,
+                reason,
+                at: 6,
+            };
+            assert_eq!(read(&frame(block)), Err(fault));
+        }
+    }
+
     /// A fuzzer's find: of a frame that does not tell the size of its content, the block that went
     /// beyond the limit was called corrupt.
     #[test]
