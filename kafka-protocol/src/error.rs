@@ -218,13 +218,17 @@ impl fmt::Display for DecodeErrorKind {
     }
 }
 
-/// Why a message cannot be written, and in which field.
+/// Why a message cannot be written, and where.
+///
+/// Knows as far as it is known the message, its version, the path of the field, and where in the
+/// writer's bytes the field would have begun.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodeError(Box<EncodeFailure>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct EncodeFailure {
     kind: EncodeErrorKind,
+    position: Option<usize>,
     field: String,
     message: Option<(&'static str, i16)>,
 }
@@ -276,6 +280,7 @@ impl EncodeError {
     pub fn new(kind: EncodeErrorKind, field: &'static str) -> Self {
         Self(Box::new(EncodeFailure {
             kind,
+            position: None,
             field: field.to_owned(),
             message: None,
         }))
@@ -285,6 +290,13 @@ impl EncodeError {
     #[must_use]
     pub fn kind(&self) -> EncodeErrorKind {
         self.0.kind
+    }
+
+    /// Where the value that cannot be written would have begun, counted from the first byte of the
+    /// writer, if that is known. The sizes of tagged fields around it take a byte each until then.
+    #[must_use]
+    pub fn position(&self) -> Option<usize> {
+        self.0.position
     }
 
     /// The path of the field, from the message down; empty if it is not known.
@@ -328,12 +340,23 @@ impl EncodeError {
         self.0.message.get_or_insert((name, version));
         self
     }
+
+    /// The same error, at this position in the writer's bytes, unless it is known already.
+    #[cold]
+    #[must_use]
+    pub fn at(mut self, position: usize) -> Self {
+        self.0.position.get_or_insert(position);
+        self
+    }
 }
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         place(f, self.0.message, &self.0.field)?;
-        write!(f, "{}", self.0.kind)
+        match self.0.position {
+            Some(position) => write!(f, "{} at byte {position}", self.0.kind),
+            None => self.0.kind.fmt(f),
+        }
     }
 }
 
@@ -341,6 +364,7 @@ impl fmt::Debug for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncodeError")
             .field("kind", &self.0.kind)
+            .field("position", &self.0.position)
             .field("field", &self.0.field)
             .field("message", &self.0.message)
             .finish()
@@ -422,6 +446,21 @@ mod tests {
         assert_eq!(
             error.within("topics").to_string(),
             "topics: null in a field that is not nullable"
+        );
+    }
+
+    #[test]
+    fn an_encode_error_tells_where_the_writer_stood() {
+        let error = EncodeError::new(EncodeErrorKind::TooManyElements { count: 7 }, "names")
+            .within_element("topics", 3)
+            .in_message("MetadataRequest", 12)
+            .at(17)
+            .in_message("Envelope", 0)
+            .at(40);
+        assert_eq!(error.position(), Some(17));
+        assert_eq!(
+            error.to_string(),
+            "MetadataRequest v12, topics[3].names: array of 7 elements is too long at byte 17"
         );
     }
 }

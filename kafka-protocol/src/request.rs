@@ -65,14 +65,18 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     ///
     /// If there is no such version, a field is set that the version lacks and that must not be
     /// dropped, a field is null that must not be, something is longer than the protocol can say, or
-    /// the unknown tagged fields are not in order. What was written until then stays in the writer.
+    /// the unknown tagged fields are not in order. What was written until then stays in the writer, and
+    /// its length is the position of the error.
     fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         let written = if Self::VERSIONS.contains(version) {
             self.write(w, version)
         } else {
             Err(EncodeError::new(EncodeErrorKind::UnsupportedVersion, ""))
         };
-        written.map_err(|error| error.in_message(Self::NAME, version))
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.in_message(Self::NAME, version).at(w.len())),
+        }
     }
 
     /// Reads a message that is all of `bytes`.
@@ -126,4 +130,87 @@ pub trait Response: Message {
 pub trait TypedRecord: Message {
     /// The number of the type, unique within its topic; a coordinator's key and value share it.
     const TYPE_ID: i16;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Message as _;
+    use crate::error::{EncodeError, EncodeErrorKind};
+    use crate::frame;
+    use crate::messages::metadata_request::MetadataRequestTopic;
+    use crate::messages::{FetchRequest, MetadataRequest};
+    use crate::wire::Writer;
+
+    fn metadata(names: [&str; 3]) -> MetadataRequest {
+        let topic = |name: &str| MetadataRequestTopic {
+            name: Some(name.into()),
+            ..MetadataRequestTopic::default()
+        };
+        MetadataRequest {
+            topics: Some(names.map(topic).into()),
+            ..MetadataRequest::default()
+        }
+    }
+
+    fn told(error: &EncodeError) -> (&str, Option<&str>, Option<i16>, Option<usize>) {
+        (
+            error.field(),
+            error.message(),
+            error.version(),
+            error.position(),
+        )
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_the_writer_stands_there() {
+        let long = "x".repeat(40_000);
+        let request = metadata(["one", "two", &long]);
+        for version in [4, 12] {
+            let mut w = Writer::new();
+            let error = request.encode(&mut w, version).unwrap_err();
+            let kind = EncodeErrorKind::StringTooLong { length: 40_000 };
+            assert_eq!(error.kind(), kind);
+            let written = w.into_bytes();
+            let position = written.len();
+            let place = (
+                "topics[2].name",
+                Some("MetadataRequest"),
+                Some(version),
+                Some(position),
+            );
+            assert_eq!(told(&error), place);
+            // Up to there it is what it would be with a name that fits.
+            let whole = metadata(["one", "two", ""]).to_bytes(version).unwrap();
+            assert_eq!(written, whole[..position]);
+            assert!(position > 10, "{position}");
+            // In a frame the size and the header, of 10 or 11 bytes, are counted too.
+            let framed = frame::encode_request(&request, version, 1, None).unwrap_err();
+            let before = 4 + 10 + usize::from(version >= 9);
+            assert_eq!(framed.position(), Some(before + position));
+        }
+    }
+
+    #[test]
+    fn a_version_that_lacks_a_field_or_is_none_is_named_where_it_matters() {
+        let mut request = FetchRequest {
+            max_wait_ms: 7,
+            ..FetchRequest::default()
+        };
+        request.forgotten_topics_data.push(Default::default());
+        let error = request.to_bytes(4).unwrap_err();
+        let place = (
+            "forgotten_topics_data",
+            Some("FetchRequest"),
+            Some(4),
+            // Behind four integers, a byte, and a count of topics.
+            Some(21),
+        );
+        assert_eq!(told(&error), place);
+        let error = request.to_bytes(99).unwrap_err();
+        assert_eq!(error.kind(), EncodeErrorKind::UnsupportedVersion);
+        assert_eq!(
+            error.to_string(),
+            "FetchRequest v99: no such version at byte 0"
+        );
+    }
 }
