@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::api_key::ApiKey;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::messages::{RequestHeader, ResponseHeader};
 use crate::request::{Message as _, Request, Response};
@@ -85,7 +86,23 @@ pub fn split(received: &mut BytesMut, max_len: usize) -> Result<Option<Bytes>, F
     Ok(Some(received.split_to(len).freeze()))
 }
 
-/// Why bytes are not a frame.
+/// Tells what the request is whose frame `received` begins with, as soon as its API key and version have
+/// come; `None` before that, and if there is no such API and version. The sizes of frames are refused
+/// before anything else is read, and this gives such a refusal a name.
+#[must_use]
+pub fn peek_request(received: &[u8]) -> Option<(ApiKey, i16)> {
+    let &[k0, k1, v0, v1] = received.get(SIZE_LEN..)?.first_chunk()?;
+    let key = ApiKey::from_code(i16::from_be_bytes([k0, k1]))?;
+    let version = i16::from_be_bytes([v0, v1]);
+    let exists = key.valid_versions().contains(version);
+    exists.then_some((key, version))
+}
+
+/// Why bytes are not a frame. Its size is at fault, so the position is always that of the first byte that
+/// [`split`] was given.
+///
+/// No message is known then, since the header comes behind the size. Who received a request may ask
+/// [`peek_request`]; who waits for a response knows the request that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -127,7 +144,8 @@ fn finish(mut w: Writer, name: &'static str, version: i16) -> Result<Vec<Bytes>,
     let length = w.len() - SIZE_LEN;
     let Ok(size) = i32::try_from(length) else {
         let kind = EncodeErrorKind::TooManyBytes { length };
-        return Err(EncodeError::new(kind, "").in_message(name, version));
+        // It is the size, which stands at the start, that cannot be written.
+        return Err(EncodeError::new(kind, "").in_message(name, version).at(0));
     };
     w.patch_i32(0, size);
     Ok(w.into_chunks())
@@ -140,7 +158,7 @@ const INITIAL_CAPACITY: usize = 256;
 mod tests {
     use bytes::{Bytes, BytesMut};
 
-    use super::{FrameError, encode_request, encode_response, split};
+    use super::{FrameError, encode_request, encode_response, peek_request, split};
     use crate::api_key::ApiKey;
     use crate::header::{decode_request_header, decode_response_header};
     use crate::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -252,6 +270,25 @@ mod tests {
         ] {
             let mut received = BytesMut::from(i32::to_be_bytes(size).as_slice());
             assert_eq!(split(&mut received, 2), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_refused_by_its_size_has_a_name() {
+        let request = HeartbeatRequest::default();
+        let frame = encode_request(&request, 3, 7, None).unwrap().concat();
+        for len in 0..frame.len() {
+            let expected = (len >= 8).then_some((ApiKey::Heartbeat, 3));
+            assert_eq!(peek_request(&frame[..len]), expected, "{len}");
+        }
+        // No such API, no such version, and other protocols.
+        for other in [
+            b"\0\0\0\xff\0\x04\0\0".as_slice(),
+            b"\0\0\0\xff\0\x0c\0\x63",
+            b"GET / HTTP/1.1\r\n",
+            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+        ] {
+            assert_eq!(peek_request(other), None, "{other:x?}");
         }
     }
 }

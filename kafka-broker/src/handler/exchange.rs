@@ -79,8 +79,8 @@ fn refusal<R: Inspect>(code: ErrorCode) -> R::Response {
 /// Why a request cannot be answered: the connection that it came by ends.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The bytes are not a frame that the broker takes.
-    Frame(FrameError),
+    /// The bytes are not a frame that the broker takes; of which request, if that is known.
+    Frame(FrameError, Option<(ApiKey, i16)>),
     /// There is no request header.
     Header(DecodeError),
     /// No API has this key, or the broker does not serve it.
@@ -96,7 +96,10 @@ pub(crate) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Frame(error) => error.fmt(f),
+            Self::Frame(error, None) => error.fmt(f),
+            Self::Frame(error, Some((api, version))) => {
+                write!(f, "{} v{version}: {error}", api.name())
+            }
             Self::Header(error) => write!(f, "no request header: {error}"),
             Self::Key(key) => write!(f, "api key {key} is not served"),
             Self::Version(api, version) => {
@@ -180,5 +183,23 @@ impl<R: Inspect> Waiting for Framed<R> {
         let answer = self.later.poll(now)?;
         let stretches = self.later.take_stretches();
         Some(self.framing.frame::<R>(answer, stretches))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_is_too_long_is_named_by_its_request() {
+        let error = FrameError::TooLong {
+            len: 200,
+            max_len: 100,
+        };
+        let text = "frame of 200 bytes where 100 are allowed";
+        assert_eq!(Refusal::Frame(error, None).to_string(), text);
+        let request = Some((ApiKey::Produce, 9));
+        let named = Refusal::Frame(error, request).to_string();
+        assert_eq!(named, format!("Produce v9: {text}"));
     }
 }

@@ -101,7 +101,11 @@ impl<S: AsyncRead + Sink> Connection<S> {
 
     async fn turn(&mut self) -> Result<(), End> {
         let split = frame::split(&mut self.input, self.shared.request_max_bytes);
-        let Some(request) = split.map_err(|error| End::Refused(Refusal::Frame(error)))? else {
+        let split = split.map_err(|error| {
+            let request = frame::peek_request(&self.input);
+            End::Refused(Refusal::Frame(error, request))
+        });
+        let Some(request) = split? else {
             self.flush().await?;
             return self.fill().await;
         };

@@ -366,6 +366,15 @@ impl Shared {
         }
     }
 
+    /// The error of a frame that cannot be read: it should have answered the oldest request.
+    fn of_next_answer(&self, error: Error) -> Error {
+        let error = error.with_broker(&*self.address);
+        match self.state().machine.next_api() {
+            Some(api) => error.with_api(api),
+            None => error,
+        }
+    }
+
     /// The reader task: completes answers until the socket fails, a frame makes no sense, or a request has
     /// waited too long.
     async fn read_on(
@@ -377,7 +386,7 @@ impl Shared {
         loop {
             while let Some(frame) = match cut(&mut input, &self.settings) {
                 Ok(frame) => frame,
-                Err(error) => return error.with_broker(&*self.address),
+                Err(error) => return self.of_next_answer(error),
             } {
                 if let Err(error) = self.complete(frame) {
                     // A broker spoke here before: a new connection may well have what this one has lost.
@@ -607,7 +616,8 @@ async fn ask_versions(
     }
     writer.flush().await.map_err(broke)?;
     let frame = loop {
-        if let Some(frame) = cut(input, settings)? {
+        let frame = cut(input, settings).map_err(|error| error.with_api(ApiKey::ApiVersions))?;
+        if let Some(frame) = frame {
             break frame;
         }
         reserve(input, settings.response_bytes_max);

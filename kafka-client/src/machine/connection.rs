@@ -76,6 +76,12 @@ impl<T> Connection<T> {
         self.in_flight.len()
     }
 
+    /// The API whose answer is due next.
+    #[must_use]
+    pub fn next_api(&self) -> Option<ApiKey> {
+        self.in_flight.front().map(|request| request.api)
+    }
+
     /// A frame came in: finds its request.
     ///
     /// # Errors
@@ -161,11 +167,14 @@ mod tests {
         connection.register(ApiKey::Metadata, 0, at(10), 'a');
         connection.register(ApiKey::Fetch, 4, at(5), 'b');
         assert_eq!(connection.poll_deadline(), Some(at(5)));
+        assert_eq!(connection.next_api(), Some(ApiKey::Metadata));
         let answer = connection.handle_frame(response(0)).unwrap();
         assert_eq!((answer.token, answer.api), ('a', ApiKey::Metadata));
+        assert_eq!(connection.next_api(), Some(ApiKey::Fetch));
         let answer = connection.handle_frame(response(1)).unwrap();
         assert_eq!((answer.token, answer.version), ('b', 4));
         assert_eq!(connection.in_flight(), 0);
+        assert_eq!(connection.next_api(), None);
     }
 
     #[test]

@@ -209,8 +209,7 @@ fn varints_end() {
             assert_eq!(error.position(), 0, "{error}");
             assert_eq!(error.field(), "topics");
             for front in [[].as_slice(), &[1], &[1, 9]] {
-                let body = [&[0; 6], front, &varint, rest].concat();
-                let error = HeartbeatResponse::from_bytes(body.into(), 4).unwrap_err();
+                let error = refused::<HeartbeatResponse>(4, &[&[0; 6], front, &varint, rest]);
                 assert!((6..=8).contains(&error.position()), "{error}");
             }
         }
@@ -219,28 +218,32 @@ fn varints_end() {
 
 #[test]
 fn tags_rise() {
-    let heartbeat = |tags: &[u8]| HeartbeatResponse::from_bytes([&[0; 6], tags].concat().into(), 4);
-    assert!(heartbeat(&[2, 5, 1, 9, 6, 0]).is_ok());
+    let read = |tags: &[u8]| HeartbeatResponse::from_bytes([&[0; 6], tags].concat().into(), 4);
+    let heartbeat = |tags: &[u8]| refused::<HeartbeatResponse>(4, &[&[0; 6], tags]);
+    assert!(read(&[2, 5, 1, 9, 6, 0]).is_ok());
     for (tags, tag) in [
         ([2, 5, 0, 5, 0].as_slice(), 5),
         (&[2, 6, 0, 5, 0], 5),
         (&[3, 1, 0, 7, 0, 0, 0], 0),
     ] {
-        let error = heartbeat(tags).unwrap_err();
+        let error = heartbeat(tags);
         assert_eq!(error.kind(), DecodeErrorKind::InvalidTag { tag });
+        // Behind the count, and the field or two before it.
+        let at = 6 + if tag == 0 { 5 } else { 3 };
+        assert_eq!((error.position(), error.field()), (at, "tagged fields"));
     }
     // The last one there is, and the first that is none.
-    assert!(heartbeat(&[1, 0xfe, 0xff, 0xff, 0xff, 0x07, 0]).is_ok());
-    let error = heartbeat(&[1, 0xff, 0xff, 0xff, 0xff, 0x07, 0]).unwrap_err();
+    assert!(read(&[1, 0xfe, 0xff, 0xff, 0xff, 0x07, 0]).is_ok());
+    let error = heartbeat(&[1, 0xff, 0xff, 0xff, 0xff, 0x07, 0]);
     let tag = i32::MAX as u32;
     assert_eq!(error.kind(), DecodeErrorKind::InvalidTag { tag });
     // More of them than are allowed, or than there are bytes for.
     for count in [MAX_TAGGED_FIELDS + 1, 200] {
         let varint = [count as u8 | 0x80, (count >> 7) as u8];
         let fields = if count > 200 { 3 * count } else { 60 };
-        let error = heartbeat(&[varint.as_slice(), &vec![1; fields]].concat()).unwrap_err();
+        let error = heartbeat(&[varint.as_slice(), &vec![1; fields]].concat());
         let kind = DecodeErrorKind::TooManyTaggedFields { count };
-        assert_eq!(error.kind(), kind);
+        assert_eq!((error.kind(), error.position()), (kind, 6));
     }
 }
 
@@ -388,9 +391,19 @@ fn a_gibibyte_in_32_kib_is_not_unpacked() {
     assert!(peak <= 3 * LIMIT + CODEC_TABLES, "{peak}");
 }
 
-/// Why the message is not one.
+/// Why the message is not one. Whatever it claims, no more is allocated than its bytes allow, and what
+/// the error takes.
 fn refused<M: Message>(version: i16, parts: &[&[u8]]) -> DecodeError {
-    M::from_bytes(parts.concat().into(), version).unwrap_err()
+    let bytes = Bytes::from(parts.concat());
+    let allowed = MEMORY_FACTOR * bytes.len() + ERROR_LEN;
+    let mut result = None;
+    let counted = measure(|| result = Some(M::from_bytes(bytes, version)));
+    let peak = counted.bytes_max as usize;
+    assert!(peak <= allowed, "{peak} where {allowed} are allowed");
+    let error = result.unwrap().unwrap_err();
+    assert_eq!(error.message(), Some(M::NAME));
+    assert_eq!(error.version(), Some(version));
+    error
 }
 
 /// Uncompressed bytes of a bomb, and how many are allowed.
@@ -398,6 +411,8 @@ const BOMB_LEN: usize = 16 << 20;
 const LIMIT: usize = 1 << 20;
 /// What a codec needs for itself.
 const CODEC_TABLES: usize = 1 << 20;
+/// What an error takes, with the path of its field.
+const ERROR_LEN: usize = 1024;
 /// Bytes of a crowd.
 const CROWD_LEN: usize = 16 * 1024;
 /// Bytes of a frame that lies.

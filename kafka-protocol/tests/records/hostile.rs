@@ -85,6 +85,33 @@ fn lies_are_refused_where_they_stand() {
 }
 
 #[test]
+fn batches_are_cut_anywhere() {
+    let whole = [batch(b""), batch(b"")].concat();
+    let len = whole.len() / 2;
+    for cut in 0..whole.len() {
+        // Cut off a stream, the last batch is not whole yet, and the one before it is untouched.
+        let mut batches = Batches::new(Bytes::copy_from_slice(&whole[..cut]));
+        for _ in 0..cut / len {
+            let batch = batches.next().unwrap().unwrap();
+            batch.verify_crc().unwrap();
+        }
+        assert!(batches.next().is_none(), "{cut}");
+        let left = batches.incomplete().map(|incomplete| incomplete.available);
+        assert_eq!(left, (cut % len > 0).then_some(cut % len), "{cut}");
+    }
+    // Cut with a length and a checksum that fit, the fault is where something is missing.
+    for cut in BatchHeader::LEN..len {
+        let mut bytes = whole[..cut].to_vec();
+        let length = (cut - BatchHeader::LENGTH_PREFIX) as i32;
+        bytes[8..12].copy_from_slice(&length.to_be_bytes());
+        let sum = crc32c(&bytes[21..]).to_be_bytes();
+        bytes[17..21].copy_from_slice(&sum);
+        let error = refused(bytes);
+        assert_eq!(error.at, BatchHeader::LEN, "{cut}: {error}");
+    }
+}
+
+#[test]
 fn varints_end() {
     for len in [6, 10, 11] {
         for (front, name) in [
