@@ -10,8 +10,9 @@
 //! - [`wire`]: the primitives, and the [limits](wire::limits) of everything.
 //! - [`proxy`]: a page that builds the heart of a proxy.
 //!
-//! What comes from outside never panics and never costs more memory than a small multiple of its own
-//! size. An error names the message, its version, the field and the position.
+//! What comes from outside never panics, and never costs more memory than a small multiple of its own
+//! size; records that are compressed, than of what the caller lets them become. An error names the
+//! message, its version, the field and the position.
 //!
 //! # A captured frame
 //!

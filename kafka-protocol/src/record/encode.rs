@@ -102,7 +102,7 @@ impl BatchOptions {
     }
 
     /// The most bytes of the whole batch, header included and before compression; by default what
-    /// the format can hold, a little over 2 GiB. More is taken for that.
+    /// is read, a byte less than 2 GiB. More is taken for that.
     #[must_use]
     pub const fn max_len(mut self, max_len: usize) -> Self {
         self.max_len = if max_len < MAX_BATCH_LEN {
