@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use kafka_protocol::frame;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -54,6 +54,9 @@ pub(crate) async fn serve(
         stop,
     };
     let end = connection.run().await;
+    if let End::Stopping = end {
+        let _ = timeout(LINGER, linger(&mut connection.stream)).await;
+    }
     match end {
         End::Closed | End::Stopping | End::Ruled => tracing::debug!(%address, "connection closed"),
         End::Idle => tracing::debug!(%address, "idle connection closed"),
@@ -320,6 +323,16 @@ async fn read_ahead(stream: &mut (impl AsyncRead + Unpin), input: &mut BytesMut)
     std::future::pending().await
 }
 
+/// Tells the client that no more comes, and takes in what it still sends until it goes. The system resets
+/// a connection that is closed over bytes that nobody has read, and the client would lose the answers that
+/// it has not read yet: what was acknowledged it would send again.
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unserved = [0; READ_MIN];
+    while stream.read(&mut unserved).await? > 0 {}
+    Ok(())
+}
+
 /// Room for the next read: for the rest of the request if its length is known and not enormous, so that
 /// it is not moved as it grows. Room that is not filled takes no memory.
 fn room_for(received: &[u8]) -> usize {
@@ -331,6 +344,9 @@ fn room_for(received: &[u8]) -> usize {
         .saturating_sub(received.len())
         .clamp(READ_MIN, READ_MAX)
 }
+
+/// How long a client may take to go when the broker stops.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// Room for the first read of a request.
 const READ_MIN: usize = 4 * 1024;

@@ -1,10 +1,10 @@
 //! Clients that are too many, too large, too slow or silent: they are let go, and all others are served on.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest};
 
 use crate::connection::{Connection, batch, broker, fetch};
 
@@ -50,7 +50,7 @@ fn is_hung_up(connection: &Connection) -> bool {
         Ok(_) => true,
         Err(error) => !matches!(
             error.kind(),
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
         ),
     }
 }
@@ -128,4 +128,27 @@ async fn a_reader_that_does_not_read_is_let_go_and_holds_nobody_up() {
     }
     // The first answers lie in the buffers of the system; behind them there is the end.
     slow.assert_hung_up();
+}
+
+/// A reset would cost a client the answers that it has not read, and have it send again what was done.
+#[tokio::test]
+async fn a_stop_ends_connections_in_order_whatever_they_have_still_sent() {
+    let broker = broker(&[]).await;
+    let mut connection = Connection::open(&broker);
+    connection.create_topic("t", 1);
+    connection.send(&ApiVersionsRequest::default(), 0);
+    // Nothing behind it is looked at, and little of it read.
+    let mut waiting = fetch("t", &[(0, 0)]);
+    waiting.max_wait_ms = 20_000;
+    waiting.min_bytes = 1;
+    connection.send(&waiting, 11);
+    connection.0.write_all(&[0; 500_000]).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let client = thread::spawn(move || {
+        connection.receive::<ApiVersionsRequest>(0);
+        io::copy(&mut connection.0, &mut io::sink())
+    });
+    broker.stop().await.unwrap();
+    let rest = client.join().unwrap();
+    assert_eq!(rest.expect("an end, and no reset"), 0);
 }
