@@ -8,6 +8,7 @@ pub(crate) mod alter_configs;
 pub(crate) mod api_versions;
 #[cfg(test)]
 mod apis_page;
+pub(crate) mod authorized_operations;
 pub(crate) mod call;
 pub(crate) mod committable;
 pub(crate) mod config_resource;

@@ -45,6 +45,7 @@ pub(crate) const CASES: &[Case] = cases![
     produce::refused,
     produce::idempotent,
     produce::validated,
+    topics::allowed,
     topics::created,
     topics::refused,
     topics::grown_and_deleted,

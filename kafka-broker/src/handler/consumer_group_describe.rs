@@ -9,6 +9,7 @@ use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescri
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::control::subjects::About;
+use crate::handler::authorized_operations::OF_GROUP;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::consumer_group::ConsumerGroup;
 use crate::state::consumer_group::change::TopicIdPartition;
@@ -31,6 +32,15 @@ impl Handler for ConsumerGroupDescribe {
         let mut response = ConsumerGroupDescribeResponse::default();
         let ids = request.group_ids.into_iter();
         response.groups = ids.map(|id| describe(call, &table, id)).collect();
+        if request.include_authorized_operations {
+            for group in response
+                .groups
+                .iter_mut()
+                .filter(|group| group.error_code == 0)
+            {
+                group.authorized_operations = OF_GROUP;
+            }
+        }
         Outcome::Ready(response)
     }
 }

@@ -6,6 +6,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 
+use crate::handler::authorized_operations::OF_CLUSTER;
 use crate::handler::call::{Call, Handler, Outcome};
 
 /// DescribeCluster.
@@ -33,6 +34,9 @@ impl Handler for DescribeCluster {
         response.cluster_id = call.node.cluster_id.clone();
         response.controller_id = call.node.config.node_id;
         response.brokers = vec![broker];
+        if request.include_cluster_authorized_operations {
+            response.cluster_authorized_operations = OF_CLUSTER;
+        }
         Outcome::Ready(response)
     }
 }

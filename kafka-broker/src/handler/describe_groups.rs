@@ -7,6 +7,7 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use crate::control::subjects::About;
+use crate::handler::authorized_operations::OF_GROUP;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::classic_group::ClassicGroup;
 use crate::state::group_members::GroupKind;
@@ -25,6 +26,15 @@ impl Handler for DescribeGroups {
             .into_iter()
             .map(|id| describe(call, id))
             .collect();
+        if request.include_authorized_operations {
+            for group in response
+                .groups
+                .iter_mut()
+                .filter(|group| group.error_code == 0)
+            {
+                group.authorized_operations = OF_GROUP;
+            }
+        }
         Outcome::Ready(response)
     }
 }

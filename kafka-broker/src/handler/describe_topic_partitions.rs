@@ -9,6 +9,7 @@ use kafka_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPart
 use kafka_protocol::{BrokerIds, ErrorCode};
 
 use crate::control::subjects::About;
+use crate::handler::authorized_operations::OF_TOPIC;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
@@ -52,6 +53,8 @@ impl Handler for DescribeTopicPartitions {
             }
             let mut row = DescribeTopicPartitionsResponseTopic::default();
             row.name = Some(name.clone());
+            // Also of one that is not there: it may be made.
+            row.topic_authorized_operations = OF_TOPIC;
             match table.by_name(&name) {
                 _ if let Err(code) = call.admit(About::topic(&name)) => {
                     row.error_code = code.code();

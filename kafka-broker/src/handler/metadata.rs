@@ -1,7 +1,5 @@
 //! Metadata, versions 0 to 13: the brokers and the topics; a topic that is named and not there is
 //! created if broker and client allow.
-//!
-//! Not here: authorized operations, which are never known without an authorizer.
 
 use std::sync::Arc;
 
@@ -15,6 +13,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::overrides::Overrides;
 use crate::control::subjects::About;
+use crate::handler::authorized_operations::{OF_CLUSTER, OF_TOPIC};
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
@@ -41,7 +40,18 @@ impl Handler for Metadata {
         response.brokers = vec![broker];
         response.cluster_id = Some(call.node.cluster_id.clone());
         response.controller_id = config.node_id;
+        if request.include_cluster_authorized_operations {
+            response.cluster_authorized_operations = OF_CLUSTER;
+        }
+        let tells_operations = request.include_topic_authorized_operations;
         response.topics = topics(call, request);
+        if tells_operations {
+            // Also of one that is not there: it may be made.
+            let named = |topic: &&mut MetadataResponseTopic| topic.name.is_some();
+            for topic in response.topics.iter_mut().filter(named) {
+                topic.topic_authorized_operations = OF_TOPIC;
+            }
+        }
         Outcome::Ready(response)
     }
 }

@@ -68,3 +68,25 @@ pub(crate) fn check_keys(records: &Bytes) -> Result<(), KeyError> {
         false => Err(KeyError::Missing(missing)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+
+    use super::*;
+
+    #[test]
+    fn every_record_without_a_key_is_named() {
+        let batch = |keys: &[Option<&[u8]>]| {
+            let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            for key in keys {
+                builder.append(1, *key, Some(b"v"), []).unwrap();
+            }
+            Bytes::from(builder.seal(ProducerStamp::NONE))
+        };
+        let refused = check_keys(&batch(&[None, Some(b"k"), None])).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::INVALID_RECORD);
+        assert_eq!(refused.into_records(), [0, 2]);
+        assert!(check_keys(&batch(&[Some(b"k"), Some(b"")])).is_ok());
+    }
+}

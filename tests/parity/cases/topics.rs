@@ -1,6 +1,7 @@
 //! Topics made, changed, described and deleted.
 
 use kafka_protocol::Uuid;
+use kafka_protocol::messages::consumer_group_describe_response::DescribedGroup;
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
@@ -12,6 +13,7 @@ use kafka_protocol::messages::delete_records_request::{
 };
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use kafka_protocol::messages::describe_topic_partitions_request::TopicRequest;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::*;
 
@@ -326,5 +328,76 @@ fn hide_volume(response: &mut DescribeLogDirsResponse) {
         for topic in &mut dir.topics {
             topic.partitions.sort_by_key(|row| row.partition_index);
         }
+    }
+}
+
+/// Without access control everybody may do everything, and is told so.
+pub(crate) fn allowed(talk: &mut Conversation) {
+    let (name, _) = talk.topic("t", 1, &[]);
+    let group = talk.group("g");
+    let wanted = with!(MetadataRequestTopic {
+        name: Some((*name).into())
+    });
+    let unknown = with!(MetadataRequestTopic {
+        name: Some(talk.name("nobody").into())
+    });
+    let mut metadata = with!(MetadataRequest {
+        topics: Some(vec![wanted, unknown]),
+        allow_auto_topic_creation: false,
+        include_topic_authorized_operations: true,
+    });
+    for version in 8..=13 {
+        metadata.include_cluster_authorized_operations = version <= 10;
+        talk.ask_and_hide("what may be done", version, &metadata, |response| {
+            response.brokers.clear();
+            response.cluster_id = None;
+            response.topics.sort_by(|a, b| a.name.cmp(&b.name));
+        });
+    }
+    let cluster = with!(DescribeClusterRequest {
+        include_cluster_authorized_operations: true,
+        endpoint_type: 1,
+    });
+    for version in 0..=2 {
+        talk.ask_and_hide("the cluster", version, &cluster, |response| {
+            response.brokers.clear();
+            response.cluster_id = "".into();
+        });
+    }
+    let named = |name: &str| with!(TopicRequest { name: name.into() });
+    let topics = with!(DescribeTopicPartitionsRequest {
+        topics: vec![named(&name), named(&talk.name("nobody"))],
+        response_partition_limit: 10,
+    });
+    talk.ask_and_hide("the topics", 0, &topics, |response| {
+        response.topics.sort_by(|a, b| a.name.cmp(&b.name));
+    });
+    let groups = with!(DescribeGroupsRequest {
+        groups: vec![(*group).into()],
+        include_authorized_operations: true,
+    });
+    for version in 3..=6 {
+        talk.ask("a classic group that is not there", version, &groups);
+    }
+    let join = with!(ConsumerGroupHeartbeatRequest {
+        group_id: (*group).into(),
+        member_id: "m".into(),
+        rebalance_timeout_ms: 30_000,
+        subscribed_topic_names: Some(vec![(*name).into()]),
+        topic_partitions: Some(Vec::new()),
+    });
+    talk.prepare(1, &join);
+    let groups = with!(ConsumerGroupDescribeRequest {
+        group_ids: vec![(*group).into()],
+        include_authorized_operations: true,
+    });
+    for version in 0..=1 {
+        talk.ask_and_hide("a consumer group", version, &groups, |response| {
+            let group = &mut response.groups[0];
+            assert_eq!(group.error_code, 0, "{group:?}");
+            *group = with!(DescribedGroup {
+                authorized_operations: group.authorized_operations
+            });
+        });
     }
 }
