@@ -36,3 +36,8 @@ pub use broker::Broker;
 pub use builder::BrokerBuilder;
 pub use error::BrokerError;
 pub use kafka_protocol::{ApiKey, ErrorCode};
+
+/// The code of the README, so that it is tried.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
