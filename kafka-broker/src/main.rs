@@ -13,14 +13,15 @@ use tracing_subscriber::EnvFilter;
 /// A small Kafka broker of one node, for tests and for development.
 ///
 /// Prints one line, `listening on HOST:PORT`, on standard output once it serves, behind one for the control
-/// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in order; after that, and after a crash, it comes back with all
-/// its data.
+/// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in
+/// order; after that, and after a crash, it comes back with all its data.
 #[derive(Debug, Parser)]
 #[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The address to listen at; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    listen: String,
+    /// The address to listen at; port 0 takes a free one. Without it that of the property listeners, and
+    /// without that 127.0.0.1:9092.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
 
     /// The address that clients are told, if it is not the one to listen at.
     #[arg(long, value_name = "HOST:PORT")]
@@ -64,6 +65,14 @@ struct Arguments {
     log_format: LogFormat,
 }
 
+impl Arguments {
+    /// The address to listen at, unless a property tells it.
+    fn listen_address(&self) -> Option<&str> {
+        let is_told = self.properties.iter().any(|(key, _)| key == "listeners");
+        self.listen.as_deref().or((!is_told).then_some(LISTEN))
+    }
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
@@ -72,6 +81,8 @@ enum LogFormat {
     /// A JSON object in each line.
     Json,
 }
+
+const LISTEN: &str = "127.0.0.1:9092";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,6 +108,7 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let listen = arguments.listen_address().map(str::to_owned);
     let log = tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_writer(std::io::stderr)
@@ -108,9 +120,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     allow_many_files();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut builder = Broker::builder()
-        .listen(arguments.listen)
-        .worker_threads(cores());
+    let mut builder = Broker::builder().worker_threads(cores());
+    if let Some(address) = listen {
+        builder = builder.listen(address);
+    }
     for (key, value) in arguments.properties {
         builder = builder.set(key, value);
     }
@@ -199,5 +212,19 @@ mod tests {
         assert!(parse(["--log", "warn,kafka_broker=debug"]).is_ok());
         // It is the broker that refuses it, with the property's name.
         assert_eq!(parse(["--node-id", "-4"]).unwrap().node_id, Some(-4));
+    }
+
+    #[test]
+    fn an_address_is_listened_at_that_a_property_tells() {
+        let address = |words: &[&str]| {
+            let words = ["kafka-broker"].iter().chain(words);
+            let arguments = Arguments::try_parse_from(words).unwrap();
+            arguments.listen_address().map(str::to_owned)
+        };
+        let property = "--set=listeners=PLAINTEXT://127.0.0.1:19092";
+        assert_eq!(address(&[]).as_deref(), Some(LISTEN));
+        assert_eq!(address(&[property]), None);
+        let both = address(&[property, "--listen=127.0.0.1:0"]);
+        assert_eq!(both.as_deref(), Some("127.0.0.1:0"));
     }
 }
