@@ -22,14 +22,21 @@ pub(crate) fn answer(line: &str, form: Form) -> Result<String, String> {
     let (version, hex) = (column()?, column()?);
     let bytes = Bytes::from(unhex(hex)?);
     match kind {
-        "batch" if form == Form::Pretty => batch::pretty(bytes),
+        "batch" | "rebatch" if form == Form::Pretty => Ok(batch::pretty(bytes)),
         "batch" => batch::json(bytes),
-        "rebatch" if form == Form::Pretty => batch::pretty(bytes),
         "rebatch" => batch::rebuild(bytes),
-        _ => message::recode(kind, number(key)?, name, number(version)?, bytes, form),
+        _ => message::recode(
+            kind,
+            number("key", key)?,
+            name,
+            number("version", version)?,
+            bytes,
+            form,
+        ),
     }
 }
 
-fn number(text: &str) -> Result<i16, String> {
-    text.parse().map_err(|_| format!("not a number: {text}"))
+fn number(column: &str, text: &str) -> Result<i16, String> {
+    text.parse()
+        .map_err(|_| format!("the {column} is no 16-bit number: {text:?}"))
 }

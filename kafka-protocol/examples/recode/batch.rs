@@ -22,17 +22,24 @@ pub(crate) fn json(bytes: Bytes) -> Result<String, String> {
     Ok(format!("[{}]", batches.join(",")))
 }
 
-/// All whole batches, for reading.
-pub(crate) fn pretty(bytes: Bytes) -> Result<String, String> {
+/// All whole batches, for reading; what can be read before a fault stands before it.
+pub(crate) fn pretty(bytes: Bytes) -> String {
     let mut text = String::new();
+    if let Err(error) = describe(bytes, &mut text) {
+        let _ = writeln!(text, "error: {error}");
+    }
+    text.trim_end().to_owned()
+}
+
+fn describe(bytes: Bytes, text: &mut String) -> Result<(), String> {
     let mut batches = Batches::new(bytes);
     for batch in batches.by_ref() {
         let batch = batch.map_err(|error| error.to_string())?;
-        let decoded = decode(&batch)?;
         let _ = match &batch {
             AnyBatch::Current(batch) => writeln!(text, "{:#?}", batch.header()),
             batch => writeln!(text, "entry of magic {}", batch.magic()),
         };
+        let decoded = decode(&batch)?;
         for record in decoded.records() {
             let record = record.map_err(|error| error.to_string())?;
             let headers: Vec<_> = record
@@ -52,7 +59,7 @@ pub(crate) fn pretty(bytes: Bytes) -> Result<String, String> {
     if let Some(incomplete) = batches.incomplete() {
         let _ = writeln!(text, "{} bytes of another batch", incomplete.available);
     }
-    Ok(text.trim_end().to_owned())
+    Ok(())
 }
 
 /// The hex of a batch built anew from the records of this one.

@@ -120,10 +120,13 @@ fn each_error_says_what_and_where() {
             "hex of an odd length",
         ),
         ("request\t12\tHeartbeatRequest\t0\t0g", "not hex"),
-        ("request\tx\tHeartbeatRequest\t0\t00", "not a number: x"),
+        (
+            "request\tx\tHeartbeatRequest\t0\t00",
+            "the key is no 16-bit number: \"x\"",
+        ),
         (
             "request\t12\tHeartbeatRequest\t70000\t00",
-            "not a number: 70000",
+            "the version is no 16-bit number: \"70000\"",
         ),
         (
             "nonsense\t12\tHeartbeatRequest\t0\t00",
@@ -261,9 +264,18 @@ fn headers_and_every_attribute_come_out_as_json() {
         r#"[{"magic":2,"baseOffset":0,"lastOffset":9,"leaderEpoch":-1,"compression":"none","timestampType":"create","transactional":true,"control":true,"deleteHorizon":1000,"producerId":1,"producerEpoch":2,"baseSequence":3,"maxTimestamp":990,"records":[{"offset":4,"timestamp":990,"key":"6b","value":null,"headers":[["6b31","00ff"],["6b32",null]]}]}]"#
     );
     let pretty = answer(&line, Form::Pretty).unwrap();
-    assert!(pretty.contains(
-        r#"offset 4, timestamp 990, key Some("k"), value None, headers [("k1", Some("\\x00\\xff")), ("k2", None)]"#
-    ), "{pretty}");
+    let record = r#"offset 4, timestamp 990, key Some("k"), value None, headers [("k1", Some("\\x00\\xff")), ("k2", None)]"#;
+    assert!(pretty.contains(record), "{pretty}");
+
+    // Of a damaged batch too, what stands before the damage.
+    let whole = line.rsplit('\t').next().unwrap();
+    let damaged = format!("{line}{}00", &whole[..whole.len() - 2]);
+    let pretty = answer(&damaged, Form::Pretty).unwrap();
+    assert!(pretty.contains(record), "{pretty}");
+    assert_eq!(pretty.matches("BatchHeader {").count(), 2, "{pretty}");
+    let last = pretty.lines().last().unwrap();
+    assert!(last.starts_with("error: checksum"), "{pretty}");
+    assert!(answer(&damaged, Form::Bytes).is_err());
 }
 
 #[test]
