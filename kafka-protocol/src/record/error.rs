@@ -124,6 +124,12 @@ impl fmt::Display for RecordErrorKind {
                 write!(f, "checksum {actual:08x} where {expected:08x} is promised")
             }
             Self::Codec(code) => write!(f, "unknown codec {code}"),
+            // Where is told as a place in the batch.
+            Self::Compression(CompressionError::Corrupt {
+                compression,
+                reason,
+                ..
+            }) => write!(f, "corrupt {compression} data: {reason}"),
             Self::Compression(error) => error.fmt(f),
             Self::LastOffsetDelta(delta) => write!(f, "impossible last offset delta {delta}"),
             Self::RecordCount(count) => write!(f, "impossible record count {count}"),

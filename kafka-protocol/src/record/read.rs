@@ -13,7 +13,7 @@ use crate::record::header::{BatchHeader, TimestampType};
 use crate::record::varint::{Fields, Front};
 
 /// A record, borrowed from its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordRef<'a> {
     /// Its offset in the partition.
@@ -28,9 +28,28 @@ pub struct RecordRef<'a> {
     pub headers: Headers<'a>,
 }
 
+impl RecordRef<'_> {
+    /// For `Debug`, of the owned form too: keys and values as text as far as they are.
+    fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(name)
+            .field("offset", &self.offset)
+            .field("timestamp", &self.timestamp)
+            .field("key", &self.key.map(Bytes::copy_from_slice))
+            .field("value", &self.value.map(Bytes::copy_from_slice))
+            .field("headers", &self.headers)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RecordRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.debug("RecordRef", f)
+    }
+}
+
 /// The headers of a record: an iterator that cannot fail, since the bytes were checked with the
 /// record. Clone it to go over them again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Headers<'a> {
     count: u32,
     fields: HeaderFields<'a>,
@@ -68,6 +87,12 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 impl ExactSizeIterator for Headers<'_> {}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
 
 impl PartialEq for Headers<'_> {
     fn eq(&self, other: &Self) -> bool {
@@ -352,7 +377,7 @@ impl std::iter::FusedIterator for IntoRecords {}
 ///
 /// It keeps the whole uncompressed batch alive, so that making one costs a reference count and no
 /// copy. Who keeps a few records of many for long copies what is needed out of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Record {
     /// From the first byte of key, value or headers to the last.
     raw: Bytes,
@@ -462,6 +487,12 @@ impl Record {
         self.raw
             .get(range.start as usize..range.end as usize)
             .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().debug("Record", f)
     }
 }
 

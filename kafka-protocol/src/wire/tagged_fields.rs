@@ -3,6 +3,8 @@
 //! Fields whose tag a struct does not know are kept as they are and written again in their place, so
 //! that a message goes through a proxy unchanged.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
@@ -17,7 +19,7 @@ use crate::wire::writer::Writer;
     clippy::box_collection,
     reason = "hundreds of structs hold one that is nearly always empty: a pointer is a third of a vector"
 )]
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct UnknownTaggedFields(Option<Box<Vec<(u32, Bytes)>>>);
 
 impl UnknownTaggedFields {
@@ -42,6 +44,16 @@ impl UnknownTaggedFields {
     /// Appends a field. Writing fails if its tag is not greater than those before it, or is known.
     pub fn push(&mut self, tag: u32, bytes: Bytes) {
         self.0.get_or_insert_default().push((tag, bytes));
+    }
+}
+
+/// Short, since each struct of a message that is printed has one.
+impl fmt::Debug for UnknownTaggedFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.as_slice().iter();
+        f.debug_map()
+            .entries(fields.map(|field| (field.0, &field.1)))
+            .finish()
     }
 }
 

@@ -19,6 +19,22 @@ struct Plain {
 }
 
 #[test]
+fn records_are_printed_as_what_they_hold() {
+    let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new().base_offset(7));
+    let headers = [("trace", Some(b"\x01".as_slice())), ("none", None)];
+    builder.append(5, None, Some(b"3 apples"), headers).unwrap();
+    let batch = Batch::decode(builder.seal(ProducerStamp::NONE).into()).unwrap();
+    let decoded = batch
+        .decompress(&mut Decompressor::new(), &mut Vec::new(), 0)
+        .unwrap();
+    let borrowed = decoded.records().next().unwrap().unwrap();
+    let owned = decoded.to_owned_record(&borrowed);
+    let fields = r#" { offset: 7, timestamp: 5, key: None, value: Some(b"3 apples"), headers: [HeaderRef { key: "trace", value: Some(b"\x01") }, HeaderRef { key: "none", value: None }] }"#;
+    assert_eq!(format!("{borrowed:?}"), format!("RecordRef{fields}"));
+    assert_eq!(format!("{owned:?}"), format!("Record{fields}"));
+}
+
+#[test]
 fn what_is_accepted_is_read() {
     let mut refused = [0; 3];
     let (mut accepted, mut empty) = (0, 0);

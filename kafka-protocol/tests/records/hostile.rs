@@ -299,6 +299,26 @@ fn damage_in_a_stream_is_told_of_by_its_place() {
 }
 
 #[test]
+fn damage_in_the_stream_of_a_batch_is_told_of_once() {
+    let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    builder.append(1, None, Some(b"value"), []).unwrap();
+    let mut bytes = Vec::new();
+    let mut gzip = Compressor::new(Compression::Gzip).unwrap();
+    builder
+        .seal_compressed(ProducerStamp::NONE, &mut gzip, &mut bytes)
+        .unwrap();
+    bytes[BatchHeader::LEN] = 0;
+    let batch = Batches::new(bytes.into()).next().unwrap().unwrap();
+    let error = batch
+        .decompress(&mut Decompressor::new(), &mut Vec::new(), 100)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "corrupt gzip data: wrong magic at byte 61 of the batch"
+    );
+}
+
+#[test]
 fn old_sets_tell_where_they_are_wrong() {
     let inner = [
         legacy_set(1, Compression::None, 0, Some(b"k"), Some(b"v")),
