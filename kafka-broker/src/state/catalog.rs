@@ -44,6 +44,9 @@ pub(crate) struct Catalog {
     pub(crate) group_configs: Arc<GroupConfigs>,
     /// Held by whoever changes something.
     changes: Mutex<ProducerIds>,
+    /// Held by whoever writes checkpoints, from the first look at a partition on: what is older must not be
+    /// written last.
+    checkpoints: Mutex<()>,
     random: fn() -> [u8; 16],
 }
 
@@ -93,6 +96,7 @@ impl Catalog {
             metadata,
             topics: Topics::default(),
             changes: Mutex::new(ProducerIds { next, end: next }),
+            checkpoints: Mutex::default(),
             random,
         };
         if !image.has_version {
@@ -398,6 +402,8 @@ impl Catalog {
     }
 
     fn checkpoint(&self) {
+        let turn = self.checkpoints.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
         let partitions = self.partitions();
         let all = partitions.iter().map(AsRef::as_ref).chain([&self.metadata]);
         let lines = all.filter_map(|partition| partition.checkpoint().ok());
@@ -854,6 +860,20 @@ mod tests {
                 assert_eq!(values(partition).last().unwrap(), "more");
             }
         }
+    }
+
+    /// The cleaner, the housekeeper and whoever deletes a topic write the same files.
+    #[test]
+    fn checkpoints_that_are_written_at_once_do_not_get_into_each_others_way() {
+        let disk = MemoryDisk::new();
+        let catalog = open(&disk);
+        create(&catalog, 3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..200).for_each(|_| catalog.checkpoint()));
+            }
+        });
+        assert_eq!(catalog.dir.health().failure(), None);
     }
 
     /// A topic, its deletion, and another of its name: whatever a crash leaves, no record of the one is
