@@ -81,6 +81,8 @@ struct Entry {
 struct EntryState {
     /// `None` until it is saved for the first time.
     transaction: Option<Transaction>,
+    /// The partitions that know of the end which is decided.
+    told: BTreeSet<Participant>,
     /// When the open transaction is aborted, or the end of a decided one is tried again.
     timer: Option<Duration>,
     /// Whether the table has forgotten it: whoever still holds it must look again.
@@ -342,13 +344,19 @@ impl Transactions {
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         state.transaction = Some(next);
+        state.told.clear();
         self.settle(now, entry, state);
         Ok(())
     }
 
     /// Carries out a decided end, or tries again later what cannot be carried out now.
     fn complete(&self, now: Now, entry: &Entry, state: &mut EntryState) {
-        let Some(transaction) = &state.transaction else {
+        let EntryState {
+            transaction: Some(transaction),
+            told,
+            ..
+        } = state
+        else {
             return;
         };
         if !transaction.is_prepared() {
@@ -361,12 +369,15 @@ impl Transactions {
             },
             commit: transaction.phase == Phase::PrepareCommit,
         };
-        let mut known = true;
         for partition in &transaction.partitions {
-            known &= self.store.mark(now, &entry.id, partition, end);
+            // Who knows is not told again, lest its log grow with every try that fails elsewhere.
+            if !told.contains(partition) && self.store.mark(now, &entry.id, partition, end) {
+                told.insert(partition.clone());
+            }
         }
+        let is_known = told.len() == transaction.partitions.len();
         let next = transaction.completed(now);
-        if !known || self.adopt(now, entry, state, next).is_err() {
+        if !is_known || self.adopt(now, entry, state, next).is_err() {
             self.set_timer(entry, state, Some(now.elapsed + RETRY));
         }
     }

@@ -143,6 +143,7 @@ fn an_end_that_is_decided_comes_about_however_often_it_fails() {
     assert_eq!(transactions.deadline(), Some(Duration::from_secs(21)));
     transactions.handle_time(at(21));
     assert_eq!(phase(&transactions), Phase::PrepareCommit);
+    assert_eq!(lock(&store.marked).len(), 1, "who knows is not told again");
     // Nobody goes on before.
     let early = transactions.join(at(21), "id", successor, &both());
     assert_eq!(early, Err(ErrorCode::CONCURRENT_TRANSACTIONS));
