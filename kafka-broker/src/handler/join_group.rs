@@ -10,7 +10,7 @@ use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::call::{Call, Handler, Later, Outcome, Work};
 use crate::handler::detached::{detached, detached_bytes};
 use crate::state::classic_group::answer::{Answer, JoinAnswer, JoinRequest};
 use crate::state::groups::Parked;
@@ -23,6 +23,7 @@ pub(crate) struct JoinGroup;
 
 impl Handler for JoinGroup {
     type Request = JoinGroupRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: JoinGroupRequest) -> Outcome<JoinGroupResponse> {
         let version = call.version;
@@ -45,7 +46,9 @@ impl Handler for JoinGroup {
         if sizes.sum::<usize>() > SUBSCRIPTION_MAX {
             return refuse(ErrorCode::INVALID_REQUEST);
         }
-        let group = match call.node.groups.find(&request.group_id) {
+        let known = call.node.groups.find(&request.group_id);
+        let is_new = known.is_none();
+        let group = match known {
             Some(group) => group,
             None if !request.member_id.is_empty() => return refuse(ErrorCode::UNKNOWN_MEMBER_ID),
             None => {
@@ -58,6 +61,9 @@ impl Handler for JoinGroup {
         let parked = call.node.groups.park(call.now, &group, |state, ticket| {
             state.members.handle_join(call.now, &*topics, ticket, join);
         });
+        if is_new {
+            call.node.groups.forget_bare(call.now, &group);
+        }
         Outcome::Later(Box::new(Joining { parked, version }))
     }
 }

@@ -124,7 +124,12 @@ fn commit(
     if call.version < KNOWS_EPOCHS && is_new() {
         return ErrorCode::UNSUPPORTED_VERSION;
     }
-    groups.commit(call.now, &group, claim, offsets)
+    let is_nothing = offsets.is_empty();
+    let error = groups.commit(call.now, &group, claim, offsets);
+    if is_nothing || error != ErrorCode::NONE {
+        groups.forget_bare(call.now, &group);
+    }
+    error
 }
 
 /// The first version whose users know of member epochs.

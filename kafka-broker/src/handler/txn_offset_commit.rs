@@ -141,7 +141,10 @@ fn commit(
     );
     match error {
         ErrorCode::NONE => Ok(()),
-        error => Err(error),
+        error => {
+            groups.forget_bare(call.now, &group);
+            Err(error)
+        }
     }
 }
 
