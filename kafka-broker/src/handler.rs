@@ -28,6 +28,7 @@ pub(crate) mod describe_topic_partitions;
 pub(crate) mod describe_transactions;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
+pub(crate) mod each_once;
 pub(crate) mod end_txn;
 pub(crate) mod error_code;
 pub(crate) mod exchange;

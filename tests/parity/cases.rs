@@ -34,6 +34,7 @@ pub(crate) const CASES: &[Case] = cases![
     consume::epochs,
     consume::unknown,
     consume::offsets_by_time,
+    consume::named_twice,
     defaults::empty_requests,
     frames::damaged,
     groups::classic,

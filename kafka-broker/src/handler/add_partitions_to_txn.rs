@@ -2,6 +2,8 @@
 //! them. Producers send one transaction, up to version 3; brokers send many, and may ask only whether
 //! the partitions have joined.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
@@ -12,7 +14,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::transaction::{Participant, ProducerClaim};
 use crate::state::transactions::{Admission, Refused};
 
@@ -22,6 +24,7 @@ pub(crate) struct AddPartitionsToTxn;
 
 impl Handler for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(
         call: &Call,
@@ -110,15 +113,20 @@ fn add(
 }
 
 /// The partitions that there are, and those that there are not.
-fn sort(call: &Call, topics: &[AddPartitionsToTxnTopic]) -> (Vec<Participant>, Vec<Participant>) {
+fn sort(
+    call: &Call,
+    topics: &[AddPartitionsToTxnTopic],
+) -> (Vec<Participant>, BTreeSet<Participant>) {
     let table = call.node.topics().table();
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let (mut known, mut unknown) = (Vec::new(), BTreeSet::new());
     for topic in topics {
         let found = table.by_name(&topic.name);
         for index in &topic.partitions {
             match found.filter(|topic| topic.partition(*index).is_some()) {
                 Some(found) => known.push((found.name.clone(), *index)),
-                None => unknown.push((topic.name.clone(), *index)),
+                None => {
+                    unknown.insert((topic.name.clone(), *index));
+                }
             }
         }
     }

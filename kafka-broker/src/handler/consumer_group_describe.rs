@@ -11,6 +11,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use crate::control::subjects::About;
 use crate::handler::authorized_operations::OF_GROUP;
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::each_once::each_once;
 use crate::state::consumer_group::ConsumerGroup;
 use crate::state::consumer_group::change::TopicIdPartition;
 use crate::state::consumer_group::ledger::Member as MemberState;
@@ -30,7 +31,7 @@ impl Handler for ConsumerGroupDescribe {
     ) -> Outcome<ConsumerGroupDescribeResponse> {
         let table = call.node.topics().table();
         let mut response = ConsumerGroupDescribeResponse::default();
-        let ids = request.group_ids.into_iter();
+        let ids = each_once(request.group_ids, ByteString::clone);
         response.groups = ids.map(|id| describe(call, &table, id)).collect();
         if request.include_authorized_operations {
             for group in response

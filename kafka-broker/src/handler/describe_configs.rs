@@ -2,6 +2,8 @@
 //!
 //! Not here: loggers and client metrics, which have nothing to configure.
 
+use std::collections::BTreeSet;
+
 use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -32,7 +34,13 @@ impl Handler for DescribeConfigs {
 
     fn handle(call: &Call, request: DescribeConfigsRequest) -> Outcome<DescribeConfigsResponse> {
         let mut response = DescribeConfigsResponse::default();
+        let mut seen = BTreeSet::new();
         for resource in request.resources {
+            // Who asks for all may ask once; who names keys gets no more than was named.
+            let is_all = resource.configuration_keys.is_none();
+            if is_all && !seen.insert((resource.resource_type, resource.resource_name.clone())) {
+                continue;
+            }
             let mut row = DescribeConfigsResult::default();
             row.resource_type = resource.resource_type;
             let about = about(resource.resource_type, &resource.resource_name);

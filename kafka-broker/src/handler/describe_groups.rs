@@ -9,6 +9,7 @@ use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 use crate::control::subjects::About;
 use crate::handler::authorized_operations::OF_GROUP;
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::each_once::each_once;
 use crate::state::classic_group::ClassicGroup;
 use crate::state::group_members::GroupKind;
 
@@ -21,9 +22,7 @@ impl Handler for DescribeGroups {
 
     fn handle(call: &Call, request: DescribeGroupsRequest) -> Outcome<DescribeGroupsResponse> {
         let mut response = DescribeGroupsResponse::default();
-        response.groups = request
-            .groups
-            .into_iter()
+        response.groups = each_once(request.groups, ByteString::clone)
             .map(|id| describe(call, id))
             .collect();
         if request.include_authorized_operations {

@@ -1,6 +1,8 @@
 //! DescribeProducers, version 0: who writes to partitions with a producer id, and since when in a
 //! transaction.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
@@ -25,10 +27,14 @@ impl Handler for DescribeProducers {
     ) -> Outcome<DescribeProducersResponse> {
         let table = call.node.topics().table();
         let mut response = DescribeProducersResponse::default();
+        let mut seen = BTreeSet::new();
         for topic in request.topics {
             let found = table.by_name(&topic.name);
             let mut row = TopicResponse::default();
             for index in topic.partition_indexes {
+                if !seen.insert((topic.name.clone(), index)) {
+                    continue;
+                }
                 let partition = found.and_then(|topic| topic.partition(index));
                 let about = About::topic(&topic.name).partition(index);
                 let producers = match partition {

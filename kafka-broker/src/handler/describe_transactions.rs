@@ -9,6 +9,7 @@ use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactions
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::each_once::each_once;
 
 /// DescribeTransactions.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Handler for DescribeTransactions {
         request: DescribeTransactionsRequest,
     ) -> Outcome<DescribeTransactionsResponse> {
         let mut response = DescribeTransactionsResponse::default();
-        let ids = request.transactional_ids.into_iter();
+        let ids = each_once(request.transactional_ids, ByteString::clone);
         response.transaction_states = ids.map(|id| describe(call, id)).collect();
         Outcome::Ready(response)
     }

@@ -19,6 +19,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Later, Outcome};
 use crate::handler::detached::detached;
+use crate::handler::each_once::each_once;
 use crate::handler::fetch_partition::{Answer, Reader};
 use crate::handler::topic_ref::find_topic;
 use crate::log::FileStretch;
@@ -282,9 +283,10 @@ impl Pending {
         self.watcher = Some(watcher);
     }
 
+    /// To watch a partition as often as a request may name it would cost the square of that.
     fn partitions(&self) -> Vec<Arc<Partition>> {
         let readers = self.readers.iter().map(|(_, reader)| reader);
-        each_once(readers.filter_map(Reader::partition).cloned())
+        each_once(readers.filter_map(Reader::partition).cloned(), Arc::as_ptr).collect()
     }
 }
 
@@ -337,14 +339,6 @@ fn put(rows: &mut Vec<FetchableTopicResponse>, key: SessionKey, partition: Parti
     row.topic_id = key.topic_id;
     row.partitions.push(partition);
     rows.push(row);
-}
-
-/// A request may name a partition as often as it likes; to watch it as often would cost the square of that.
-fn each_once<T>(all: impl Iterator<Item = Arc<T>>) -> Vec<Arc<T>> {
-    let mut all: Vec<_> = all.collect();
-    all.sort_by_key(Arc::as_ptr);
-    all.dedup_by(|a, b| Arc::ptr_eq(a, b));
-    all
 }
 
 /// What partitions tell of appends, and when that is enough.
@@ -429,17 +423,3 @@ fn read(
 }
 
 const READ_COMMITTED: i8 = 1;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partition_that_is_named_often_is_watched_once() {
-        let (one, two) = (Arc::new(1), Arc::new(2));
-        let named = [&one, &two, &one, &one, &two].map(Arc::clone);
-        let mut once: Vec<_> = each_once(named.into_iter()).iter().map(|p| **p).collect();
-        once.sort_unstable();
-        assert_eq!(once, [1, 2]);
-    }
-}

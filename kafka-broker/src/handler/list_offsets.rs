@@ -2,6 +2,9 @@
 //!
 //! Tiered storage does not exist here: the local start is the start, and nothing is tiered.
 
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
@@ -26,14 +29,22 @@ impl Handler for ListOffsets {
         let table = call.node.topics().table();
         let committed = request.isolation_level == READ_COMMITTED;
         let mut response = ListOffsetsResponse::default();
+        let mut named = times_named(&request);
         for topic in request.topics {
             let found = table.by_name(&topic.name);
             let mut row = ListOffsetsTopicResponse::default();
             for partition in topic.partitions {
+                let place = (topic.name.clone(), partition.partition_index);
+                // A partition that is named twice is refused once.
+                let times = named.insert(place, 0);
+                if times == Some(0) {
+                    continue;
+                }
                 let found = found.and_then(|topic| topic.partition(partition.partition_index));
                 let about = About::topic(&topic.name).partition(partition.partition_index);
                 let result = match found {
                     _ if let Err(code) = call.admit(about) => Err(code),
+                    _ if times != Some(1) => Err(ErrorCode::INVALID_REQUEST),
                     Some(found) => list(call.version, found, &partition, committed),
                     None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 };
@@ -45,6 +56,18 @@ impl Handler for ListOffsets {
         }
         Outcome::Ready(response)
     }
+}
+
+/// How often a request names each partition.
+fn times_named(request: &ListOffsetsRequest) -> BTreeMap<(ByteString, i32), usize> {
+    let mut times = BTreeMap::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let place = (topic.name.clone(), partition.partition_index);
+            *times.entry(place).or_default() += 1;
+        }
+    }
+    times
 }
 
 /// An offset with the timestamp and leader epoch of its record, each -1 where there is none.

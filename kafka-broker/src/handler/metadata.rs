@@ -15,6 +15,7 @@ use crate::config::overrides::Overrides;
 use crate::control::subjects::About;
 use crate::handler::authorized_operations::{OF_CLUSTER, OF_TOPIC};
 use crate::handler::call::{Call, Handler, Outcome, Work};
+use crate::handler::each_once::each_once;
 use crate::state::partition::Partition;
 use crate::state::topic_name::check_topic_name;
 use crate::state::topics::{NewTopic, Topic, TopicTable};
@@ -68,8 +69,7 @@ fn topics(call: &Call, request: MetadataRequest) -> Vec<MetadataResponseTopic> {
     };
     let allowed = call.version < 4 || request.allow_auto_topic_creation;
     let create = allowed && call.node.config.auto_create_topics;
-    wanted
-        .into_iter()
+    each_once(wanted, |topic| (topic.name.clone(), topic.topic_id))
         .map(|topic| find(call, &table, topic, create))
         .collect()
 }

@@ -2,6 +2,8 @@
 //! several from version 8 on, topics by id from version 10 on. Who wants only what is stable, from
 //! version 7 on, is refused what an open transaction may change.
 
+use std::collections::BTreeSet;
+
 use bytestring::ByteString;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
@@ -33,7 +35,13 @@ impl Handler for OffsetFetch {
         } else {
             let mut response = OffsetFetchResponse::default();
             let stable = request.require_stable;
+            let all_of = |group: &OffsetFetchRequestGroup| match &group.topics {
+                Some(_) => None,
+                None => Some(group.group_id.clone()),
+            };
+            let mut seen = BTreeSet::new();
             let groups = request.groups.into_iter();
+            let groups = groups.filter(|group| all_of(group).is_none_or(|id| seen.insert(id)));
             response.groups = groups
                 .map(|group| fetch_group(call, &table, group, stable))
                 .collect();

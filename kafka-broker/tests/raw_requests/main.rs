@@ -4,4 +4,5 @@ mod bad_peers;
 mod cold_reads;
 mod connection;
 mod directories;
+mod repetition;
 mod sessions;

@@ -3,10 +3,13 @@
 use kafka_protocol::Uuid;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
-use kafka_protocol::messages::{FetchRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest};
+use kafka_protocol::messages::{
+    FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
+};
 
 use crate::cases::produce::fill;
 use crate::conversation::Conversation;
@@ -200,4 +203,43 @@ pub(crate) fn offsets_by_time(talk: &mut Conversation) {
     ask("an unknown topic", "nobody-made-this", 0, -1, -1, 0);
     ask("an old epoch", &topic, 0, -1, -2, 0);
     ask("a new epoch", &topic, 0, -1, 5, 0);
+}
+
+/// What is named twice in one request.
+pub(crate) fn named_twice(talk: &mut Conversation) {
+    let (topic, _) = filled(talk);
+    let partitions = [0, 1, 0].into_iter().map(|partition_index| {
+        with!(ListOffsetsPartition {
+            partition_index,
+            timestamp: TIMESTAMP
+        })
+    });
+    let request = with!(ListOffsetsRequest {
+        topics: vec![with!(ListOffsetsTopic {
+            name: topic.as_str().into(),
+            partitions: partitions.collect(),
+        })],
+    });
+    for version in [1, 7, 10] {
+        talk.ask_and_hide("an offset asked for twice", version, &request, |response| {
+            // Kafka answers in no order.
+            for topic in &mut response.topics {
+                topic.partitions.sort_by_key(|row| row.partition_index);
+            }
+        });
+    }
+    let named = || {
+        with!(MetadataRequestTopic {
+            name: Some("nobody-made-this".into())
+        })
+    };
+    let request = with!(MetadataRequest {
+        topics: Some(vec![named(), named()]),
+        allow_auto_topic_creation: false,
+    });
+    talk.ask_and_hide("a topic asked for twice", 12, &request, |response| {
+        response.brokers.clear();
+        response.cluster_id = None;
+        response.controller_id = 0;
+    });
 }
