@@ -39,8 +39,8 @@ pub(crate) trait Handler {
 pub(crate) enum Work {
     /// Memory and the page cache: it runs where the request was read.
     Quick,
-    /// Appends: quick, unless a topic wants its records durable before they are acknowledged. Then it runs on
-    /// a thread of its own, so that others can append meanwhile and share the sync.
+    /// Appends, if only what the broker keeps of its groups and transactions: quick, unless a topic wants its
+    /// records durable before they are acknowledged. Then it runs on a thread of its own, so that others can append meanwhile and share the sync.
     Append,
     /// Creates, deletes or syncs files: it runs on a thread of its own.
     Slow,

@@ -7,7 +7,7 @@ use kafka_protocol::messages::consumer_group_heartbeat_response::{Assignment, To
 use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::detached::detached;
 use crate::state::consumer_group::change::Partitions;
 use crate::state::consumer_group::heartbeat::{
@@ -21,6 +21,7 @@ pub(crate) struct ConsumerGroupHeartbeat;
 
 impl Handler for ConsumerGroupHeartbeat {
     type Request = ConsumerGroupHeartbeatRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(
         call: &Call,

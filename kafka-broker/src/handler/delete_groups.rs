@@ -5,7 +5,7 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 
 /// DeleteGroups.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct DeleteGroups;
 
 impl Handler for DeleteGroups {
     type Request = DeleteGroupsRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: DeleteGroupsRequest) -> Outcome<DeleteGroupsResponse> {
         let mut response = DeleteGroupsResponse::default();

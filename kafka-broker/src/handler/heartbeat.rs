@@ -4,7 +4,7 @@
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::classic_group::answer::MemberClaim;
 
 /// Heartbeat.
@@ -13,6 +13,7 @@ pub(crate) struct Heartbeat;
 
 impl Handler for Heartbeat {
     type Request = HeartbeatRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: HeartbeatRequest) -> Outcome<HeartbeatResponse> {
         let mut response = HeartbeatResponse::default();

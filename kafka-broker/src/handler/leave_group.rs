@@ -6,7 +6,7 @@ use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 
 /// LeaveGroup.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub(crate) struct LeaveGroup;
 
 impl Handler for LeaveGroup {
     type Request = LeaveGroupRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: LeaveGroupRequest) -> Outcome<LeaveGroupResponse> {
         let mut response = LeaveGroupResponse::default();

@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_delete_response::{
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::consumer_protocol::PROTOCOL_TYPE;
 use crate::state::group_members::SubscribedTopics;
 use crate::state::groups::Group;
@@ -20,6 +20,7 @@ pub(crate) struct OffsetDelete;
 
 impl Handler for OffsetDelete {
     type Request = OffsetDeleteRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: OffsetDeleteRequest) -> Outcome<OffsetDeleteResponse> {
         let mut response = OffsetDeleteResponse::default();

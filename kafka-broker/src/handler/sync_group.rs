@@ -7,7 +7,7 @@ use std::time::Duration;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 
-use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::call::{Call, Handler, Later, Outcome, Work};
 use crate::handler::detached::{detached, detached_bytes};
 use crate::state::classic_group::answer::{Answer, MemberClaim, SyncAnswer, SyncRequest};
 use crate::state::groups::Parked;
@@ -20,6 +20,7 @@ pub(crate) struct SyncGroup;
 
 impl Handler for SyncGroup {
     type Request = SyncGroupRequest;
+    const WORK: Work = Work::Append;
 
     fn handle(call: &Call, request: SyncGroupRequest) -> Outcome<SyncGroupResponse> {
         let refuse = |error| Outcome::Ready(response(SyncAnswer::refused(error)));
