@@ -208,7 +208,8 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
     }
     if topic.config.compact {
         return check_keys(records).map_err(|error| Failure {
-            code: error.code(),
+            // The checksum is right: so it was sent, and the same would come again.
+            code: ErrorCode::INVALID_RECORD,
             message: error.to_string(),
             records: error.into_records(),
             log_start_offset: -1,

@@ -241,6 +241,13 @@ pub(crate) fn validated(talk: &mut Conversation) {
             response.responses[0].partition_responses[0].log_start_offset = -1;
         });
     }
+    // The checksum is right, and the records are none.
+    let nonsense = patched(batch(&["a", "b"]), BatchHeader::LEN, &[0x7e; 5]);
+    let request = produce(&compacted, id, 0, Some(nonsense));
+    talk.ask_and_hide("records that are none", 12, &request, |response| {
+        hide_details(response);
+        response.responses[0].partition_responses[0].error_message = None;
+    });
 }
 
 /// Kafka tells where the log begins only where it has asked the log, and which record is to blame where it reads
