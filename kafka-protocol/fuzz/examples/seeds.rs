@@ -21,6 +21,7 @@ fn main() -> io::Result<()> {
     frames(&mut seeds);
     batches(&mut seeds);
     streams(&mut seeds);
+    broken_zstd(&mut seeds);
     seeds.write(Path::new(&folder))
 }
 
@@ -115,6 +116,21 @@ fn batches(seeds: &mut Seeds) {
                 seeds.add("compress", &[&[codec], &stream]);
             }
         }
+    }
+}
+
+/// Blocks that the headers alone show to be broken, in a window of 1 KiB: no count of sequences, bytes behind
+/// it, too many literals, too few for four streams.
+fn broken_zstd(seeds: &mut Seeds) {
+    for block in [
+        b"\x18abc".as_slice(),
+        b"\x18abc\0\0",
+        b"\x15\x40a\0",
+        b"\x46\0\x03\x80\x10\x01\0\x01\0\x01\0\x02\x03\x02\x03\0",
+    ] {
+        let header = ((block.len() as u32) << 3 | 0b101).to_le_bytes();
+        let frame = b"\x28\xb5\x2f\xfd\0\0";
+        seeds.add("zstd", &[frame, &header[..3], block]);
     }
 }
 
