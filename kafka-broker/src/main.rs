@@ -69,7 +69,8 @@ impl Arguments {
     /// The address to listen at, unless a property tells it.
     fn listen_address(&self) -> Option<&str> {
         let is_told = self.properties.iter().any(|(key, _)| key == "listeners");
-        self.listen.as_deref().or((!is_told).then_some(LISTEN))
+        let listen = self.listen.as_deref();
+        listen.or_else(|| (!is_told).then_some(LISTEN))
     }
 }
 
