@@ -276,10 +276,9 @@ pub(crate) async fn sessions_end_by_the_clock_of_the_group(stage: Stage) {
     mute.wait_fired(1, PATIENCE).await.unwrap();
     let heir = member(&client, &group, &topic);
     tokio::time::sleep((session * 2).saturating_sub(silent_since.elapsed())).await;
-    assert!(
-        heir.assignment().is_empty(),
-        "the rebalance waits for the silent one"
-    );
+    // The silent one has given up by itself, and asks to be let in under another name.
+    let assigned = heir.assignment().len() + alive.assignment().len();
+    assert_eq!(assigned, 0, "the rebalance waits for the silent one");
     drop(mute);
     control.resume_group_clock(&group).await.unwrap();
     until("one of them has it", || {
