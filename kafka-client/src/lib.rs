@@ -123,3 +123,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/test-your-service.md")]
 struct TestYourService;
+
+/// So does that on the page about faults.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/faults.md")]
+struct Faults;
