@@ -791,6 +791,21 @@ mod tests {
         let ends = |groups: &Groups, id: &str| groups.find(id).unwrap().lock().timer;
         assert_eq!(ends(&groups, "g"), Some(Duration::from_secs(50)));
         assert_eq!(ends(&groups, "other"), Some(Duration::from_secs(45)));
+        // What is set later holds from the next heartbeat on.
+        let [(id, mut overrides)] = set();
+        overrides.insert("consumer.session.timeout.ms".to_owned(), "55000".to_owned());
+        groups.configs.set(&id, overrides);
+        let group = groups.find("g").unwrap();
+        let beat = Heartbeat {
+            member_id: "m".into(),
+            member_epoch: 1,
+            ..Heartbeat::default()
+        };
+        let heard = groups.turn_saved(now, &group, |state| {
+            state.members.handle_heartbeat(now, &topics, &beat)
+        });
+        heard.unwrap().unwrap();
+        assert_eq!(ends(&groups, "g"), Some(Duration::from_secs(55)));
 
         let again = open_with(&store, set());
         let saved = lock(&store.saved).clone();
