@@ -17,7 +17,7 @@ pub(crate) enum KeyError {
 }
 
 impl KeyError {
-    /// The records that are to blame: all of them, since a producer sends the others again.
+    /// The records that are to blame, all that are named: each is told so by itself.
     pub(crate) fn into_records(self) -> Vec<i32> {
         match self {
             Self::Missing(records) => records,
