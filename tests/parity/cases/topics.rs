@@ -278,11 +278,14 @@ pub(crate) fn grown_and_deleted(talk: &mut Conversation) {
     talk.ask("delete nothing", 6, &by(None, Uuid::ZERO));
     talk.ask("delete", 6, &by(None, id));
     talk.ask("delete again", 6, &by(None, id));
-    talk.ask(
-        "produce to what is gone",
-        9,
-        &produce(&topic, id, 0, Some(batch(&["x"]).into())),
-    );
+    // The controller has deleted it; its leader may learn of that later.
+    let late = produce(&topic, id, 0, Some(batch(&["x"]).into()));
+    talk.wait_for("the end of the topic", |talk| {
+        let answer = talk.prepare(9, &late);
+        let partition = &answer.responses[0].partition_responses[0];
+        (partition.error_code != 0).then_some(())
+    });
+    talk.ask("produce to what is gone", 9, &late);
     talk.ask(
         "produce to the id of what is gone",
         13,
