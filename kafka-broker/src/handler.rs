@@ -53,7 +53,7 @@ pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod placeholder;
 pub(crate) mod produce;
-pub(crate) mod produce_keys;
+pub(crate) mod produce_records;
 pub(crate) mod produce_transaction;
 pub(crate) mod registry;
 pub(crate) mod sync_group;

@@ -45,10 +45,7 @@ fn a_program_that_is_told_to_end_under_load_ends_in_order() {
         // At another point of what it does each time.
         std::thread::sleep(Duration::from_millis(700 + 270 * round));
         let (took, said) = program.end();
-        assert!(
-            took < Duration::from_secs(4),
-            "round {round}: it took {took:?}"
-        );
+        assert!(took < END_MAX, "round {round}: it took {took:?}");
         assert_eq!(said, "", "round {round}");
         assert!(data.join(".kafka_cleanshutdown").exists(), "round {round}");
         for (sum, load) in acknowledged.iter_mut().zip(loads) {
@@ -280,3 +277,6 @@ impl Peer {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What whoever ends containers usually waits before a kill. Most of an end is the disk's: each log is synced.
+const END_MAX: Duration = Duration::from_secs(10);

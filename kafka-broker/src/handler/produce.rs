@@ -17,7 +17,7 @@ use kafka_protocol::record::{BatchHeader, Compression};
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
-use crate::handler::produce_keys::check_keys;
+use crate::handler::produce_records::check_records;
 use crate::handler::produce_transaction::TransactionalPart;
 use crate::handler::topic_ref::find_topic;
 use crate::log::{AppendInfo, AppendOrigin};
@@ -206,16 +206,13 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
             "zstd needs version 7 of Produce",
         ));
     }
-    if topic.config.compact {
-        return check_keys(records).map_err(|error| Failure {
-            // The checksum is right: so it was sent, and the same would come again.
-            code: ErrorCode::INVALID_RECORD,
-            message: error.to_string(),
-            records: error.into_records(),
-            log_start_offset: -1,
-        });
-    }
-    Ok(())
+    check_records(records, topic.config.compact).map_err(|error| Failure {
+        // The checksum is right: so it was sent, and the same would come again.
+        code: ErrorCode::INVALID_RECORD,
+        message: error.to_string(),
+        records: error.into_records(),
+        log_start_offset: -1,
+    })
 }
 
 fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceResponse {

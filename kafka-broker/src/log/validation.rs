@@ -1,4 +1,4 @@
-//! Whether a batch may be appended, judged by its head alone: its records are never parsed here.
+//! Whether a batch may be appended, judged by its head alone: its records were read before, or are the broker's own.
 //!
 //! What the bytes say wrongly is corrupt, and what they say rightly but may not is invalid, as Kafka tells
 //! the two apart.

@@ -241,17 +241,38 @@ pub(crate) fn validated(talk: &mut Conversation) {
             response.responses[0].partition_responses[0].log_start_offset = -1;
         });
     }
-    // The checksum is right, and the records are none.
+    let (plain, plain_id) = talk.topic("plain", 1, &[]);
+    // The checksum is right, and the records are none, fewer or more than the head counts.
     let nonsense = patched(batch(&["a", "b"]), BatchHeader::LEN, &[0x7e; 5]);
-    let request = produce(&compacted, id, 0, Some(nonsense));
-    talk.ask_and_hide("records that are none", 12, &request, |response| {
-        hide_details(response);
-        response.responses[0].partition_responses[0].error_message = None;
-    });
+    let fewer = {
+        let counted = 3i32.to_be_bytes();
+        let batch = patched(batch(&["a", "b"]), BatchHeader::RECORD_COUNT_AT, &counted);
+        let last = 2i32.to_be_bytes();
+        patched(batch.into(), BatchHeader::LAST_OFFSET_DELTA_AT, &last)
+    };
+    let more = {
+        let counted = 1i32.to_be_bytes();
+        let batch = patched(batch(&["a", "b"]), BatchHeader::RECORD_COUNT_AT, &counted);
+        let last = 0i32.to_be_bytes();
+        patched(batch.into(), BatchHeader::LAST_OFFSET_DELTA_AT, &last)
+    };
+    for (topic, id) in [(&compacted, id), (&plain, plain_id)] {
+        for (what, records) in [
+            ("records that are none", &nonsense),
+            ("fewer records than counted", &fewer),
+            ("more records than counted", &more),
+        ] {
+            let request = produce(topic, id, 0, Some(records.clone()));
+            talk.ask_and_hide(what, 12, &request, |response| {
+                hide_details(response);
+                response.responses[0].partition_responses[0].error_message = None;
+            });
+        }
+    }
 }
 
-/// Kafka tells where the log begins only where it has asked the log, and which record is to blame where it reads
-/// records; we read none.
+/// Kafka tells where the log begins only where it has asked the log, and which record is to blame where one
+/// is.
 fn hide_details(response: &mut ProduceResponse) {
     let row = &mut response.responses[0].partition_responses[0];
     row.log_start_offset = -1;
