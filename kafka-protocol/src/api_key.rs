@@ -39,6 +39,8 @@ pub enum Receiver {
     /// The active controller. A request that brokers serve too may go to any broker, which forwards
     /// it.
     Controller,
+    /// Each of the other voters of the metadata quorum: a candidate asks them, and a leader tells them.
+    Voters,
 }
 
 impl ApiKey {

@@ -3,7 +3,7 @@
 
 use Receiver::{
     AllBrokers, AnyBroker, Connection, Controller, GroupCoordinator, NamedBroker, PartitionLeader,
-    ShareCoordinator, TransactionCoordinator,
+    ShareCoordinator, TransactionCoordinator, Voters,
 };
 
 /// The variants of `Receiver` in `kafka-protocol`, which explains them.
@@ -18,6 +18,7 @@ pub(crate) enum Receiver {
     TransactionCoordinator,
     ShareCoordinator,
     Controller,
+    Voters,
 }
 
 /// The receiver of the API of this name.
@@ -82,9 +83,9 @@ const TABLE: [(&str, Receiver); 91] = [
     ("AlterClientQuotas", Controller),
     ("DescribeUserScramCredentials", AnyBroker),
     ("AlterUserScramCredentials", Controller),
-    ("Vote", Controller),
-    ("BeginQuorumEpoch", Controller),
-    ("EndQuorumEpoch", Controller),
+    ("Vote", Voters),
+    ("BeginQuorumEpoch", Voters),
+    ("EndQuorumEpoch", Voters),
     ("DescribeQuorum", Controller),
     ("AlterPartition", Controller),
     ("UpdateFeatures", Controller),

@@ -789,7 +789,7 @@ impl ApiKey {
                 advertised: VersionRange::new(0, 2),
                 first_flexible: 0,
                 listeners: &[Listener::Controller],
-                receiver: Receiver::Controller,
+                receiver: Receiver::Voters,
             },
             Self::BeginQuorumEpoch => ApiFacts {
                 name: "BeginQuorumEpoch",
@@ -797,7 +797,7 @@ impl ApiKey {
                 advertised: VersionRange::new(0, 1),
                 first_flexible: 1,
                 listeners: &[Listener::Controller],
-                receiver: Receiver::Controller,
+                receiver: Receiver::Voters,
             },
             Self::EndQuorumEpoch => ApiFacts {
                 name: "EndQuorumEpoch",
@@ -805,7 +805,7 @@ impl ApiKey {
                 advertised: VersionRange::new(0, 1),
                 first_flexible: 1,
                 listeners: &[Listener::Controller],
-                receiver: Receiver::Controller,
+                receiver: Receiver::Voters,
             },
             Self::DescribeQuorum => ApiFacts {
                 name: "DescribeQuorum",

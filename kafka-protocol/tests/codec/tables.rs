@@ -47,7 +47,10 @@ fn each_api_has_the_versions_and_listeners_of_the_list() {
         if listeners == [Listener::Controller] {
             let fits = matches!(
                 key.receiver(),
-                Receiver::Controller | Receiver::NamedBroker | Receiver::Connection
+                Receiver::Controller
+                    | Receiver::Voters
+                    | Receiver::NamedBroker
+                    | Receiver::Connection
             );
             assert!(
                 fits || name == "FetchSnapshot",
@@ -78,8 +81,9 @@ fn requests_go_to_whom_kafka_sends_them() {
         (Receiver::AllBrokers, "ListGroups ListTransactions"),
         (
             Receiver::Controller,
-            "CreateTopics DeleteTopics AlterPartition BrokerHeartbeat",
+            "CreateTopics DeleteTopics AlterPartition BrokerHeartbeat FetchSnapshot",
         ),
+        (Receiver::Voters, "Vote BeginQuorumEpoch EndQuorumEpoch"),
         (
             Receiver::Connection,
             "ApiVersions SaslHandshake SaslAuthenticate",
