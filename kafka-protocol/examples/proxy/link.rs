@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 
 use bytes::Bytes;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{
     ApiVersionsResponse, DescribeClusterResponse, FetchResponse, FindCoordinatorResponse,
     MetadataResponse, ProduceRequest, ProduceResponse,
@@ -153,6 +154,9 @@ fn api_versions(awaited: &Awaited, frame: Bytes) -> Result<Vec<Bytes>> {
     kafka_protocol::header::decode_response_header(&mut reader, ApiKey::ApiVersions, 0)?;
     // A broker that does not know the version says so in version 0, which any client can read.
     let refused = reader.clone().i16("error_code")? == ErrorCode::UNSUPPORTED_VERSION.code();
+    if !refused && !ApiVersionsResponse::VERSIONS.contains(awaited.version) {
+        return refuse(awaited);
+    }
     let version = if refused { 0 } else { awaited.version };
     let mut body = ApiVersionsResponse::decode(&mut reader, version)?;
     reader.finish()?;
@@ -172,6 +176,19 @@ fn api_versions(awaited: &Awaited, frame: Bytes) -> Result<Vec<Bytes>> {
         version,
         awaited.correlation_id,
     )?)
+}
+
+/// Answers a question for versions that the broker understood and the proxy does not, as a broker would
+/// that does not either: the client asks again in a version that all three know.
+fn refuse(awaited: &Awaited) -> Result<Vec<Bytes>> {
+    let known = ApiKey::ApiVersions.advertised_versions();
+    let mut own = ApiVersion::default();
+    own.api_key = ApiKey::ApiVersions.code();
+    (own.min_version, own.max_version) = (known.min, known.max);
+    let mut body = ApiVersionsResponse::default();
+    body.error_code = ErrorCode::UNSUPPORTED_VERSION.code();
+    body.api_keys.push(own);
+    Ok(frame::encode_response(&body, 0, awaited.correlation_id)?)
 }
 
 /// The APIs whose messages the proxy reads.

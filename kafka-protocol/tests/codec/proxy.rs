@@ -99,6 +99,25 @@ fn a_broker_that_does_not_know_the_version_answers_in_version_0() {
     assert_eq!(got, told);
 }
 
+/// Client and broker may know a version of `ApiVersions` that the proxy does not: it answers as a broker
+/// of its own release would, and the client asks again.
+#[test]
+fn versions_are_not_told_in_a_version_that_is_too_new() {
+    let newest = ApiVersionsRequest::VERSIONS.max;
+    let mut link = link();
+    let front = [18, newest + 1].map(i16::to_be_bytes).concat();
+    let asked = [&front, b"\0\0\0\x07\0\x03app\0whatever".as_slice()].concat();
+    link.request(&asked.into()).unwrap();
+    let told = Bytes::from_static(b"\0\0\0\x07\0\0\x02whatever");
+    let mut reader = Reader::new(strip(link.response(told).unwrap()));
+    let header = decode_response_header(&mut reader, ApiKey::ApiVersions, 0).unwrap();
+    assert_eq!(header.correlation_id, ID);
+    let body = ApiVersionsResponse::decode(&mut reader, 0).unwrap();
+    reader.finish().unwrap();
+    assert_eq!(body.error_code, 35);
+    assert_eq!(body.api_keys, [api(ApiKey::ApiVersions.code(), 0, newest)]);
+}
+
 #[test]
 fn versions_are_cut_to_those_that_the_proxy_reads() {
     let mut body = ApiVersionsResponse::default();
