@@ -2,7 +2,7 @@
 
 use crate::record::encode::{BatchBuilder, BatchOptions};
 use crate::record::error::{RecordError, RecordErrorKind};
-use crate::record::header::{Attributes, ProducerStamp};
+use crate::record::header::ProducerStamp;
 
 /// What a control record says, from its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,10 +153,9 @@ impl EndTransactionMarker {
         timestamp: i64,
         options: BatchOptions,
     ) -> Vec<u8> {
-        let attributes = Attributes::default().with_transactional().with_control();
         let mut batch = BatchBuilder::new(
             Vec::with_capacity(MARKER_BATCH_LEN),
-            options.attributes(attributes).max_len(usize::MAX),
+            options.transactional().control().max_len(usize::MAX),
         );
         let key = self.control_type().encode();
         let value = self.encode();
@@ -210,6 +209,18 @@ mod tests {
             );
             assert!(records.next().is_none());
         }
+    }
+
+    #[test]
+    fn a_marker_of_a_log_that_stamps_says_whose_time_it_is() {
+        let options = BatchOptions::new().log_append_time(5);
+        let bytes = EndTransactionMarker::new(true, 7).batch(4711, 3, 4, options);
+        let batch = crate::record::Batch::decode(bytes.into()).unwrap();
+        assert_eq!(batch.header().attributes.bits(), 0x38);
+        assert_eq!(batch.header().max_timestamp, 5);
+        let (mut decompressor, mut buffer) = Default::default();
+        let mut records = batch.records(&mut decompressor, &mut buffer, 0).unwrap();
+        assert_eq!(records.next().unwrap().unwrap().timestamp, 5);
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl BatchOptions {
         self
     }
 
+    /// The batch holds a control record; it does not by default.
+    #[must_use]
+    pub const fn control(mut self) -> Self {
+        self.attributes = self.attributes.with_control();
+        self
+    }
+
     /// The timestamp that all others count from, in milliseconds; by default that of the first
     /// record.
     #[must_use]

@@ -268,10 +268,11 @@ impl BatchHeader {
         head
     }
 
-    /// Bytes of the whole batch, this head included.
+    /// Bytes of the whole batch, this head included. No header that was decoded has fewer than 61; of a
+    /// length that is negative, it may be none.
     #[must_use]
     pub const fn total_len(&self) -> usize {
-        Self::LENGTH_PREFIX + self.batch_length as usize
+        Self::LENGTH_PREFIX.saturating_add_signed(self.batch_length as isize)
     }
 
     /// Offset of the last record the batch stands for.
@@ -338,6 +339,26 @@ mod tests {
                 BatchHeader::decode(&bytes[..len]),
                 Err(HeaderError::Truncated { len })
             );
+        }
+    }
+
+    #[test]
+    fn a_length_that_cannot_be_has_a_total_all_the_same() {
+        let mut header = BatchHeader::decode(&{
+            let mut bytes = [0; BatchHeader::LEN];
+            bytes[16] = 2;
+            bytes[8..12].copy_from_slice(&49_i32.to_be_bytes());
+            bytes
+        })
+        .unwrap();
+        for (length, total) in [
+            (49, 61),
+            (-1, 11),
+            (i32::MIN, 0),
+            (i32::MAX, (1 << 31) + 11),
+        ] {
+            header.batch_length = length;
+            assert_eq!(header.total_len(), total);
         }
     }
 
