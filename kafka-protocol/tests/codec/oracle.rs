@@ -8,6 +8,8 @@
 
 mod batches;
 mod kafka;
+mod names;
+mod printed;
 mod tables;
 mod values;
 
@@ -45,6 +47,7 @@ fn the_crate_and_kafka_agree() {
         let mut sampler = Sampler::new(seed).unwrap();
         compare(&mut sampler, rounds, &mut kafka);
         values::compare(&mut sampler, rounds, &mut kafka);
+        names::compare(&mut sampler, rounds, &mut kafka);
         batches::compare(&mut sampler, rounds * BATCHES_A_ROUND, &mut kafka);
     }
 }

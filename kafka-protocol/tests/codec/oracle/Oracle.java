@@ -76,6 +76,8 @@ public class Oracle {
                 return written(constructor(columns[1], columns[2]).newInstance(), Short.parseShort(columns[3]));
             case "cross":
                 return cross(columns);
+            case "json":
+                return json(columns);
             case "error":
                 return error(Short.parseShort(columns[1]));
             case "api":
@@ -108,6 +110,19 @@ public class Oracle {
         Object message = constructor(name(columns[1], columns[2]))
             .newInstance(new ByteBufferAccessor(from), Short.parseShort(columns[3]));
         return written(message, Short.parseShort(columns[5]));
+    }
+
+    // The fields of a message by name, as Kafka's converter tells them; of records their size alone.
+    private static String json(String[] columns) throws Exception {
+        ByteBuffer from = ByteBuffer.wrap(HexFormat.of().parseHex(columns[4]));
+        short version = Short.parseShort(columns[3]);
+        Object message = constructor(name(columns[1], columns[2]))
+            .newInstance(new ByteBufferAccessor(from), version);
+        Class<?> type = message.getClass();
+        return Class.forName(type.getName() + "JsonConverter")
+            .getMethod("write", type, short.class, boolean.class)
+            .invoke(null, message, version, false)
+            .toString();
     }
 
     private static Constructor<?> constructor(String kind, String name) throws Exception {
