@@ -207,17 +207,7 @@ fn touch_memory() -> Result<(), Failure> {
 
 /// Starts both, or ours alone.
 pub(crate) fn start(broker: &Path, data: &str, real: Option<&Path>) -> Result<Servers, Failure> {
-    let ours = Server::start(
-        broker,
-        &[
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            data,
-            "--log",
-            "warn",
-        ],
-    )?;
+    let ours = Server::start_ours(broker, data, &[])?;
     let real = real.map(|program| {
         let soon = "log.segment.delete.delay.ms=1000";
         Server::start(program, &["--heap", "1g", "--set", soon])

@@ -22,17 +22,7 @@ pub(crate) fn run(
     busy: usize,
     length: Duration,
 ) -> Result<(), Failure> {
-    let server = Server::start(
-        broker,
-        &[
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            data,
-            "--log",
-            "warn",
-        ],
-    )?;
+    let server = Server::start_ours(broker, data, &[])?;
     let pairs = (busy / 2).max(1);
     let address = server.address.as_str();
     let mut admin = Connection::open(address)?;

@@ -14,17 +14,7 @@ use crate::topic::{Batch, DATA_VERSION, append_frame, check_appended, create};
 
 /// Lets growing numbers of connections append to one partition, each with one request under way.
 pub(crate) fn run(broker: &Path, data: &str, length: Duration) -> Result<(), Failure> {
-    let server = Server::start(
-        broker,
-        &[
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            data,
-            "--log",
-            "warn",
-        ],
-    )?;
+    let server = Server::start_ours(broker, data, &[])?;
     let mut admin = Connection::open(&server.address)?;
     create(&mut admin, TOPIC, 1, &[("flush.messages", "1")])?;
     for writers in WRITERS {

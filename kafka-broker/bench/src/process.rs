@@ -24,6 +24,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts our broker over a data directory, with more arguments.
+    pub(crate) fn start_ours(program: &Path, data: &str, more: &[&str]) -> Result<Self, Failure> {
+        let usual = [
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            data,
+            "--log",
+            "warn",
+        ];
+        Self::start(program, &[&usual[..], more].concat())
+    }
+
     /// Starts a program that prints `listening on HOST:PORT`.
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self, Failure> {
         let began = Instant::now();

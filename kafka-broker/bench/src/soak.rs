@@ -12,18 +12,10 @@ use crate::topic::{Batch, create};
 
 /// Appends and fetches for `length` at `rate` bytes a second, and prints the memory once a minute.
 pub(crate) fn run(broker: &Path, data: &str, length: Duration, rate: f64) -> Result<(), Failure> {
-    let server = Server::start(
+    let server = Server::start_ours(
         broker,
-        &[
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            data,
-            "--log",
-            "warn",
-            "--set",
-            "log.retention.check.interval.ms=5000",
-        ],
+        data,
+        &["--set", "log.retention.check.interval.ms=5000"],
     )?;
     let address = server.address.as_str();
     let mut admin = Connection::open(address)?;

@@ -10,19 +10,7 @@ use crate::topic::{Batch, append_frame, check_appended, create};
 
 /// Fills partitions, ends the broker in order and in disorder, and starts it again, several times.
 pub(crate) fn run(broker: &Path, data: &str, partitions: usize) -> Result<(), Failure> {
-    let start = || {
-        Server::start(
-            broker,
-            &[
-                "--listen",
-                "127.0.0.1:0",
-                "--data-dir",
-                data,
-                "--log",
-                "warn",
-            ],
-        )
-    };
+    let start = || Server::start_ours(broker, data, &[]);
     let mut server = start()?;
     println!(
         "a new data directory: {:?} to the first answer",
