@@ -220,6 +220,13 @@ impl Decompressor {
         self.fill(compression, lz4_header_checksum, input, room)
     }
 
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "zstd")),
+        expect(
+            clippy::needless_pass_by_ref_mut,
+            reason = "only the decoders of these have state"
+        )
+    )]
     fn fill(
         &mut self,
         compression: Compression,
