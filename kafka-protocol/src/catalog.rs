@@ -21,7 +21,7 @@
 //!
 //! let key = ApiKey::from_code(12).ok_or("no such api")?;
 //! let body = Bytes::from_static(b"\0\x07billing\0\0\0\x09\0\x02me");
-//! let text = catalog::visit_request(key, Print(body, 0))?;
+//! let text = catalog::visit_request(key, Print(body, 0)).ok_or("not in this build")??;
 //! assert!(text.starts_with(r#"HeartbeatRequest { group_id: "billing", generation_id: 9"#));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
@@ -31,10 +31,10 @@ use crate::generated;
 use crate::request::Message;
 use crate::version::VersionRange;
 
-/// All messages, in the order of their names.
+/// All messages of this build, in the order of their names.
 pub const ALL: &[MessageInfo] = generated::catalog::ALL;
 
-/// The fields that name an entity, in the order of the messages' names: what a proxy has to look at
+/// The fields that name an entity, in the order of the messages' names, in every build: what a proxy has to look at
 /// that renames topics, or a gateway that keeps tenants apart.
 ///
 /// ```
@@ -126,17 +126,17 @@ pub trait MessageVisitor {
     fn visit<M: Message>(self) -> Self::Output;
 }
 
-/// Visits the type of the request of this key.
-pub fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
+/// Visits the type of the request of this key; `None` if this build is without it.
+pub fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
     generated::catalog::visit_request(key, visitor)
 }
 
-/// Visits the type of the response to the request of this key.
-pub fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
+/// Visits the type of the response to the request of this key; `None` if this build is without it.
+pub fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
     generated::catalog::visit_response(key, visitor)
 }
 
-/// Visits the type of the message of this name; `None` if there is none.
+/// Visits the type of the message of this name; `None` if there is none, or this build is without it.
 pub fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V::Output> {
     generated::catalog::visit_named(name, visitor)
 }
@@ -166,6 +166,59 @@ impl EntityField {
             path,
             entity,
             versions: VersionRange::new(min, max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, MessageVisitor, visit_named, visit_request, visit_response};
+    use crate::api_key::ApiKey;
+    use crate::request::Message;
+
+    struct Name;
+
+    impl MessageVisitor for Name {
+        type Output = &'static str;
+
+        fn visit<M: Message>(self) -> Self::Output {
+            M::NAME
+        }
+    }
+
+    /// What clients need is in every build; the rest is visited where it is listed, and else is not.
+    #[test]
+    fn a_build_is_without_all_of_a_message_or_none_of_it() {
+        let listed = |name: &str| ALL.iter().any(|info| info.name == name);
+        for name in [
+            "FetchRequest",
+            "WriteTxnMarkersRequest",
+            "EndTxnMarker",
+            "AddRaftVoterRequest",
+        ] {
+            assert!(listed(name), "{name}");
+        }
+        for &key in ApiKey::ALL {
+            for (visited, kind) in [
+                (visit_request(key, Name), "Request"),
+                (visit_response(key, Name), "Response"),
+            ] {
+                let name = format!("{key}{kind}");
+                assert_eq!(visited.is_some(), listed(&name), "{name}");
+                assert!(visited.is_none_or(|visited| visited == name), "{name}");
+                assert_eq!(visit_named(&name, Name), visited);
+            }
+        }
+        let whole = cfg!(feature = "cluster");
+        for name in [
+            "VoteRequest",
+            "BrokerHeartbeatResponse",
+            "ReadShareGroupStateRequest",
+            "PartitionRecord",
+            "OffsetCommitKey",
+            "TransactionLogValue",
+        ] {
+            assert_eq!(listed(name), whole, "{name}");
         }
     }
 }

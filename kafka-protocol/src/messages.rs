@@ -1,5 +1,7 @@
 //! All messages of the protocol: requests, responses, headers, and the records of Kafka's own topics.
 //!
+//! Those that only the nodes of a cluster need are behind the feature `cluster`, and say so.
+//!
 //! A message is a struct of this module, such as [`MetadataResponse`]; the structs in it lie in the
 //! module of its name, such as [`metadata_response`]. Fields are public. Structs may gain fields with
 //! a new release of Kafka, so a value is made from its default:

@@ -74,8 +74,13 @@ pub(crate) fn summary(message: &Message) -> String {
     } else {
         String::new()
     };
+    let feature = if message.between_nodes {
+        "; of the feature `cluster`"
+    } else {
+        ""
+    };
     format!(
-        "{kind}: `{}`, versions {}, {flexible}{unstable}",
+        "{kind}: `{}`, versions {}, {flexible}{unstable}{feature}",
         message.name, message.valid
     )
 }

@@ -1,5 +1,6 @@
 //! The table of APIs: keys, names, versions, listeners, receivers; and the list of all modules.
 
+use crate::between_nodes;
 use crate::lines::{Lines, MAX_WIDTH};
 use crate::model::Message;
 use crate::receivers::{ADVERTISED_FROM, receiver};
@@ -77,6 +78,7 @@ pub(crate) fn catalog(release: &str, messages: &[Message]) -> String {
         "All messages of Kafka {release}, by key and by name."
     ));
     lines.line("");
+    lines.line("use crate::api_key::ApiKey;");
     lines.line("use crate::catalog::{MessageInfo, MessageKind, MessageVisitor};");
     lines.line("use crate::generated::*;");
     lines.line("");
@@ -91,6 +93,7 @@ pub(crate) fn catalog(release: &str, messages: &[Message]) -> String {
             Kind::CoordinatorKey => "CoordinatorKey",
             Kind::CoordinatorValue => "CoordinatorValue",
         };
+        condition(&mut lines, message);
         lines.call(
             &format!("MessageInfo::of::<{}>", message.name),
             &[
@@ -106,17 +109,20 @@ pub(crate) fn catalog(release: &str, messages: &[Message]) -> String {
         ordered.sort_by_key(|message| message.api_key);
         lines.line("");
         lines.open(&format!(
-            "pub(crate) fn visit_{function}<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {{"
+            "pub(crate) fn visit_{function}<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {{"
         ));
-        lines.open("match key {");
+        lines.open("Some(match key {");
         for message in ordered {
             let api = message
                 .name
                 .trim_end_matches("Request")
                 .trim_end_matches("Response");
-            arm(&mut lines, &format!("ApiKey::{api}"), &message.name);
+            arm(&mut lines, &format!("ApiKey::{api}"), message);
         }
-        lines.close("}");
+        // Of a build with all messages it would be an arm for nothing.
+        lines.line("#[cfg(not(feature = \"cluster\"))]");
+        lines.line("_ => return None,");
+        lines.close("})");
         lines.close("}");
     }
     lines.line("");
@@ -125,7 +131,7 @@ pub(crate) fn catalog(release: &str, messages: &[Message]) -> String {
     );
     lines.open("Some(match name {");
     for message in messages {
-        arm(&mut lines, &format!("\"{}\"", message.name), &message.name);
+        arm(&mut lines, &format!("\"{}\"", message.name), message);
     }
     lines.line("_ => return None,");
     lines.close("})");
@@ -134,14 +140,22 @@ pub(crate) fn catalog(release: &str, messages: &[Message]) -> String {
 }
 
 /// An arm that visits a message, on a line of its own where it is too long.
-fn arm(lines: &mut Lines, pattern: &str, name: &str) {
-    let visit = format!("visitor.visit::<{name}>()");
+fn arm(lines: &mut Lines, pattern: &str, message: &Message) {
+    let visit = format!("visitor.visit::<{}>()", message.name);
+    condition(lines, message);
     if lines.column() + pattern.len() + visit.len() + 5 <= MAX_WIDTH {
         lines.line(&format!("{pattern} => {visit},"));
     } else {
         lines.open(&format!("{pattern} => {{"));
         lines.line(&visit);
         lines.close("}");
+    }
+}
+
+/// A line before what a build without the messages between nodes must do without.
+fn condition(lines: &mut Lines, message: &Message) {
+    if message.between_nodes {
+        lines.line(between_nodes::CONDITION);
     }
 }
 
@@ -154,26 +168,24 @@ pub(crate) fn modules(release: &str, messages: &[Message]) -> String {
         "The messages of Kafka {release}, one module each."
     ));
     lines.line("");
-    let mut modules: Vec<&str> = messages.iter().map(|one| one.module.as_str()).collect();
-    modules.extend(["api_key", "catalog", "entities"]);
-    modules.sort_unstable();
-    for module in modules {
-        let scope = if matches!(module, "catalog" | "entities") {
-            "pub(crate)"
+    let of_messages = messages.iter().map(|one| (one.module.as_str(), Some(one)));
+    let mut modules: Vec<_> = of_messages.collect();
+    modules.extend(["api_key", "catalog", "entities"].map(|module| (module, None)));
+    modules.sort_unstable_by_key(|(module, _)| *module);
+    for (module, message) in &modules {
+        if let Some(message) = message {
+            condition(&mut lines, message);
+            lines.line(&format!("pub mod {module};"));
         } else {
-            "pub"
-        };
-        lines.line(&format!("{scope} mod {module};"));
+            lines.line(&format!("pub(crate) mod {module};"));
+        }
     }
     lines.line("");
-    let mut names: Vec<_> = messages
-        .iter()
-        .map(|one| (one.module.as_str(), one.name.as_str()))
-        .collect();
-    names.push(("api_key", "ApiKey"));
-    names.sort_unstable();
-    for (module, name) in names {
-        lines.line(&format!("pub use {module}::{name};"));
+    for (module, message) in modules {
+        if let Some(message) = message {
+            condition(&mut lines, message);
+            lines.line(&format!("pub use {module}::{};", message.name));
+        }
     }
     lines.into_text()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use crate::between_nodes;
 use crate::emit_entities;
 use crate::emit_message;
 use crate::emit_table;
@@ -71,6 +72,7 @@ pub(crate) fn messages(schema_dir: &Path) -> Result<Messages, String> {
             }
         }
     }
+    between_nodes::mark(&mut messages)?;
     messages.sort_by(|a, b| a.name.cmp(&b.name));
     for pair in messages.windows(2) {
         if let [a, b] = pair

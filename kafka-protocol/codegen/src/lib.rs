@@ -5,6 +5,7 @@
 //! output is committed; a test below proves it fresh. Beside them a sampler makes random messages
 //! from the same specs, by code that shares nothing with what is generated, for the tests of it.
 
+mod between_nodes;
 mod emit_decode;
 mod emit_encode;
 mod emit_entities;

@@ -23,6 +23,8 @@ pub(crate) struct Message {
     pub(crate) api_key: Option<i16>,
     pub(crate) listeners: Vec<String>,
     pub(crate) unstable: bool,
+    /// Whether only nodes of a cluster need it: see `between_nodes.rs`.
+    pub(crate) between_nodes: bool,
     pub(crate) valid: Versions,
     /// The flexible ones of the valid versions.
     pub(crate) flexible: Versions,
@@ -142,6 +144,7 @@ impl Message {
             api_key: spec.api_key,
             listeners: spec.listeners.clone(),
             unstable: spec.latest_version_unstable,
+            between_nodes: false,
             valid,
             flexible: flexible.and(valid),
             structs: resolver.structs,

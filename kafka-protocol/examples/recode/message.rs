@@ -28,11 +28,10 @@ pub(crate) fn recode(
         form,
     };
     let key = || ApiKey::from_code(key).ok_or_else(|| format!("unknown api key {key}"));
-    match kind {
+    let visited = match kind {
         "request" => catalog::visit_request(key()?, recode),
         "response" => catalog::visit_response(key()?, recode),
-        "header" | "data" | "record" => catalog::visit_named(name, recode)
-            .unwrap_or_else(|| Err(format!("unknown message {name}"))),
+        "header" | "data" | "record" => catalog::visit_named(name, recode),
         "request-frame" => {
             recode.part::<RequestHeader>(key()?.request_header_version(version))?;
             catalog::visit_request(key()?, recode)
@@ -41,8 +40,9 @@ pub(crate) fn recode(
             recode.part::<ResponseHeader>(key()?.response_header_version(version))?;
             catalog::visit_response(key()?, recode)
         }
-        _ => Err(format!("unknown kind {kind}")),
-    }
+        _ => return Err(format!("unknown kind {kind}")),
+    };
+    visited.unwrap_or_else(|| Err(format!("unknown message {name}")))
 }
 
 struct Recode {

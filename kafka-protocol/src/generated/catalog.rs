@@ -2,12 +2,15 @@
 
 //! All messages of Kafka 4.4.0, by key and by name.
 
+use crate::api_key::ApiKey;
 use crate::catalog::{MessageInfo, MessageKind, MessageVisitor};
 use crate::generated::*;
 
 pub(crate) const ALL: &[MessageInfo] = &[
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AbortTransactionRecord>(MessageKind::MetadataRecord, Some(25)),
     MessageInfo::of::<AbortedTxn>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AccessControlEntryRecord>(MessageKind::MetadataRecord, Some(18)),
     MessageInfo::of::<AddOffsetsToTxnRequest>(MessageKind::Request, Some(25)),
     MessageInfo::of::<AddOffsetsToTxnResponse>(MessageKind::Response, Some(25)),
@@ -15,7 +18,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<AddPartitionsToTxnResponse>(MessageKind::Response, Some(24)),
     MessageInfo::of::<AddRaftVoterRequest>(MessageKind::Request, Some(80)),
     MessageInfo::of::<AddRaftVoterResponse>(MessageKind::Response, Some(80)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AllocateProducerIdsRequest>(MessageKind::Request, Some(67)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AllocateProducerIdsResponse>(MessageKind::Response, Some(67)),
     MessageInfo::of::<AlterClientQuotasRequest>(MessageKind::Request, Some(49)),
     MessageInfo::of::<AlterClientQuotasResponse>(MessageKind::Response, Some(49)),
@@ -23,7 +28,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<AlterConfigsResponse>(MessageKind::Response, Some(33)),
     MessageInfo::of::<AlterPartitionReassignmentsRequest>(MessageKind::Request, Some(45)),
     MessageInfo::of::<AlterPartitionReassignmentsResponse>(MessageKind::Response, Some(45)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AlterPartitionRequest>(MessageKind::Request, Some(56)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AlterPartitionResponse>(MessageKind::Response, Some(56)),
     MessageInfo::of::<AlterReplicaLogDirsRequest>(MessageKind::Request, Some(34)),
     MessageInfo::of::<AlterReplicaLogDirsResponse>(MessageKind::Response, Some(34)),
@@ -33,23 +40,38 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<AlterUserScramCredentialsResponse>(MessageKind::Response, Some(51)),
     MessageInfo::of::<ApiVersionsRequest>(MessageKind::Request, Some(18)),
     MessageInfo::of::<ApiVersionsResponse>(MessageKind::Response, Some(18)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AssignReplicasToDirsRequest>(MessageKind::Request, Some(73)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<AssignReplicasToDirsResponse>(MessageKind::Response, Some(73)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BeginQuorumEpochRequest>(MessageKind::Request, Some(53)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BeginQuorumEpochResponse>(MessageKind::Response, Some(53)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BeginTransactionRecord>(MessageKind::MetadataRecord, Some(23)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BrokerHeartbeatRequest>(MessageKind::Request, Some(63)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BrokerHeartbeatResponse>(MessageKind::Response, Some(63)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BrokerRegistrationChangeRecord>(MessageKind::MetadataRecord, Some(17)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BrokerRegistrationRequest>(MessageKind::Request, Some(62)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<BrokerRegistrationResponse>(MessageKind::Response, Some(62)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ClearElrRecord>(MessageKind::MetadataRecord, Some(28)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ClientQuotaRecord>(MessageKind::MetadataRecord, Some(14)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConfigRecord>(MessageKind::MetadataRecord, Some(4)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupCurrentMemberAssignmentKey>(
         MessageKind::CoordinatorKey,
         Some(8),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupCurrentMemberAssignmentValue>(
         MessageKind::CoordinatorValue,
         Some(8),
@@ -58,23 +80,35 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<ConsumerGroupDescribeResponse>(MessageKind::Response, Some(69)),
     MessageInfo::of::<ConsumerGroupHeartbeatRequest>(MessageKind::Request, Some(68)),
     MessageInfo::of::<ConsumerGroupHeartbeatResponse>(MessageKind::Response, Some(68)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupMemberMetadataKey>(MessageKind::CoordinatorKey, Some(5)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupMemberMetadataValue>(MessageKind::CoordinatorValue, Some(5)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupMetadataKey>(MessageKind::CoordinatorKey, Some(3)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupMetadataValue>(MessageKind::CoordinatorValue, Some(3)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupPartitionMetadataKey>(MessageKind::CoordinatorKey, Some(4)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupPartitionMetadataValue>(MessageKind::CoordinatorValue, Some(4)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupRegularExpressionKey>(MessageKind::CoordinatorKey, Some(16)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupRegularExpressionValue>(MessageKind::CoordinatorValue, Some(16)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupTargetAssignmentMemberKey>(MessageKind::CoordinatorKey, Some(7)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupTargetAssignmentMemberValue>(
         MessageKind::CoordinatorValue,
         Some(7),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupTargetAssignmentMetadataKey>(
         MessageKind::CoordinatorKey,
         Some(6),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ConsumerGroupTargetAssignmentMetadataValue>(
         MessageKind::CoordinatorValue,
         Some(6),
@@ -82,7 +116,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<ConsumerProtocolAssignment>(MessageKind::Data, None),
     MessageInfo::of::<ConsumerProtocolSubscription>(MessageKind::Data, None),
     MessageInfo::of::<ControlRecordTypeSchema>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ControllerRegistrationRequest>(MessageKind::Request, Some(70)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ControllerRegistrationResponse>(MessageKind::Response, Some(70)),
     MessageInfo::of::<CreateAclsRequest>(MessageKind::Request, Some(30)),
     MessageInfo::of::<CreateAclsResponse>(MessageKind::Response, Some(30)),
@@ -93,6 +129,7 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<CreateTopicsRequest>(MessageKind::Request, Some(19)),
     MessageInfo::of::<CreateTopicsResponse>(MessageKind::Response, Some(19)),
     MessageInfo::of::<DefaultPrincipalData>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<DelegationTokenRecord>(MessageKind::MetadataRecord, Some(10)),
     MessageInfo::of::<DeleteAclsRequest>(MessageKind::Request, Some(31)),
     MessageInfo::of::<DeleteAclsResponse>(MessageKind::Response, Some(31)),
@@ -102,7 +139,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<DeleteRecordsResponse>(MessageKind::Response, Some(21)),
     MessageInfo::of::<DeleteShareGroupOffsetsRequest>(MessageKind::Request, Some(92)),
     MessageInfo::of::<DeleteShareGroupOffsetsResponse>(MessageKind::Response, Some(92)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<DeleteShareGroupStateRequest>(MessageKind::Request, Some(86)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<DeleteShareGroupStateResponse>(MessageKind::Response, Some(86)),
     MessageInfo::of::<DeleteTopicsRequest>(MessageKind::Request, Some(20)),
     MessageInfo::of::<DeleteTopicsResponse>(MessageKind::Response, Some(20)),
@@ -134,27 +173,38 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<DescribeUserScramCredentialsResponse>(MessageKind::Response, Some(50)),
     MessageInfo::of::<ElectLeadersRequest>(MessageKind::Request, Some(43)),
     MessageInfo::of::<ElectLeadersResponse>(MessageKind::Response, Some(43)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<EndQuorumEpochRequest>(MessageKind::Request, Some(54)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<EndQuorumEpochResponse>(MessageKind::Response, Some(54)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<EndTransactionRecord>(MessageKind::MetadataRecord, Some(24)),
     MessageInfo::of::<EndTxnMarker>(MessageKind::Data, None),
     MessageInfo::of::<EndTxnRequest>(MessageKind::Request, Some(26)),
     MessageInfo::of::<EndTxnResponse>(MessageKind::Response, Some(26)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<EnvelopeRequest>(MessageKind::Request, Some(58)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<EnvelopeResponse>(MessageKind::Response, Some(58)),
     MessageInfo::of::<ExpireDelegationTokenRequest>(MessageKind::Request, Some(40)),
     MessageInfo::of::<ExpireDelegationTokenResponse>(MessageKind::Response, Some(40)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<FeatureLevelRecord>(MessageKind::MetadataRecord, Some(12)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<FenceBrokerRecord>(MessageKind::MetadataRecord, Some(7)),
     MessageInfo::of::<FetchRequest>(MessageKind::Request, Some(1)),
     MessageInfo::of::<FetchResponse>(MessageKind::Response, Some(1)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<FetchSnapshotRequest>(MessageKind::Request, Some(59)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<FetchSnapshotResponse>(MessageKind::Response, Some(59)),
     MessageInfo::of::<FindCoordinatorRequest>(MessageKind::Request, Some(10)),
     MessageInfo::of::<FindCoordinatorResponse>(MessageKind::Response, Some(10)),
     MessageInfo::of::<GetTelemetrySubscriptionsRequest>(MessageKind::Request, Some(71)),
     MessageInfo::of::<GetTelemetrySubscriptionsResponse>(MessageKind::Response, Some(71)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<GroupMetadataKey>(MessageKind::CoordinatorKey, Some(2)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<GroupMetadataValue>(MessageKind::CoordinatorValue, Some(2)),
     MessageInfo::of::<HeartbeatRequest>(MessageKind::Request, Some(12)),
     MessageInfo::of::<HeartbeatResponse>(MessageKind::Response, Some(12)),
@@ -162,7 +212,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<IncrementalAlterConfigsResponse>(MessageKind::Response, Some(44)),
     MessageInfo::of::<InitProducerIdRequest>(MessageKind::Request, Some(22)),
     MessageInfo::of::<InitProducerIdResponse>(MessageKind::Response, Some(22)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<InitializeShareGroupStateRequest>(MessageKind::Request, Some(83)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<InitializeShareGroupStateResponse>(MessageKind::Response, Some(83)),
     MessageInfo::of::<JoinGroupRequest>(MessageKind::Request, Some(11)),
     MessageInfo::of::<JoinGroupResponse>(MessageKind::Response, Some(11)),
@@ -170,7 +222,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<LeaderChangeMessage>(MessageKind::Data, None),
     MessageInfo::of::<LeaveGroupRequest>(MessageKind::Request, Some(13)),
     MessageInfo::of::<LeaveGroupResponse>(MessageKind::Response, Some(13)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<LegacyOffsetCommitKey>(MessageKind::CoordinatorKey, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<LegacyOffsetCommitValue>(MessageKind::CoordinatorValue, Some(0)),
     MessageInfo::of::<ListConfigResourcesRequest>(MessageKind::Request, Some(74)),
     MessageInfo::of::<ListConfigResourcesResponse>(MessageKind::Response, Some(74)),
@@ -184,10 +238,13 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<ListTransactionsResponse>(MessageKind::Response, Some(66)),
     MessageInfo::of::<MetadataRequest>(MessageKind::Request, Some(3)),
     MessageInfo::of::<MetadataResponse>(MessageKind::Response, Some(3)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<NoOpRecord>(MessageKind::MetadataRecord, Some(20)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<OffsetCommitKey>(MessageKind::CoordinatorKey, Some(1)),
     MessageInfo::of::<OffsetCommitRequest>(MessageKind::Request, Some(8)),
     MessageInfo::of::<OffsetCommitResponse>(MessageKind::Response, Some(8)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<OffsetCommitValue>(MessageKind::CoordinatorValue, Some(1)),
     MessageInfo::of::<OffsetDeleteRequest>(MessageKind::Request, Some(47)),
     MessageInfo::of::<OffsetDeleteResponse>(MessageKind::Response, Some(47)),
@@ -195,30 +252,47 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<OffsetFetchResponse>(MessageKind::Response, Some(9)),
     MessageInfo::of::<OffsetForLeaderEpochRequest>(MessageKind::Request, Some(23)),
     MessageInfo::of::<OffsetForLeaderEpochResponse>(MessageKind::Response, Some(23)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<PartitionChangeRecord>(MessageKind::MetadataRecord, Some(5)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<PartitionRecord>(MessageKind::MetadataRecord, Some(3)),
     MessageInfo::of::<ProduceRequest>(MessageKind::Request, Some(0)),
     MessageInfo::of::<ProduceResponse>(MessageKind::Response, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ProducerIdsRecord>(MessageKind::MetadataRecord, Some(15)),
     MessageInfo::of::<ProducerSnapshot>(MessageKind::Data, None),
     MessageInfo::of::<PushTelemetryRequest>(MessageKind::Request, Some(72)),
     MessageInfo::of::<PushTelemetryResponse>(MessageKind::Response, Some(72)),
     MessageInfo::of::<QuorumStateData>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ReadShareGroupStateRequest>(MessageKind::Request, Some(84)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ReadShareGroupStateResponse>(MessageKind::Response, Some(84)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ReadShareGroupStateSummaryRequest>(MessageKind::Request, Some(87)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ReadShareGroupStateSummaryResponse>(MessageKind::Response, Some(87)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RegisterBrokerRecord>(MessageKind::MetadataRecord, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RegisterControllerRecord>(MessageKind::MetadataRecord, Some(27)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoteLogSegmentMetadataRecord>(MessageKind::MetadataRecord, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoteLogSegmentMetadataSnapshotRecord>(MessageKind::MetadataRecord, Some(3)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoteLogSegmentMetadataUpdateRecord>(MessageKind::MetadataRecord, Some(1)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemotePartitionDeleteMetadataRecord>(MessageKind::MetadataRecord, Some(2)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoveAccessControlEntryRecord>(MessageKind::MetadataRecord, Some(19)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoveDelegationTokenRecord>(MessageKind::MetadataRecord, Some(26)),
     MessageInfo::of::<RemoveRaftVoterRequest>(MessageKind::Request, Some(81)),
     MessageInfo::of::<RemoveRaftVoterResponse>(MessageKind::Response, Some(81)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoveTopicRecord>(MessageKind::MetadataRecord, Some(9)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<RemoveUserScramCredentialRecord>(MessageKind::MetadataRecord, Some(22)),
     MessageInfo::of::<RenewDelegationTokenRequest>(MessageKind::Request, Some(39)),
     MessageInfo::of::<RenewDelegationTokenResponse>(MessageKind::Response, Some(39)),
@@ -232,7 +306,9 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<ShareAcknowledgeResponse>(MessageKind::Response, Some(79)),
     MessageInfo::of::<ShareFetchRequest>(MessageKind::Request, Some(78)),
     MessageInfo::of::<ShareFetchResponse>(MessageKind::Response, Some(78)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupCurrentMemberAssignmentKey>(MessageKind::CoordinatorKey, Some(14)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupCurrentMemberAssignmentValue>(
         MessageKind::CoordinatorValue,
         Some(14),
@@ -241,35 +317,51 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<ShareGroupDescribeResponse>(MessageKind::Response, Some(77)),
     MessageInfo::of::<ShareGroupHeartbeatRequest>(MessageKind::Request, Some(76)),
     MessageInfo::of::<ShareGroupHeartbeatResponse>(MessageKind::Response, Some(76)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupMemberMetadataKey>(MessageKind::CoordinatorKey, Some(10)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupMemberMetadataValue>(MessageKind::CoordinatorValue, Some(10)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupMetadataKey>(MessageKind::CoordinatorKey, Some(11)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupMetadataValue>(MessageKind::CoordinatorValue, Some(11)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupStatePartitionMetadataKey>(MessageKind::CoordinatorKey, Some(15)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupStatePartitionMetadataValue>(
         MessageKind::CoordinatorValue,
         Some(15),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupTargetAssignmentMemberKey>(MessageKind::CoordinatorKey, Some(13)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupTargetAssignmentMemberValue>(
         MessageKind::CoordinatorValue,
         Some(13),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupTargetAssignmentMetadataKey>(MessageKind::CoordinatorKey, Some(12)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareGroupTargetAssignmentMetadataValue>(
         MessageKind::CoordinatorValue,
         Some(12),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareSnapshotKey>(MessageKind::CoordinatorKey, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareSnapshotValue>(MessageKind::CoordinatorValue, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareUpdateKey>(MessageKind::CoordinatorKey, Some(1)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ShareUpdateValue>(MessageKind::CoordinatorValue, Some(1)),
     MessageInfo::of::<SnapshotFooterRecord>(MessageKind::Data, None),
     MessageInfo::of::<SnapshotHeaderRecord>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupCurrentMemberAssignmentKey>(
         MessageKind::CoordinatorKey,
         Some(22),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupCurrentMemberAssignmentValue>(
         MessageKind::CoordinatorValue,
         Some(22),
@@ -278,19 +370,27 @@ pub(crate) const ALL: &[MessageInfo] = &[
     MessageInfo::of::<StreamsGroupDescribeResponse>(MessageKind::Response, Some(89)),
     MessageInfo::of::<StreamsGroupHeartbeatRequest>(MessageKind::Request, Some(88)),
     MessageInfo::of::<StreamsGroupHeartbeatResponse>(MessageKind::Response, Some(88)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupMemberMetadataKey>(MessageKind::CoordinatorKey, Some(19)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupMemberMetadataValue>(MessageKind::CoordinatorValue, Some(19)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupMetadataKey>(MessageKind::CoordinatorKey, Some(17)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupMetadataValue>(MessageKind::CoordinatorValue, Some(17)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTargetAssignmentMemberKey>(MessageKind::CoordinatorKey, Some(21)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTargetAssignmentMemberValue>(
         MessageKind::CoordinatorValue,
         Some(21),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTargetAssignmentMetadataKey>(
         MessageKind::CoordinatorKey,
         Some(20),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTargetAssignmentMetadataValue>(
         MessageKind::CoordinatorValue,
         Some(20),
@@ -300,39 +400,55 @@ pub(crate) const ALL: &[MessageInfo] = &[
         MessageKind::Response,
         Some(93),
     ),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTopologyKey>(MessageKind::CoordinatorKey, Some(23)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<StreamsGroupTopologyValue>(MessageKind::CoordinatorValue, Some(23)),
     MessageInfo::of::<SyncGroupRequest>(MessageKind::Request, Some(14)),
     MessageInfo::of::<SyncGroupResponse>(MessageKind::Response, Some(14)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<TopicRecord>(MessageKind::MetadataRecord, Some(2)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<TransactionLogKey>(MessageKind::CoordinatorKey, Some(0)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<TransactionLogValue>(MessageKind::CoordinatorValue, Some(0)),
     MessageInfo::of::<TxnOffsetCommitRequest>(MessageKind::Request, Some(28)),
     MessageInfo::of::<TxnOffsetCommitResponse>(MessageKind::Response, Some(28)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UnfenceBrokerRecord>(MessageKind::MetadataRecord, Some(8)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UnregisterBrokerRecord>(MessageKind::MetadataRecord, Some(1)),
     MessageInfo::of::<UnregisterBrokerRequest>(MessageKind::Request, Some(64)),
     MessageInfo::of::<UnregisterBrokerResponse>(MessageKind::Response, Some(64)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UnregisterControllerRecord>(MessageKind::MetadataRecord, Some(29)),
     MessageInfo::of::<UnregisterControllerRequest>(MessageKind::Request, Some(94)),
     MessageInfo::of::<UnregisterControllerResponse>(MessageKind::Response, Some(94)),
     MessageInfo::of::<UpdateFeaturesRequest>(MessageKind::Request, Some(57)),
     MessageInfo::of::<UpdateFeaturesResponse>(MessageKind::Response, Some(57)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UpdateRaftVoterRequest>(MessageKind::Request, Some(82)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UpdateRaftVoterResponse>(MessageKind::Response, Some(82)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<UserScramCredentialRecord>(MessageKind::MetadataRecord, Some(11)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<VoteRequest>(MessageKind::Request, Some(52)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<VoteResponse>(MessageKind::Response, Some(52)),
     MessageInfo::of::<VotersRecord>(MessageKind::Data, None),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<WriteShareGroupStateRequest>(MessageKind::Request, Some(85)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<WriteShareGroupStateResponse>(MessageKind::Response, Some(85)),
     MessageInfo::of::<WriteTxnMarkersRequest>(MessageKind::Request, Some(27)),
     MessageInfo::of::<WriteTxnMarkersResponse>(MessageKind::Response, Some(27)),
+    #[cfg(feature = "cluster")]
     MessageInfo::of::<ZkMigrationStateRecord>(MessageKind::MetadataRecord, Some(21)),
 ];
 
-pub(crate) fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
-    match key {
+pub(crate) fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
+    Some(match key {
         ApiKey::Produce => visitor.visit::<ProduceRequest>(),
         ApiKey::Fetch => visitor.visit::<FetchRequest>(),
         ApiKey::ListOffsets => visitor.visit::<ListOffsetsRequest>(),
@@ -385,27 +501,38 @@ pub(crate) fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Ou
             visitor.visit::<DescribeUserScramCredentialsRequest>()
         }
         ApiKey::AlterUserScramCredentials => visitor.visit::<AlterUserScramCredentialsRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::Vote => visitor.visit::<VoteRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BeginQuorumEpoch => visitor.visit::<BeginQuorumEpochRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::EndQuorumEpoch => visitor.visit::<EndQuorumEpochRequest>(),
         ApiKey::DescribeQuorum => visitor.visit::<DescribeQuorumRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AlterPartition => visitor.visit::<AlterPartitionRequest>(),
         ApiKey::UpdateFeatures => visitor.visit::<UpdateFeaturesRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::Envelope => visitor.visit::<EnvelopeRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::FetchSnapshot => visitor.visit::<FetchSnapshotRequest>(),
         ApiKey::DescribeCluster => visitor.visit::<DescribeClusterRequest>(),
         ApiKey::DescribeProducers => visitor.visit::<DescribeProducersRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BrokerRegistration => visitor.visit::<BrokerRegistrationRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BrokerHeartbeat => visitor.visit::<BrokerHeartbeatRequest>(),
         ApiKey::UnregisterBroker => visitor.visit::<UnregisterBrokerRequest>(),
         ApiKey::DescribeTransactions => visitor.visit::<DescribeTransactionsRequest>(),
         ApiKey::ListTransactions => visitor.visit::<ListTransactionsRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AllocateProducerIds => visitor.visit::<AllocateProducerIdsRequest>(),
         ApiKey::ConsumerGroupHeartbeat => visitor.visit::<ConsumerGroupHeartbeatRequest>(),
         ApiKey::ConsumerGroupDescribe => visitor.visit::<ConsumerGroupDescribeRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ControllerRegistration => visitor.visit::<ControllerRegistrationRequest>(),
         ApiKey::GetTelemetrySubscriptions => visitor.visit::<GetTelemetrySubscriptionsRequest>(),
         ApiKey::PushTelemetry => visitor.visit::<PushTelemetryRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AssignReplicasToDirs => visitor.visit::<AssignReplicasToDirsRequest>(),
         ApiKey::ListConfigResources => visitor.visit::<ListConfigResourcesRequest>(),
         ApiKey::DescribeTopicPartitions => visitor.visit::<DescribeTopicPartitionsRequest>(),
@@ -415,11 +542,17 @@ pub(crate) fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Ou
         ApiKey::ShareAcknowledge => visitor.visit::<ShareAcknowledgeRequest>(),
         ApiKey::AddRaftVoter => visitor.visit::<AddRaftVoterRequest>(),
         ApiKey::RemoveRaftVoter => visitor.visit::<RemoveRaftVoterRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::UpdateRaftVoter => visitor.visit::<UpdateRaftVoterRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::InitializeShareGroupState => visitor.visit::<InitializeShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ReadShareGroupState => visitor.visit::<ReadShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::WriteShareGroupState => visitor.visit::<WriteShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::DeleteShareGroupState => visitor.visit::<DeleteShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ReadShareGroupStateSummary => visitor.visit::<ReadShareGroupStateSummaryRequest>(),
         ApiKey::StreamsGroupHeartbeat => visitor.visit::<StreamsGroupHeartbeatRequest>(),
         ApiKey::StreamsGroupDescribe => visitor.visit::<StreamsGroupDescribeRequest>(),
@@ -430,11 +563,13 @@ pub(crate) fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Ou
             visitor.visit::<StreamsGroupTopologyDescriptionUpdateRequest>()
         }
         ApiKey::UnregisterController => visitor.visit::<UnregisterControllerRequest>(),
-    }
+        #[cfg(not(feature = "cluster"))]
+        _ => return None,
+    })
 }
 
-pub(crate) fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::Output {
-    match key {
+pub(crate) fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
+    Some(match key {
         ApiKey::Produce => visitor.visit::<ProduceResponse>(),
         ApiKey::Fetch => visitor.visit::<FetchResponse>(),
         ApiKey::ListOffsets => visitor.visit::<ListOffsetsResponse>(),
@@ -487,27 +622,38 @@ pub(crate) fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::O
             visitor.visit::<DescribeUserScramCredentialsResponse>()
         }
         ApiKey::AlterUserScramCredentials => visitor.visit::<AlterUserScramCredentialsResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::Vote => visitor.visit::<VoteResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BeginQuorumEpoch => visitor.visit::<BeginQuorumEpochResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::EndQuorumEpoch => visitor.visit::<EndQuorumEpochResponse>(),
         ApiKey::DescribeQuorum => visitor.visit::<DescribeQuorumResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AlterPartition => visitor.visit::<AlterPartitionResponse>(),
         ApiKey::UpdateFeatures => visitor.visit::<UpdateFeaturesResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::Envelope => visitor.visit::<EnvelopeResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::FetchSnapshot => visitor.visit::<FetchSnapshotResponse>(),
         ApiKey::DescribeCluster => visitor.visit::<DescribeClusterResponse>(),
         ApiKey::DescribeProducers => visitor.visit::<DescribeProducersResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BrokerRegistration => visitor.visit::<BrokerRegistrationResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::BrokerHeartbeat => visitor.visit::<BrokerHeartbeatResponse>(),
         ApiKey::UnregisterBroker => visitor.visit::<UnregisterBrokerResponse>(),
         ApiKey::DescribeTransactions => visitor.visit::<DescribeTransactionsResponse>(),
         ApiKey::ListTransactions => visitor.visit::<ListTransactionsResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AllocateProducerIds => visitor.visit::<AllocateProducerIdsResponse>(),
         ApiKey::ConsumerGroupHeartbeat => visitor.visit::<ConsumerGroupHeartbeatResponse>(),
         ApiKey::ConsumerGroupDescribe => visitor.visit::<ConsumerGroupDescribeResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ControllerRegistration => visitor.visit::<ControllerRegistrationResponse>(),
         ApiKey::GetTelemetrySubscriptions => visitor.visit::<GetTelemetrySubscriptionsResponse>(),
         ApiKey::PushTelemetry => visitor.visit::<PushTelemetryResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::AssignReplicasToDirs => visitor.visit::<AssignReplicasToDirsResponse>(),
         ApiKey::ListConfigResources => visitor.visit::<ListConfigResourcesResponse>(),
         ApiKey::DescribeTopicPartitions => visitor.visit::<DescribeTopicPartitionsResponse>(),
@@ -517,11 +663,17 @@ pub(crate) fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::O
         ApiKey::ShareAcknowledge => visitor.visit::<ShareAcknowledgeResponse>(),
         ApiKey::AddRaftVoter => visitor.visit::<AddRaftVoterResponse>(),
         ApiKey::RemoveRaftVoter => visitor.visit::<RemoveRaftVoterResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::UpdateRaftVoter => visitor.visit::<UpdateRaftVoterResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::InitializeShareGroupState => visitor.visit::<InitializeShareGroupStateResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ReadShareGroupState => visitor.visit::<ReadShareGroupStateResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::WriteShareGroupState => visitor.visit::<WriteShareGroupStateResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::DeleteShareGroupState => visitor.visit::<DeleteShareGroupStateResponse>(),
+        #[cfg(feature = "cluster")]
         ApiKey::ReadShareGroupStateSummary => visitor.visit::<ReadShareGroupStateSummaryResponse>(),
         ApiKey::StreamsGroupHeartbeat => visitor.visit::<StreamsGroupHeartbeatResponse>(),
         ApiKey::StreamsGroupDescribe => visitor.visit::<StreamsGroupDescribeResponse>(),
@@ -532,13 +684,17 @@ pub(crate) fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> V::O
             visitor.visit::<StreamsGroupTopologyDescriptionUpdateResponse>()
         }
         ApiKey::UnregisterController => visitor.visit::<UnregisterControllerResponse>(),
-    }
+        #[cfg(not(feature = "cluster"))]
+        _ => return None,
+    })
 }
 
 pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V::Output> {
     Some(match name {
+        #[cfg(feature = "cluster")]
         "AbortTransactionRecord" => visitor.visit::<AbortTransactionRecord>(),
         "AbortedTxn" => visitor.visit::<AbortedTxn>(),
+        #[cfg(feature = "cluster")]
         "AccessControlEntryRecord" => visitor.visit::<AccessControlEntryRecord>(),
         "AddOffsetsToTxnRequest" => visitor.visit::<AddOffsetsToTxnRequest>(),
         "AddOffsetsToTxnResponse" => visitor.visit::<AddOffsetsToTxnResponse>(),
@@ -546,7 +702,9 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "AddPartitionsToTxnResponse" => visitor.visit::<AddPartitionsToTxnResponse>(),
         "AddRaftVoterRequest" => visitor.visit::<AddRaftVoterRequest>(),
         "AddRaftVoterResponse" => visitor.visit::<AddRaftVoterResponse>(),
+        #[cfg(feature = "cluster")]
         "AllocateProducerIdsRequest" => visitor.visit::<AllocateProducerIdsRequest>(),
+        #[cfg(feature = "cluster")]
         "AllocateProducerIdsResponse" => visitor.visit::<AllocateProducerIdsResponse>(),
         "AlterClientQuotasRequest" => visitor.visit::<AlterClientQuotasRequest>(),
         "AlterClientQuotasResponse" => visitor.visit::<AlterClientQuotasResponse>(),
@@ -558,7 +716,9 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "AlterPartitionReassignmentsResponse" => {
             visitor.visit::<AlterPartitionReassignmentsResponse>()
         }
+        #[cfg(feature = "cluster")]
         "AlterPartitionRequest" => visitor.visit::<AlterPartitionRequest>(),
+        #[cfg(feature = "cluster")]
         "AlterPartitionResponse" => visitor.visit::<AlterPartitionResponse>(),
         "AlterReplicaLogDirsRequest" => visitor.visit::<AlterReplicaLogDirsRequest>(),
         "AlterReplicaLogDirsResponse" => visitor.visit::<AlterReplicaLogDirsResponse>(),
@@ -568,22 +728,37 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "AlterUserScramCredentialsResponse" => visitor.visit::<AlterUserScramCredentialsResponse>(),
         "ApiVersionsRequest" => visitor.visit::<ApiVersionsRequest>(),
         "ApiVersionsResponse" => visitor.visit::<ApiVersionsResponse>(),
+        #[cfg(feature = "cluster")]
         "AssignReplicasToDirsRequest" => visitor.visit::<AssignReplicasToDirsRequest>(),
+        #[cfg(feature = "cluster")]
         "AssignReplicasToDirsResponse" => visitor.visit::<AssignReplicasToDirsResponse>(),
+        #[cfg(feature = "cluster")]
         "BeginQuorumEpochRequest" => visitor.visit::<BeginQuorumEpochRequest>(),
+        #[cfg(feature = "cluster")]
         "BeginQuorumEpochResponse" => visitor.visit::<BeginQuorumEpochResponse>(),
+        #[cfg(feature = "cluster")]
         "BeginTransactionRecord" => visitor.visit::<BeginTransactionRecord>(),
+        #[cfg(feature = "cluster")]
         "BrokerHeartbeatRequest" => visitor.visit::<BrokerHeartbeatRequest>(),
+        #[cfg(feature = "cluster")]
         "BrokerHeartbeatResponse" => visitor.visit::<BrokerHeartbeatResponse>(),
+        #[cfg(feature = "cluster")]
         "BrokerRegistrationChangeRecord" => visitor.visit::<BrokerRegistrationChangeRecord>(),
+        #[cfg(feature = "cluster")]
         "BrokerRegistrationRequest" => visitor.visit::<BrokerRegistrationRequest>(),
+        #[cfg(feature = "cluster")]
         "BrokerRegistrationResponse" => visitor.visit::<BrokerRegistrationResponse>(),
+        #[cfg(feature = "cluster")]
         "ClearElrRecord" => visitor.visit::<ClearElrRecord>(),
+        #[cfg(feature = "cluster")]
         "ClientQuotaRecord" => visitor.visit::<ClientQuotaRecord>(),
+        #[cfg(feature = "cluster")]
         "ConfigRecord" => visitor.visit::<ConfigRecord>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupCurrentMemberAssignmentKey" => {
             visitor.visit::<ConsumerGroupCurrentMemberAssignmentKey>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupCurrentMemberAssignmentValue" => {
             visitor.visit::<ConsumerGroupCurrentMemberAssignmentValue>()
         }
@@ -591,34 +766,48 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "ConsumerGroupDescribeResponse" => visitor.visit::<ConsumerGroupDescribeResponse>(),
         "ConsumerGroupHeartbeatRequest" => visitor.visit::<ConsumerGroupHeartbeatRequest>(),
         "ConsumerGroupHeartbeatResponse" => visitor.visit::<ConsumerGroupHeartbeatResponse>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupMemberMetadataKey" => visitor.visit::<ConsumerGroupMemberMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupMemberMetadataValue" => visitor.visit::<ConsumerGroupMemberMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupMetadataKey" => visitor.visit::<ConsumerGroupMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupMetadataValue" => visitor.visit::<ConsumerGroupMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupPartitionMetadataKey" => visitor.visit::<ConsumerGroupPartitionMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupPartitionMetadataValue" => {
             visitor.visit::<ConsumerGroupPartitionMetadataValue>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupRegularExpressionKey" => visitor.visit::<ConsumerGroupRegularExpressionKey>(),
+        #[cfg(feature = "cluster")]
         "ConsumerGroupRegularExpressionValue" => {
             visitor.visit::<ConsumerGroupRegularExpressionValue>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupTargetAssignmentMemberKey" => {
             visitor.visit::<ConsumerGroupTargetAssignmentMemberKey>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupTargetAssignmentMemberValue" => {
             visitor.visit::<ConsumerGroupTargetAssignmentMemberValue>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupTargetAssignmentMetadataKey" => {
             visitor.visit::<ConsumerGroupTargetAssignmentMetadataKey>()
         }
+        #[cfg(feature = "cluster")]
         "ConsumerGroupTargetAssignmentMetadataValue" => {
             visitor.visit::<ConsumerGroupTargetAssignmentMetadataValue>()
         }
         "ConsumerProtocolAssignment" => visitor.visit::<ConsumerProtocolAssignment>(),
         "ConsumerProtocolSubscription" => visitor.visit::<ConsumerProtocolSubscription>(),
         "ControlRecordTypeSchema" => visitor.visit::<ControlRecordTypeSchema>(),
+        #[cfg(feature = "cluster")]
         "ControllerRegistrationRequest" => visitor.visit::<ControllerRegistrationRequest>(),
+        #[cfg(feature = "cluster")]
         "ControllerRegistrationResponse" => visitor.visit::<ControllerRegistrationResponse>(),
         "CreateAclsRequest" => visitor.visit::<CreateAclsRequest>(),
         "CreateAclsResponse" => visitor.visit::<CreateAclsResponse>(),
@@ -629,6 +818,7 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "CreateTopicsRequest" => visitor.visit::<CreateTopicsRequest>(),
         "CreateTopicsResponse" => visitor.visit::<CreateTopicsResponse>(),
         "DefaultPrincipalData" => visitor.visit::<DefaultPrincipalData>(),
+        #[cfg(feature = "cluster")]
         "DelegationTokenRecord" => visitor.visit::<DelegationTokenRecord>(),
         "DeleteAclsRequest" => visitor.visit::<DeleteAclsRequest>(),
         "DeleteAclsResponse" => visitor.visit::<DeleteAclsResponse>(),
@@ -638,7 +828,9 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "DeleteRecordsResponse" => visitor.visit::<DeleteRecordsResponse>(),
         "DeleteShareGroupOffsetsRequest" => visitor.visit::<DeleteShareGroupOffsetsRequest>(),
         "DeleteShareGroupOffsetsResponse" => visitor.visit::<DeleteShareGroupOffsetsResponse>(),
+        #[cfg(feature = "cluster")]
         "DeleteShareGroupStateRequest" => visitor.visit::<DeleteShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         "DeleteShareGroupStateResponse" => visitor.visit::<DeleteShareGroupStateResponse>(),
         "DeleteTopicsRequest" => visitor.visit::<DeleteTopicsRequest>(),
         "DeleteTopicsResponse" => visitor.visit::<DeleteTopicsResponse>(),
@@ -674,27 +866,38 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         }
         "ElectLeadersRequest" => visitor.visit::<ElectLeadersRequest>(),
         "ElectLeadersResponse" => visitor.visit::<ElectLeadersResponse>(),
+        #[cfg(feature = "cluster")]
         "EndQuorumEpochRequest" => visitor.visit::<EndQuorumEpochRequest>(),
+        #[cfg(feature = "cluster")]
         "EndQuorumEpochResponse" => visitor.visit::<EndQuorumEpochResponse>(),
+        #[cfg(feature = "cluster")]
         "EndTransactionRecord" => visitor.visit::<EndTransactionRecord>(),
         "EndTxnMarker" => visitor.visit::<EndTxnMarker>(),
         "EndTxnRequest" => visitor.visit::<EndTxnRequest>(),
         "EndTxnResponse" => visitor.visit::<EndTxnResponse>(),
+        #[cfg(feature = "cluster")]
         "EnvelopeRequest" => visitor.visit::<EnvelopeRequest>(),
+        #[cfg(feature = "cluster")]
         "EnvelopeResponse" => visitor.visit::<EnvelopeResponse>(),
         "ExpireDelegationTokenRequest" => visitor.visit::<ExpireDelegationTokenRequest>(),
         "ExpireDelegationTokenResponse" => visitor.visit::<ExpireDelegationTokenResponse>(),
+        #[cfg(feature = "cluster")]
         "FeatureLevelRecord" => visitor.visit::<FeatureLevelRecord>(),
+        #[cfg(feature = "cluster")]
         "FenceBrokerRecord" => visitor.visit::<FenceBrokerRecord>(),
         "FetchRequest" => visitor.visit::<FetchRequest>(),
         "FetchResponse" => visitor.visit::<FetchResponse>(),
+        #[cfg(feature = "cluster")]
         "FetchSnapshotRequest" => visitor.visit::<FetchSnapshotRequest>(),
+        #[cfg(feature = "cluster")]
         "FetchSnapshotResponse" => visitor.visit::<FetchSnapshotResponse>(),
         "FindCoordinatorRequest" => visitor.visit::<FindCoordinatorRequest>(),
         "FindCoordinatorResponse" => visitor.visit::<FindCoordinatorResponse>(),
         "GetTelemetrySubscriptionsRequest" => visitor.visit::<GetTelemetrySubscriptionsRequest>(),
         "GetTelemetrySubscriptionsResponse" => visitor.visit::<GetTelemetrySubscriptionsResponse>(),
+        #[cfg(feature = "cluster")]
         "GroupMetadataKey" => visitor.visit::<GroupMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "GroupMetadataValue" => visitor.visit::<GroupMetadataValue>(),
         "HeartbeatRequest" => visitor.visit::<HeartbeatRequest>(),
         "HeartbeatResponse" => visitor.visit::<HeartbeatResponse>(),
@@ -702,7 +905,9 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "IncrementalAlterConfigsResponse" => visitor.visit::<IncrementalAlterConfigsResponse>(),
         "InitProducerIdRequest" => visitor.visit::<InitProducerIdRequest>(),
         "InitProducerIdResponse" => visitor.visit::<InitProducerIdResponse>(),
+        #[cfg(feature = "cluster")]
         "InitializeShareGroupStateRequest" => visitor.visit::<InitializeShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         "InitializeShareGroupStateResponse" => visitor.visit::<InitializeShareGroupStateResponse>(),
         "JoinGroupRequest" => visitor.visit::<JoinGroupRequest>(),
         "JoinGroupResponse" => visitor.visit::<JoinGroupResponse>(),
@@ -710,7 +915,9 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "LeaderChangeMessage" => visitor.visit::<LeaderChangeMessage>(),
         "LeaveGroupRequest" => visitor.visit::<LeaveGroupRequest>(),
         "LeaveGroupResponse" => visitor.visit::<LeaveGroupResponse>(),
+        #[cfg(feature = "cluster")]
         "LegacyOffsetCommitKey" => visitor.visit::<LegacyOffsetCommitKey>(),
+        #[cfg(feature = "cluster")]
         "LegacyOffsetCommitValue" => visitor.visit::<LegacyOffsetCommitValue>(),
         "ListConfigResourcesRequest" => visitor.visit::<ListConfigResourcesRequest>(),
         "ListConfigResourcesResponse" => visitor.visit::<ListConfigResourcesResponse>(),
@@ -726,10 +933,13 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "ListTransactionsResponse" => visitor.visit::<ListTransactionsResponse>(),
         "MetadataRequest" => visitor.visit::<MetadataRequest>(),
         "MetadataResponse" => visitor.visit::<MetadataResponse>(),
+        #[cfg(feature = "cluster")]
         "NoOpRecord" => visitor.visit::<NoOpRecord>(),
+        #[cfg(feature = "cluster")]
         "OffsetCommitKey" => visitor.visit::<OffsetCommitKey>(),
         "OffsetCommitRequest" => visitor.visit::<OffsetCommitRequest>(),
         "OffsetCommitResponse" => visitor.visit::<OffsetCommitResponse>(),
+        #[cfg(feature = "cluster")]
         "OffsetCommitValue" => visitor.visit::<OffsetCommitValue>(),
         "OffsetDeleteRequest" => visitor.visit::<OffsetDeleteRequest>(),
         "OffsetDeleteResponse" => visitor.visit::<OffsetDeleteResponse>(),
@@ -737,38 +947,55 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "OffsetFetchResponse" => visitor.visit::<OffsetFetchResponse>(),
         "OffsetForLeaderEpochRequest" => visitor.visit::<OffsetForLeaderEpochRequest>(),
         "OffsetForLeaderEpochResponse" => visitor.visit::<OffsetForLeaderEpochResponse>(),
+        #[cfg(feature = "cluster")]
         "PartitionChangeRecord" => visitor.visit::<PartitionChangeRecord>(),
+        #[cfg(feature = "cluster")]
         "PartitionRecord" => visitor.visit::<PartitionRecord>(),
         "ProduceRequest" => visitor.visit::<ProduceRequest>(),
         "ProduceResponse" => visitor.visit::<ProduceResponse>(),
+        #[cfg(feature = "cluster")]
         "ProducerIdsRecord" => visitor.visit::<ProducerIdsRecord>(),
         "ProducerSnapshot" => visitor.visit::<ProducerSnapshot>(),
         "PushTelemetryRequest" => visitor.visit::<PushTelemetryRequest>(),
         "PushTelemetryResponse" => visitor.visit::<PushTelemetryResponse>(),
         "QuorumStateData" => visitor.visit::<QuorumStateData>(),
+        #[cfg(feature = "cluster")]
         "ReadShareGroupStateRequest" => visitor.visit::<ReadShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         "ReadShareGroupStateResponse" => visitor.visit::<ReadShareGroupStateResponse>(),
+        #[cfg(feature = "cluster")]
         "ReadShareGroupStateSummaryRequest" => visitor.visit::<ReadShareGroupStateSummaryRequest>(),
+        #[cfg(feature = "cluster")]
         "ReadShareGroupStateSummaryResponse" => {
             visitor.visit::<ReadShareGroupStateSummaryResponse>()
         }
+        #[cfg(feature = "cluster")]
         "RegisterBrokerRecord" => visitor.visit::<RegisterBrokerRecord>(),
+        #[cfg(feature = "cluster")]
         "RegisterControllerRecord" => visitor.visit::<RegisterControllerRecord>(),
+        #[cfg(feature = "cluster")]
         "RemoteLogSegmentMetadataRecord" => visitor.visit::<RemoteLogSegmentMetadataRecord>(),
+        #[cfg(feature = "cluster")]
         "RemoteLogSegmentMetadataSnapshotRecord" => {
             visitor.visit::<RemoteLogSegmentMetadataSnapshotRecord>()
         }
+        #[cfg(feature = "cluster")]
         "RemoteLogSegmentMetadataUpdateRecord" => {
             visitor.visit::<RemoteLogSegmentMetadataUpdateRecord>()
         }
+        #[cfg(feature = "cluster")]
         "RemotePartitionDeleteMetadataRecord" => {
             visitor.visit::<RemotePartitionDeleteMetadataRecord>()
         }
+        #[cfg(feature = "cluster")]
         "RemoveAccessControlEntryRecord" => visitor.visit::<RemoveAccessControlEntryRecord>(),
+        #[cfg(feature = "cluster")]
         "RemoveDelegationTokenRecord" => visitor.visit::<RemoveDelegationTokenRecord>(),
         "RemoveRaftVoterRequest" => visitor.visit::<RemoveRaftVoterRequest>(),
         "RemoveRaftVoterResponse" => visitor.visit::<RemoveRaftVoterResponse>(),
+        #[cfg(feature = "cluster")]
         "RemoveTopicRecord" => visitor.visit::<RemoveTopicRecord>(),
+        #[cfg(feature = "cluster")]
         "RemoveUserScramCredentialRecord" => visitor.visit::<RemoveUserScramCredentialRecord>(),
         "RenewDelegationTokenRequest" => visitor.visit::<RenewDelegationTokenRequest>(),
         "RenewDelegationTokenResponse" => visitor.visit::<RenewDelegationTokenResponse>(),
@@ -782,9 +1009,11 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "ShareAcknowledgeResponse" => visitor.visit::<ShareAcknowledgeResponse>(),
         "ShareFetchRequest" => visitor.visit::<ShareFetchRequest>(),
         "ShareFetchResponse" => visitor.visit::<ShareFetchResponse>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupCurrentMemberAssignmentKey" => {
             visitor.visit::<ShareGroupCurrentMemberAssignmentKey>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupCurrentMemberAssignmentValue" => {
             visitor.visit::<ShareGroupCurrentMemberAssignmentValue>()
         }
@@ -792,37 +1021,53 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "ShareGroupDescribeResponse" => visitor.visit::<ShareGroupDescribeResponse>(),
         "ShareGroupHeartbeatRequest" => visitor.visit::<ShareGroupHeartbeatRequest>(),
         "ShareGroupHeartbeatResponse" => visitor.visit::<ShareGroupHeartbeatResponse>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupMemberMetadataKey" => visitor.visit::<ShareGroupMemberMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupMemberMetadataValue" => visitor.visit::<ShareGroupMemberMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupMetadataKey" => visitor.visit::<ShareGroupMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupMetadataValue" => visitor.visit::<ShareGroupMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "ShareGroupStatePartitionMetadataKey" => {
             visitor.visit::<ShareGroupStatePartitionMetadataKey>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupStatePartitionMetadataValue" => {
             visitor.visit::<ShareGroupStatePartitionMetadataValue>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupTargetAssignmentMemberKey" => {
             visitor.visit::<ShareGroupTargetAssignmentMemberKey>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupTargetAssignmentMemberValue" => {
             visitor.visit::<ShareGroupTargetAssignmentMemberValue>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupTargetAssignmentMetadataKey" => {
             visitor.visit::<ShareGroupTargetAssignmentMetadataKey>()
         }
+        #[cfg(feature = "cluster")]
         "ShareGroupTargetAssignmentMetadataValue" => {
             visitor.visit::<ShareGroupTargetAssignmentMetadataValue>()
         }
+        #[cfg(feature = "cluster")]
         "ShareSnapshotKey" => visitor.visit::<ShareSnapshotKey>(),
+        #[cfg(feature = "cluster")]
         "ShareSnapshotValue" => visitor.visit::<ShareSnapshotValue>(),
+        #[cfg(feature = "cluster")]
         "ShareUpdateKey" => visitor.visit::<ShareUpdateKey>(),
+        #[cfg(feature = "cluster")]
         "ShareUpdateValue" => visitor.visit::<ShareUpdateValue>(),
         "SnapshotFooterRecord" => visitor.visit::<SnapshotFooterRecord>(),
         "SnapshotHeaderRecord" => visitor.visit::<SnapshotHeaderRecord>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupCurrentMemberAssignmentKey" => {
             visitor.visit::<StreamsGroupCurrentMemberAssignmentKey>()
         }
+        #[cfg(feature = "cluster")]
         "StreamsGroupCurrentMemberAssignmentValue" => {
             visitor.visit::<StreamsGroupCurrentMemberAssignmentValue>()
         }
@@ -830,19 +1075,27 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "StreamsGroupDescribeResponse" => visitor.visit::<StreamsGroupDescribeResponse>(),
         "StreamsGroupHeartbeatRequest" => visitor.visit::<StreamsGroupHeartbeatRequest>(),
         "StreamsGroupHeartbeatResponse" => visitor.visit::<StreamsGroupHeartbeatResponse>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupMemberMetadataKey" => visitor.visit::<StreamsGroupMemberMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupMemberMetadataValue" => visitor.visit::<StreamsGroupMemberMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupMetadataKey" => visitor.visit::<StreamsGroupMetadataKey>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupMetadataValue" => visitor.visit::<StreamsGroupMetadataValue>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupTargetAssignmentMemberKey" => {
             visitor.visit::<StreamsGroupTargetAssignmentMemberKey>()
         }
+        #[cfg(feature = "cluster")]
         "StreamsGroupTargetAssignmentMemberValue" => {
             visitor.visit::<StreamsGroupTargetAssignmentMemberValue>()
         }
+        #[cfg(feature = "cluster")]
         "StreamsGroupTargetAssignmentMetadataKey" => {
             visitor.visit::<StreamsGroupTargetAssignmentMetadataKey>()
         }
+        #[cfg(feature = "cluster")]
         "StreamsGroupTargetAssignmentMetadataValue" => {
             visitor.visit::<StreamsGroupTargetAssignmentMetadataValue>()
         }
@@ -852,34 +1105,50 @@ pub(crate) fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V
         "StreamsGroupTopologyDescriptionUpdateResponse" => {
             visitor.visit::<StreamsGroupTopologyDescriptionUpdateResponse>()
         }
+        #[cfg(feature = "cluster")]
         "StreamsGroupTopologyKey" => visitor.visit::<StreamsGroupTopologyKey>(),
+        #[cfg(feature = "cluster")]
         "StreamsGroupTopologyValue" => visitor.visit::<StreamsGroupTopologyValue>(),
         "SyncGroupRequest" => visitor.visit::<SyncGroupRequest>(),
         "SyncGroupResponse" => visitor.visit::<SyncGroupResponse>(),
+        #[cfg(feature = "cluster")]
         "TopicRecord" => visitor.visit::<TopicRecord>(),
+        #[cfg(feature = "cluster")]
         "TransactionLogKey" => visitor.visit::<TransactionLogKey>(),
+        #[cfg(feature = "cluster")]
         "TransactionLogValue" => visitor.visit::<TransactionLogValue>(),
         "TxnOffsetCommitRequest" => visitor.visit::<TxnOffsetCommitRequest>(),
         "TxnOffsetCommitResponse" => visitor.visit::<TxnOffsetCommitResponse>(),
+        #[cfg(feature = "cluster")]
         "UnfenceBrokerRecord" => visitor.visit::<UnfenceBrokerRecord>(),
+        #[cfg(feature = "cluster")]
         "UnregisterBrokerRecord" => visitor.visit::<UnregisterBrokerRecord>(),
         "UnregisterBrokerRequest" => visitor.visit::<UnregisterBrokerRequest>(),
         "UnregisterBrokerResponse" => visitor.visit::<UnregisterBrokerResponse>(),
+        #[cfg(feature = "cluster")]
         "UnregisterControllerRecord" => visitor.visit::<UnregisterControllerRecord>(),
         "UnregisterControllerRequest" => visitor.visit::<UnregisterControllerRequest>(),
         "UnregisterControllerResponse" => visitor.visit::<UnregisterControllerResponse>(),
         "UpdateFeaturesRequest" => visitor.visit::<UpdateFeaturesRequest>(),
         "UpdateFeaturesResponse" => visitor.visit::<UpdateFeaturesResponse>(),
+        #[cfg(feature = "cluster")]
         "UpdateRaftVoterRequest" => visitor.visit::<UpdateRaftVoterRequest>(),
+        #[cfg(feature = "cluster")]
         "UpdateRaftVoterResponse" => visitor.visit::<UpdateRaftVoterResponse>(),
+        #[cfg(feature = "cluster")]
         "UserScramCredentialRecord" => visitor.visit::<UserScramCredentialRecord>(),
+        #[cfg(feature = "cluster")]
         "VoteRequest" => visitor.visit::<VoteRequest>(),
+        #[cfg(feature = "cluster")]
         "VoteResponse" => visitor.visit::<VoteResponse>(),
         "VotersRecord" => visitor.visit::<VotersRecord>(),
+        #[cfg(feature = "cluster")]
         "WriteShareGroupStateRequest" => visitor.visit::<WriteShareGroupStateRequest>(),
+        #[cfg(feature = "cluster")]
         "WriteShareGroupStateResponse" => visitor.visit::<WriteShareGroupStateResponse>(),
         "WriteTxnMarkersRequest" => visitor.visit::<WriteTxnMarkersRequest>(),
         "WriteTxnMarkersResponse" => visitor.visit::<WriteTxnMarkersResponse>(),
+        #[cfg(feature = "cluster")]
         "ZkMigrationStateRecord" => visitor.visit::<ZkMigrationStateRecord>(),
         _ => return None,
     })
