@@ -106,6 +106,16 @@ impl BrokerIds {
             Place::Heap(ids) => ids.push(id),
         }
     }
+
+    /// Removes all numbers.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Keeps the numbers for which `keep` is true, in their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(i32) -> bool) {
+        *self = self.iter().copied().filter(|&id| keep(id)).collect();
+    }
 }
 
 impl Deref for BrokerIds {
@@ -193,6 +203,40 @@ impl<'a> IntoIterator for &'a BrokerIds {
     }
 }
 
+impl IntoIterator for BrokerIds {
+    type Item = i32;
+    type IntoIter = IntoIter;
+
+    fn into_iter(self) -> IntoIter {
+        IntoIter { ids: self, at: 0 }
+    }
+}
+
+/// The numbers of a list, by value.
+#[derive(Clone, Debug)]
+pub struct IntoIter {
+    ids: BrokerIds,
+    at: usize,
+}
+
+impl Iterator for IntoIter {
+    type Item = i32;
+
+    fn next(&mut self) -> Option<i32> {
+        let id = self.ids.get(self.at).copied()?;
+        self.at += 1;
+        Some(id)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.ids.len() - self.at;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for IntoIter {}
+impl std::iter::FusedIterator for IntoIter {}
+
 impl PartialEq for BrokerIds {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
@@ -266,6 +310,10 @@ mod tests {
                 assert_eq!(list.len(), ids.len());
                 assert_eq!(format!("{list:?}"), format!("{ids:?}"));
                 assert_eq!(list.clone(), list);
+                let mut by_value = list.clone().into_iter();
+                assert_eq!(by_value.len(), ids.len());
+                assert_eq!(by_value.by_ref().collect::<Vec<_>>(), ids);
+                assert_eq!((by_value.next(), by_value.len()), (None, 0));
                 assert_eq!(Vec::from(list), ids);
             }
         }
@@ -278,6 +326,11 @@ mod tests {
             list.reverse();
             assert_eq!(list[0], count - 1);
             assert_ne!(list, [0, 1, 2]);
+            list.retain(|id| id != 1);
+            let kept: Vec<i32> = (0..count).rev().filter(|id| *id != 1).collect();
+            assert_eq!(list, kept);
+            list.clear();
+            assert!(list.is_empty());
         }
     }
 }
