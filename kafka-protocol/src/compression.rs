@@ -125,8 +125,18 @@ impl Compressor {
         self.compress_at(start, input, output)
     }
 
-    /// The same behind the first `start` bytes of `output`. Bytes that stand there are overwritten: a
-    /// buffer that comes back from the pool is room that need not be made.
+    /// Compresses `input` into `output`, in place of what stands there. A buffer that is used again so is
+    /// room that need not be made anew for each call, which costs a fast codec a good part of its time:
+    /// do not clear it.
+    ///
+    /// # Errors
+    ///
+    /// As [`compress`](Self::compress); `output` is then empty.
+    pub fn replace(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CompressionError> {
+        self.compress_at(0, input, output)
+    }
+
+    /// The same behind the first `start` bytes of `output`.
     pub(crate) fn compress_at(
         &mut self,
         start: usize,
@@ -205,10 +215,25 @@ impl Decompressor {
         self.fill(compression, Lz4HeaderChecksum::Right, input, room)
     }
 
-    /// Decompresses `input` into `buffer` in place of what stands there, which is room that need not be
-    /// made; with a choice of how to take the header checksum of an LZ4 frame. After an error the
-    /// buffer is empty.
-    pub(crate) fn replace(
+    /// Decompresses `input` into `output`, in place of what stands there. A buffer that is used again so
+    /// is room that need not be made anew for each call, which costs a fast codec a good part of its time:
+    /// do not clear it.
+    ///
+    /// # Errors
+    ///
+    /// As [`decompress`](Self::decompress); `output` is then empty.
+    pub fn replace(
+        &mut self,
+        compression: Compression,
+        input: &[u8],
+        output: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), CompressionError> {
+        self.replace_from(compression, Lz4HeaderChecksum::Right, input, output, limit)
+    }
+
+    /// The same with a choice of how to take the header checksum of an LZ4 frame.
+    pub(crate) fn replace_from(
         &mut self,
         compression: Compression,
         lz4_header_checksum: Lz4HeaderChecksum,

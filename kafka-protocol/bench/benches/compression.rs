@@ -1,5 +1,5 @@
 //! The codecs on 16 KiB and 1 MiB of log events: what a batch of the default size is, and a large one.
-//! State and buffers are used again, as a producer and a consumer do. With the feature `c` beside the
+//! State and buffers are used again, what the buffers held included, as a producer and a consumer do. With the feature `c` beside the
 //! C libraries, whose frames are then what is decompressed.
 
 use std::hint::black_box;
@@ -37,9 +37,8 @@ fn compare(compression: Compression, level: Option<i32>, input: &[u8]) {
     let ours = format!("ours, to 1/{ratio:.2}");
     let mut output = Vec::new();
     let comparison = Comparison::of_bytes(&title, input.len()).with(&ours, || {
-        output.clear();
         compressor
-            .compress(black_box(input), &mut output)
+            .replace(black_box(input), &mut output)
             .expect("compressed");
     });
     #[cfg(feature = "c")]
@@ -75,9 +74,8 @@ fn compare(compression: Compression, level: Option<i32>, input: &[u8]) {
     let mut decompressor = Decompressor::new();
     let mut output = Vec::new();
     let comparison = Comparison::of_bytes(&title, input.len()).with("ours", || {
-        output.clear();
         decompressor
-            .decompress(compression, black_box(&packed), &mut output, input.len())
+            .replace(compression, black_box(&packed), &mut output, input.len())
             .expect("decompressed");
         assert_eq!(output.len(), input.len());
     });

@@ -91,6 +91,27 @@ fn state_that_is_used_again_leaves_no_trace() {
 }
 
 #[test]
+fn what_a_buffer_held_is_replaced() {
+    let input = bytes(70_000, 1);
+    for codec in Compression::ALL.into_iter().filter(|c| c.is_built()) {
+        let mut compressor = Compressor::new(codec).unwrap();
+        let mut decompressor = Decompressor::new();
+        let (mut packed, mut plain) = (vec![9; 200_000], vec![9; 200_000]);
+        for len in [70_000, 100, 0, 30_000] {
+            compressor.replace(&input[..len], &mut packed).unwrap();
+            assert!(packed == compressed(codec, &input[..len]), "{codec} {len}");
+            decompressor
+                .replace(codec, &packed, &mut plain, len)
+                .unwrap();
+            assert!(plain == input[..len], "{codec} {len}");
+        }
+        let refused = decompressor.replace(codec, &packed, &mut plain, 29_999);
+        assert!(matches!(refused, Err(CompressionError::TooLarge { .. })));
+        assert!(plain.is_empty(), "{codec}");
+    }
+}
+
+#[test]
 fn every_level_of_kafka_is_taken_and_no_other() {
     let input = bytes(20_000, 1);
     for codec in built() {
@@ -501,7 +522,7 @@ mod lz4 {
         assert!(read(&packed).is_err());
         let mut output = Vec::new();
         Decompressor::new()
-            .replace(
+            .replace_from(
                 Compression::Lz4,
                 Lz4HeaderChecksum::Ignored,
                 &packed,

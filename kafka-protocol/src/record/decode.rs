@@ -328,7 +328,7 @@ impl Batch {
     ) -> Result<(), RecordError> {
         let checksum = Lz4HeaderChecksum::Right;
         decompressor
-            .replace(compression, checksum, self.compressed(), buffer, limit)
+            .replace_from(compression, checksum, self.compressed(), buffer, limit)
             .map_err(|error| RecordError::compression(error, BatchHeader::LEN))
     }
 

@@ -122,7 +122,7 @@ impl LegacyBatch {
         let value_at = value.start;
         let wrapped = self.bytes.get(value).unwrap_or_default();
         decompressor
-            .replace(compression, checksum, wrapped, buffer, limit)
+            .replace_from(compression, checksum, wrapped, buffer, limit)
             .map_err(|error| RecordError::compression(error, value_at))?;
         // As if the set stood decompressed where it stands.
         let header =
