@@ -47,15 +47,8 @@ impl fmt::Display for RecordError {
     }
 }
 
-impl std::error::Error for RecordError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            RecordErrorKind::Header(error) => Some(error),
-            RecordErrorKind::Compression(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// Without a source: what the error of the header or of the codec says is part of its own text.
+impl std::error::Error for RecordError {}
 
 /// What is wrong with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

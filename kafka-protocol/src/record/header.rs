@@ -180,7 +180,7 @@ pub struct BatchHeader {
     pub partition_leader_epoch: i32,
     /// CRC-32C of all bytes from the attributes to the end.
     pub crc: u32,
-    /// Codec, timestamp type, transactional, control.
+    /// Codec, timestamp type, transactional, control, and whether the base timestamp is a delete horizon.
     pub attributes: Attributes,
     /// Last offset less base offset; kept by compaction even if that record is gone.
     pub last_offset_delta: i32,
