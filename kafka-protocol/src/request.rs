@@ -138,7 +138,7 @@ mod tests {
     use crate::error::{EncodeError, EncodeErrorKind};
     use crate::frame;
     use crate::messages::metadata_request::MetadataRequestTopic;
-    use crate::messages::{FetchRequest, MetadataRequest};
+    use crate::messages::{FetchRequest, MetadataRequest, SaslAuthenticateRequest};
     use crate::wire::Writer;
 
     fn metadata(names: [&str; 3]) -> MetadataRequest {
@@ -150,6 +150,18 @@ mod tests {
             topics: Some(names.map(topic).into()),
             ..MetadataRequest::default()
         }
+    }
+
+    #[test]
+    fn secrets_do_not_get_into_logs() {
+        let request = SaslAuthenticateRequest {
+            auth_bytes: "\0user\0hunter2".into(),
+            ..SaslAuthenticateRequest::default()
+        };
+        assert_eq!(
+            format!("{request:?}"),
+            "SaslAuthenticateRequest { auth_bytes: Secret(13), unknown_tagged_fields: {} }"
+        );
     }
 
     fn told(error: &EncodeError) -> (&str, Option<&str>, Option<i16>, Option<usize>) {

@@ -42,6 +42,10 @@ fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
         .filter(|line| !line.trim_start().starts_with("///"))
         .collect();
     let uses = |name: &str| names::occurs(name, &code);
+    if uses("fmt::Debug") {
+        file.line("use std::fmt;");
+        file.line("");
+    }
     let mut outside = false;
     for (name, path) in [
         ("Bytes", "bytes::Bytes"),

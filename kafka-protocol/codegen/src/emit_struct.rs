@@ -16,11 +16,13 @@ pub(crate) fn declaration(lines: &mut Lines, message: &Message, one: &Struct, is
         ));
     }
     let derived = one.fields.iter().all(is_derived);
-    if derived {
-        lines.line("#[derive(Clone, Debug, Default, PartialEq)]");
-    } else {
-        lines.line("#[derive(Clone, Debug, PartialEq)]");
-    }
+    let secret = one.fields.iter().any(Field::is_secret);
+    lines.line(match (secret, derived) {
+        (false, true) => "#[derive(Clone, Debug, Default, PartialEq)]",
+        (false, false) => "#[derive(Clone, Debug, PartialEq)]",
+        (true, true) => "#[derive(Clone, Default, PartialEq)]",
+        (true, false) => "#[derive(Clone, PartialEq)]",
+    });
     lines.line("#[non_exhaustive]");
     let tagged = has_tagged_fields(message, one);
     if one.fields.is_empty() && !tagged {
@@ -44,6 +46,9 @@ pub(crate) fn declaration(lines: &mut Lines, message: &Message, one: &Struct, is
     lines.line("");
     if !derived {
         defaults(lines, one, tagged);
+    }
+    if secret {
+        debug(lines, one, tagged);
     }
 }
 
@@ -229,6 +234,30 @@ fn defaults(lines: &mut Lines, one: &Struct, tagged: bool) {
     lines.line("");
 }
 
+/// `Debug` that tells of a secret only how long it is.
+fn debug(lines: &mut Lines, one: &Struct, tagged: bool) {
+    lines.open(&format!("impl fmt::Debug for {} {{", one.name));
+    lines.open("fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {");
+    lines.open(&format!("f.debug_struct(\"{}\")", one.name));
+    for field in &one.fields {
+        let ident = &field.ident;
+        let value = if field.is_secret() {
+            format!("&format_args!(\"Secret({{}})\", self.{ident}.len())")
+        } else {
+            format!("&self.{ident}")
+        };
+        lines.call(".field", &[format!("\"{ident}\""), value], "");
+    }
+    if tagged {
+        lines.line(".field(\"unknown_tagged_fields\", &self.unknown_tagged_fields)");
+    }
+    lines.line(".finish()");
+    lines.outdent();
+    lines.close("}");
+    lines.close("}");
+    lines.line("");
+}
+
 /// The facts about a field.
 fn field_doc(field: &Field, context: Versions) -> String {
     let mut doc = format!("`{}`: {}", field.name, type_name(&field.kind));
@@ -258,6 +287,9 @@ fn field_doc(field: &Field, context: Versions) -> String {
     }
     if versions != context && field.ignorable {
         doc.push_str("; dropped where a version lacks it");
+    }
+    if field.is_secret() {
+        doc.push_str("; `Debug` tells only how long it is");
     }
     doc.push('.');
     doc

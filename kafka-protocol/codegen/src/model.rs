@@ -182,6 +182,11 @@ impl Field {
         self.kind == Type::Records || !self.nullable.is_empty()
     }
 
+    /// Whether it is a credential, or what one can be found from: it must not get into a log.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.kind == Type::Bytes && SECRETS.contains(&self.name.as_str())
+    }
+
     /// Whether it is a list of brokers, which has a type of its own.
     pub(crate) fn is_broker_ids(&self) -> bool {
         matches!(self.kind, Type::Array(_)) && self.entity.as_deref() == Some("brokerId")
@@ -469,6 +474,17 @@ fn check_tags(name: &str, fields: &[Field]) -> Result<(), String> {
         ))
     }
 }
+
+/// Fields of bytes that are credentials, or that credentials can be guessed from: what SASL exchanges, the
+/// keys of delegation tokens, and what SCRAM keeps of a password.
+const SECRETS: [&str; 6] = [
+    "AuthBytes",
+    "Hmac",
+    "Salt",
+    "SaltedPassword",
+    "StoredKey",
+    "ServerKey",
+];
 
 /// Fields that name an entity though their specs do not say so: struct, field, entity.
 const UNMARKED: [(&str, &str, &str); 1] = [("PartitionRecord", "Isr", "brokerId")];

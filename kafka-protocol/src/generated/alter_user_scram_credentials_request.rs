@@ -2,6 +2,8 @@
 
 //! Request of API key 51: `AlterUserScramCredentialsRequest`, versions 0, all flexible.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -76,7 +78,7 @@ impl Structure for ScramCredentialDeletion {
 }
 
 /// A struct in [`AlterUserScramCredentialsRequest`]; versions 0.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ScramCredentialUpsertion {
     /// `Name`: string; all versions; default empty.
@@ -85,12 +87,28 @@ pub struct ScramCredentialUpsertion {
     pub mechanism: i8,
     /// `Iterations`: int32; all versions; default 0.
     pub iterations: i32,
-    /// `Salt`: bytes; all versions; default empty.
+    /// `Salt`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub salt: Bytes,
-    /// `SaltedPassword`: bytes; all versions; default empty.
+    /// `SaltedPassword`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub salted_password: Bytes,
     /// Tagged fields that this release does not know; versions 0.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for ScramCredentialUpsertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScramCredentialUpsertion")
+            .field("name", &self.name)
+            .field("mechanism", &self.mechanism)
+            .field("iterations", &self.iterations)
+            .field("salt", &format_args!("Secret({})", self.salt.len()))
+            .field(
+                "salted_password",
+                &format_args!("Secret({})", self.salted_password.len()),
+            )
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Structure for ScramCredentialUpsertion {

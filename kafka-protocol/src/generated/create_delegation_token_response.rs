@@ -2,6 +2,8 @@
 
 //! Response of API key 38: `CreateDelegationTokenResponse`, versions 1-3, flexible from 2.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -12,7 +14,7 @@ use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
 /// Response of API key 38: `CreateDelegationTokenResponse`, versions 1-3, flexible from 2.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CreateDelegationTokenResponse {
     /// `ErrorCode`: int16; all versions; default 0.
@@ -33,12 +35,37 @@ pub struct CreateDelegationTokenResponse {
     pub max_timestamp_ms: i64,
     /// `TokenId`: string; all versions; default empty.
     pub token_id: ByteString,
-    /// `Hmac`: bytes; all versions; default empty.
+    /// `Hmac`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub hmac: Bytes,
     /// `ThrottleTimeMs`: int32; all versions; default 0.
     pub throttle_time_ms: i32,
     /// Tagged fields that this release does not know; versions 2-3.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for CreateDelegationTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateDelegationTokenResponse")
+            .field("error_code", &self.error_code)
+            .field("principal_type", &self.principal_type)
+            .field("principal_name", &self.principal_name)
+            .field(
+                "token_requester_principal_type",
+                &self.token_requester_principal_type,
+            )
+            .field(
+                "token_requester_principal_name",
+                &self.token_requester_principal_name,
+            )
+            .field("issue_timestamp_ms", &self.issue_timestamp_ms)
+            .field("expiry_timestamp_ms", &self.expiry_timestamp_ms)
+            .field("max_timestamp_ms", &self.max_timestamp_ms)
+            .field("token_id", &self.token_id)
+            .field("hmac", &format_args!("Secret({})", self.hmac.len()))
+            .field("throttle_time_ms", &self.throttle_time_ms)
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Message for CreateDelegationTokenResponse {

@@ -2,6 +2,8 @@
 
 //! Response of API key 41: `DescribeDelegationTokenResponse`, versions 1-3, flexible from 2.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -52,7 +54,7 @@ impl Response for DescribeDelegationTokenResponse {
 }
 
 /// A struct in [`DescribeDelegationTokenResponse`]; versions 1-3.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DescribedDelegationToken {
     /// `PrincipalType`: string; all versions; default empty.
@@ -71,12 +73,36 @@ pub struct DescribedDelegationToken {
     pub max_timestamp: i64,
     /// `TokenId`: string; all versions; default empty.
     pub token_id: ByteString,
-    /// `Hmac`: bytes; all versions; default empty.
+    /// `Hmac`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub hmac: Bytes,
     /// `Renewers`: array of [`DescribedDelegationTokenRenewer`]; all versions; default empty.
     pub renewers: Vec<DescribedDelegationTokenRenewer>,
     /// Tagged fields that this release does not know; versions 2-3.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for DescribedDelegationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DescribedDelegationToken")
+            .field("principal_type", &self.principal_type)
+            .field("principal_name", &self.principal_name)
+            .field(
+                "token_requester_principal_type",
+                &self.token_requester_principal_type,
+            )
+            .field(
+                "token_requester_principal_name",
+                &self.token_requester_principal_name,
+            )
+            .field("issue_timestamp", &self.issue_timestamp)
+            .field("expiry_timestamp", &self.expiry_timestamp)
+            .field("max_timestamp", &self.max_timestamp)
+            .field("token_id", &self.token_id)
+            .field("hmac", &format_args!("Secret({})", self.hmac.len()))
+            .field("renewers", &self.renewers)
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Structure for DescribedDelegationToken {

@@ -2,6 +2,8 @@
 
 //! Request of API key 39: `RenewDelegationTokenRequest`, versions 1-2, flexible from 2.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::error::{DecodeError, EncodeError};
@@ -12,15 +14,25 @@ use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
 /// Request of API key 39: `RenewDelegationTokenRequest`, versions 1-2, flexible from 2.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RenewDelegationTokenRequest {
-    /// `Hmac`: bytes; all versions; default empty.
+    /// `Hmac`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub hmac: Bytes,
     /// `RenewPeriodMs`: int64; all versions; default 0.
     pub renew_period_ms: i64,
     /// Tagged fields that this release does not know; versions 2.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for RenewDelegationTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewDelegationTokenRequest")
+            .field("hmac", &format_args!("Secret({})", self.hmac.len()))
+            .field("renew_period_ms", &self.renew_period_ms)
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Message for RenewDelegationTokenRequest {

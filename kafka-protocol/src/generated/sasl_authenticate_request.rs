@@ -2,6 +2,8 @@
 
 //! Request of API key 36: `SaslAuthenticateRequest`, versions 0-2, flexible from 2.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::error::{DecodeError, EncodeError};
@@ -12,13 +14,25 @@ use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
 /// Request of API key 36: `SaslAuthenticateRequest`, versions 0-2, flexible from 2.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SaslAuthenticateRequest {
-    /// `AuthBytes`: bytes; all versions; default empty.
+    /// `AuthBytes`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub auth_bytes: Bytes,
     /// Tagged fields that this release does not know; versions 2.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for SaslAuthenticateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateRequest")
+            .field(
+                "auth_bytes",
+                &format_args!("Secret({})", self.auth_bytes.len()),
+            )
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Message for SaslAuthenticateRequest {

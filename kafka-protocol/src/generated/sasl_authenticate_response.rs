@@ -2,6 +2,8 @@
 
 //! Response of API key 36: `SaslAuthenticateResponse`, versions 0-2, flexible from 2.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -12,14 +14,14 @@ use crate::version::VersionRange;
 use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
 /// Response of API key 36: `SaslAuthenticateResponse`, versions 0-2, flexible from 2.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SaslAuthenticateResponse {
     /// `ErrorCode`: int16; all versions; default 0.
     pub error_code: i16,
     /// `ErrorMessage`: string; all versions, nullable; default empty.
     pub error_message: Option<ByteString>,
-    /// `AuthBytes`: bytes; all versions; default empty.
+    /// `AuthBytes`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub auth_bytes: Bytes,
     /// `SessionLifetimeMs`: int64; versions 1-2; default 0; dropped where a version lacks it.
     pub session_lifetime_ms: i64,
@@ -36,6 +38,21 @@ impl Default for SaslAuthenticateResponse {
             session_lifetime_ms: 0,
             unknown_tagged_fields: UnknownTaggedFields::default(),
         }
+    }
+}
+
+impl fmt::Debug for SaslAuthenticateResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateResponse")
+            .field("error_code", &self.error_code)
+            .field("error_message", &self.error_message)
+            .field(
+                "auth_bytes",
+                &format_args!("Secret({})", self.auth_bytes.len()),
+            )
+            .field("session_lifetime_ms", &self.session_lifetime_ms)
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
     }
 }
 

@@ -3,6 +3,8 @@
 //! Record of type 11: `UserScramCredentialRecord`, versions 0, all flexible; of the feature
 //! `cluster`.
 
+use std::fmt;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -13,23 +15,43 @@ use crate::wire::{Reader, UnknownTaggedFields, Writer};
 
 /// Record of type 11: `UserScramCredentialRecord`, versions 0, all flexible; of the feature
 /// `cluster`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UserScramCredentialRecord {
     /// `Name`: string; all versions; default empty.
     pub name: ByteString,
     /// `Mechanism`: int8; all versions; default 0.
     pub mechanism: i8,
-    /// `Salt`: bytes; all versions; default empty.
+    /// `Salt`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub salt: Bytes,
-    /// `StoredKey`: bytes; all versions; default empty.
+    /// `StoredKey`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub stored_key: Bytes,
-    /// `ServerKey`: bytes; all versions; default empty.
+    /// `ServerKey`: bytes; all versions; default empty; `Debug` tells only how long it is.
     pub server_key: Bytes,
     /// `Iterations`: int32; all versions; default 0.
     pub iterations: i32,
     /// Tagged fields that this release does not know; versions 0.
     pub unknown_tagged_fields: UnknownTaggedFields,
+}
+
+impl fmt::Debug for UserScramCredentialRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserScramCredentialRecord")
+            .field("name", &self.name)
+            .field("mechanism", &self.mechanism)
+            .field("salt", &format_args!("Secret({})", self.salt.len()))
+            .field(
+                "stored_key",
+                &format_args!("Secret({})", self.stored_key.len()),
+            )
+            .field(
+                "server_key",
+                &format_args!("Secret({})", self.server_key.len()),
+            )
+            .field("iterations", &self.iterations)
+            .field("unknown_tagged_fields", &self.unknown_tagged_fields)
+            .finish()
+    }
 }
 
 impl Message for UserScramCredentialRecord {

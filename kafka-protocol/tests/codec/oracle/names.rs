@@ -66,8 +66,16 @@ fn equal(theirs: &Json, ours: &Printed<'_>) -> Result<usize, String> {
         // Uuids, and the floating point values that are no numbers.
         (Json::String(theirs), Printed::Word(ours)) if is_word(theirs, ours) => Ok(0),
         (Json::String(theirs), Printed::Bytes(ours)) if *theirs == STANDARD.encode(ours) => Ok(0),
+        (Json::String(theirs), Printed::Secret(len)) if is_len(theirs, *len) => Ok(0),
         (theirs, ours) => Err(format!("{theirs} is not {ours:?}")),
     }
+}
+
+/// Whether so many bytes are in this base64: all that is told of secrets.
+fn is_len(base64: &str, len: usize) -> bool {
+    STANDARD
+        .decode(base64)
+        .is_ok_and(|bytes| bytes.len() == len)
 }
 
 fn field(name: &str, theirs: &Json, ours: &[(&str, Printed<'_>)]) -> Result<usize, String> {

@@ -8,6 +8,8 @@ pub(crate) enum Printed<'t> {
     List(Vec<Self>),
     Text(String),
     Bytes(Vec<u8>),
+    /// So many bytes that are not shown.
+    Secret(usize),
     /// A number, a boolean, `None`, a uuid.
     Word(&'t str),
 }
@@ -56,7 +58,12 @@ impl<'t> Parser<'t> {
         if self.eat("(") {
             let inner = self.until(")", Self::value);
             let [inner] = <[_; 1]>::try_from(inner).expect("one value in parentheses");
-            return inner;
+            return match inner {
+                Printed::Word(len) if word == "Secret" => {
+                    Printed::Secret(len.parse().expect("a length"))
+                }
+                inner => inner,
+            };
         }
         if self.eat("{") {
             return Printed::Struct(self.until("}", |parser| {
@@ -155,10 +162,10 @@ impl<'t> Parser<'t> {
 
 #[test]
 fn what_is_printed_is_read() {
-    use Printed::{Bytes, List, Struct, Text, Word};
+    use Printed::{Bytes, List, Secret, Struct, Text, Word};
     assert_eq!(
         Printed::parse(
-            "A { b: Some(\"x\\n\\u{7f}\\\"é\"), c: [1, -2], d: b\"\\0\\xff\\\"\", e: {1: b\"\"}, f: None }"
+            "A { b: Some(\"x\\n\\u{7f}\\\"é\"), c: [1, -2], d: b\"\\0\\xff\\\"\", e: {1: b\"\"}, f: None, g: Secret(20) }"
         ),
         Struct(vec![
             ("b", Text("x\n\u{7f}\"é".to_owned())),
@@ -166,6 +173,7 @@ fn what_is_printed_is_read() {
             ("d", Bytes(vec![0, 0xff, b'"'])),
             ("e", Struct(Vec::new())),
             ("f", Word("None")),
+            ("g", Secret(20)),
         ])
     );
 }
