@@ -371,8 +371,7 @@ impl Home {
             data_dir: self.data_dir.clone(),
         };
 
-        let backoff = node.config.cleaner_backoff;
-        let cleaner = Cleaner::start(Arc::clone(&catalog), clock, backoff)
+        let cleaner = Cleaner::start(Arc::clone(&catalog), clock)
             .map_err(|source| BrokerError::Runtime { source })?;
         let (tell_stop, stop) = watch::channel(false);
         let loses = matches!(self.disk, DataDisk::Memory(_));

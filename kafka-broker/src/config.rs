@@ -2,10 +2,13 @@
 
 pub(crate) mod broker;
 pub(crate) mod broker_properties;
+pub(crate) mod effective;
 pub(crate) mod error;
 pub(crate) mod group;
 pub(crate) mod group_properties;
 pub(crate) mod overrides;
+#[cfg(test)]
+mod page;
 pub(crate) mod property;
 pub(crate) mod release;
 pub(crate) mod topic;

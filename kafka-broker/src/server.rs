@@ -50,12 +50,14 @@ pub(crate) async fn run(
 
     let mut connections = JoinSet::new();
     let stop_of_connections = stop.clone();
-    let addresses = Addresses::new(config.connections_per_ip_max);
+    let addresses = Addresses::default();
+    let live = &node.catalog().live;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) if connections.len() < config.connections_max => {
-                    let Some(seat) = addresses.take(address.ip()) else {
+                Ok((stream, address)) if connections.len() < live.get().connections_max => {
+                    let per_ip_max = live.get().connections_per_ip_max;
+                    let Some(seat) = addresses.take(address.ip(), per_ip_max) else {
                         tracing::warn!(%address, "refused: max.connections.per.ip are there");
                         continue;
                     };

@@ -15,6 +15,7 @@ pub(crate) mod group_configs;
 pub(crate) mod group_members;
 pub(crate) mod group_record;
 pub(crate) mod groups;
+pub(crate) mod live_config;
 pub(crate) mod metadata_image;
 pub(crate) mod metadata_record;
 pub(crate) mod node;

@@ -1,5 +1,6 @@
 //! The cases, each a function that talks to one broker.
 
+mod broker_configs;
 mod configs;
 mod consume;
 mod consumer_groups;
@@ -24,6 +25,14 @@ macro_rules! cases {
     };
 }
 
+/// Cases that change the broker for all topics: nobody else talks with it meanwhile.
+pub(crate) const ALONE: &[Case] = cases![
+    broker_configs::asked_for,
+    broker_configs::followed,
+    broker_configs::refused,
+];
+
+/// Cases that talk with the broker at the same time.
 pub(crate) const CASES: &[Case] = cases![
     configs::asked_for,
     configs::of_groups,

@@ -19,18 +19,19 @@ mod peer;
 mod records;
 
 use std::process::ExitCode;
+use std::sync::RwLock;
 
 use kafka_broker::Broker;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use cases::{CASES, Case};
+use cases::{ALONE, CASES, Case};
 use conversation::Conversation;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let real = std::env::var("KAFKA_BOOTSTRAP").ok();
     let Some(real) = real else {
-        let ignored = CASES.iter().map(|case| {
+        let ignored = CASES.iter().chain(ALONE).map(|case| {
             let trial = Trial::test(case.name, || Ok(()));
             trial
                 .with_ignored_flag(true)
@@ -41,10 +42,24 @@ fn main() -> ExitCode {
     let embedded = start();
     let trial = |case: &'static Case| {
         let (ours, theirs) = (embedded.bootstrap_servers().to_owned(), real.clone());
-        Trial::test(case.name, move || compare(case, &ours, &theirs))
+        Trial::test(case.name, move || {
+            let _turn = TURNS.read();
+            compare(case, &ours, &theirs)
+        })
     };
-    libtest_mimic::run(&arguments, CASES.iter().map(trial).collect()).exit_code()
+    let alone = |case: &'static Case| {
+        let (ours, theirs) = (embedded.bootstrap_servers().to_owned(), real.clone());
+        Trial::test(case.name, move || {
+            let _turn = TURNS.write();
+            compare(case, &ours, &theirs)
+        })
+    };
+    let trials = CASES.iter().map(trial).chain(ALONE.iter().map(alone));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
+
+/// Held alone by a case that must be alone with the brokers. A case that has panicked is over, too.
+static TURNS: RwLock<()> = RwLock::new(());
 
 fn compare(case: &Case, ours: &str, theirs: &str) -> Result<(), Failed> {
     let hear = |bootstrap: &str| {

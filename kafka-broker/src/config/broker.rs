@@ -1,16 +1,17 @@
-//! The configuration of a broker: what was set, checked, and read out into fields.
+//! What a broker was started with: what was set, checked, and read out into fields.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::broker_properties::{BROKER_PROPERTIES, broker_property};
 use crate::config::error::ConfigError;
-use crate::config::property::{Property, list, nearest, parse_bool};
+use crate::config::overrides::known;
+use crate::config::property::{list, parse_bool};
 
-/// A broker's configuration.
+/// What a broker was started with.
 ///
-/// A field stands for each property that the broker itself reads; the defaults of topics are read
-/// through [`BrokerConfig::value`].
+/// A field stands for each property that the broker itself reads and that stays as it is while it runs; the
+/// others, and the defaults of topics, are read through [`EffectiveConfig`](super::effective::EffectiveConfig).
 #[derive(Clone, Debug)]
 pub(crate) struct BrokerConfig {
     given: BTreeMap<&'static str, String>,
@@ -30,12 +31,8 @@ pub(crate) struct BrokerConfig {
     pub(crate) request_max_bytes: usize,
     /// `connections.max.idle.ms`.
     pub(crate) idle_max: Duration,
-    /// `max.connections`.
-    pub(crate) connections_max: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub(crate) fetch_session_slots: usize,
-    /// `max.connections.per.ip`.
-    pub(crate) connections_per_ip_max: usize,
     /// `group.initial.rebalance.delay.ms`.
     pub(crate) initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`.
@@ -70,12 +67,6 @@ pub(crate) struct BrokerConfig {
     pub(crate) offsets_retention_check: Duration,
     /// `log.retention.check.interval.ms`.
     pub(crate) retention_check: Duration,
-    /// `log.cleaner.backoff.ms`.
-    pub(crate) cleaner_backoff: Duration,
-    /// `log.cleaner.dedupe.buffer.size`.
-    pub(crate) cleaner_keys_max: usize,
-    /// `producer.id.expiration.ms`.
-    pub(crate) producer_expiration: Duration,
     /// `transaction.max.timeout.ms`.
     pub(crate) transaction_timeout_max_ms: i32,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
@@ -99,7 +90,7 @@ impl BrokerConfig {
     ) -> Result<Self, ConfigError> {
         let mut given = BTreeMap::new();
         for (name, value) in set {
-            let property = known(name)?;
+            let property = known(BROKER_PROPERTIES, name)?;
             property.check(value).map_err(ConfigError::Value)?;
             given.insert(property.name, value.trim().to_owned());
         }
@@ -115,7 +106,7 @@ impl BrokerConfig {
     }
 
     /// The value that holds for a property of the broker, set or default.
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+    fn value(&self, name: &str) -> Option<&str> {
         match self.given.get(name) {
             Some(value) => Some(value),
             None => broker_property(name)?.default,
@@ -136,9 +127,7 @@ impl BrokerConfig {
         self.fetch_max_bytes = self.count("fetch.max.bytes");
         self.request_max_bytes = self.count("socket.request.max.bytes");
         self.idle_max = self.millis("connections.max.idle.ms");
-        self.connections_max = self.count("max.connections");
         self.fetch_session_slots = self.count("max.incremental.fetch.session.cache.slots");
-        self.connections_per_ip_max = self.count("max.connections.per.ip");
         self.initial_rebalance_delay = self.millis("group.initial.rebalance.delay.ms");
         self.session_timeout_min_ms = self.number("group.min.session.timeout.ms");
         self.session_timeout_max_ms = self.number("group.max.session.timeout.ms");
@@ -160,9 +149,6 @@ impl BrokerConfig {
         self.offsets_retention = self.millis("offsets.retention.minutes") * 60_000;
         self.offsets_retention_check = self.millis("offsets.retention.check.interval.ms");
         self.retention_check = self.millis("log.retention.check.interval.ms");
-        self.cleaner_backoff = self.millis("log.cleaner.backoff.ms");
-        self.cleaner_keys_max = self.count("log.cleaner.dedupe.buffer.size");
-        self.producer_expiration = self.millis("producer.id.expiration.ms");
         self.transaction_timeout_max_ms = self.number("transaction.max.timeout.ms");
         self.transactional_id_check =
             self.millis("transaction.remove.expired.transaction.cleanup.interval.ms");
@@ -220,9 +206,7 @@ impl BrokerConfig {
             fetch_max_bytes: 0,
             request_max_bytes: 0,
             idle_max: Duration::ZERO,
-            connections_max: 0,
             fetch_session_slots: 0,
-            connections_per_ip_max: 0,
             initial_rebalance_delay: Duration::ZERO,
             session_timeout_min_ms: 0,
             session_timeout_max_ms: 0,
@@ -240,9 +224,6 @@ impl BrokerConfig {
             offsets_retention: Duration::ZERO,
             offsets_retention_check: Duration::ZERO,
             retention_check: Duration::ZERO,
-            cleaner_backoff: Duration::ZERO,
-            cleaner_keys_max: 0,
-            producer_expiration: Duration::ZERO,
             transaction_timeout_max_ms: 0,
             transactional_id_check: Duration::ZERO,
             transactions_partitions: 0,
@@ -250,13 +231,6 @@ impl BrokerConfig {
             transactional_id_expiration: Duration::ZERO,
         }
     }
-}
-
-fn known(name: &str) -> Result<&'static Property, ConfigError> {
-    broker_property(name).ok_or_else(|| ConfigError::Unknown {
-        name: name.to_owned(),
-        nearest: nearest(name, BROKER_PROPERTIES.iter().map(|property| property.name)),
-    })
 }
 
 #[cfg(test)]

@@ -6,9 +6,30 @@ use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
 pub(crate) fn broker_property(name: &str) -> Option<&'static Property> {
-    BROKER_PROPERTIES
-        .iter()
-        .find(|property| property.name == name)
+    let at = BROKER_PROPERTIES.binary_search_by_key(&name, |property| property.name);
+    BROKER_PROPERTIES.get(at.ok()?)
+}
+
+/// Whether and how a property may be changed while the broker runs; Kafka's documentation has the same words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UpdateMode {
+    /// Not at all.
+    ReadOnly,
+    /// For each broker by itself.
+    PerBroker,
+    /// For a broker, or for all that have nothing set for themselves.
+    ClusterWide,
+}
+
+/// How the property of this name may be changed while the broker runs.
+pub(crate) fn update_mode(name: &str) -> UpdateMode {
+    if CLUSTER_WIDE.contains(&name) {
+        UpdateMode::ClusterWide
+    } else if name == LISTENERS {
+        UpdateMode::PerBroker
+    } else {
+        UpdateMode::ReadOnly
+    }
 }
 
 const fn row(
@@ -221,7 +242,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "The shortest session timeout a group member may ask for.",
     ),
     unset(
-        "listeners",
+        LISTENERS,
         Kind::List,
         Limit::Any,
         "The address to listen at, as PLAINTEXT://HOST:PORT.",
@@ -289,12 +310,11 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Limit::AtLeast(1),
         "After how many records a log is synced to the disk.",
     ),
-    row(
+    unset(
         "log.flush.interval.ms",
         Kind::Long,
-        "9223372036854775807",
         Limit::AtLeast(0),
-        "After how much time a log is synced to the disk.",
+        "After how much time a log is synced to the disk; never if it is not set.",
     ),
     row(
         "log.index.interval.bytes",
@@ -379,9 +399,15 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "The age at which a new segment is begun, in hours; log.roll.ms goes before it.",
     ),
     row(
+        "log.roll.jitter.hours",
+        Kind::Int,
+        "0",
+        Limit::AtLeast(0),
+        "By how many hours at most a segment is closed before its time; log.roll.jitter.ms goes before it.",
+    ),
+    unset(
         "log.roll.jitter.ms",
         Kind::Long,
-        "0",
         Limit::AtLeast(0),
         "By how much at most a segment is closed before its time, so that not all are at once.",
     ),
@@ -409,14 +435,14 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "max.connections",
         Kind::Int,
         "2147483647",
-        Limit::AtLeast(0),
+        Limit::AtLeast(1),
         "The most connections at one time.",
     ),
     row(
         "max.connections.per.ip",
         Kind::Int,
         "2147483647",
-        Limit::AtLeast(0),
+        Limit::AtLeast(1),
         "The most connections from one address at one time.",
     ),
     row(
@@ -552,4 +578,39 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Limit::Any,
         "Whether a replica out of sync may lead; without effect on a single node.",
     ),
+];
+
+const LISTENERS: &str = "listeners";
+
+/// What Kafka 4.4 lets be changed while its brokers run, of what is in the table.
+const CLUSTER_WIDE: &[&str] = &[
+    "compression.type",
+    "group.consumer.assignment.interval.ms",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.delete.retention.ms",
+    "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio",
+    "log.cleaner.min.compaction.lag.ms",
+    "log.cleanup.policy",
+    "log.flush.interval.messages",
+    "log.flush.interval.ms",
+    "log.index.interval.bytes",
+    "log.index.size.max.bytes",
+    "log.message.timestamp.after.max.ms",
+    "log.message.timestamp.before.max.ms",
+    "log.message.timestamp.type",
+    "log.preallocate",
+    "log.retention.bytes",
+    "log.retention.ms",
+    "log.roll.jitter.ms",
+    "log.roll.ms",
+    "log.segment.bytes",
+    "log.segment.delete.delay.ms",
+    "max.connections",
+    "max.connections.per.ip",
+    "message.max.bytes",
+    "min.insync.replicas",
+    "producer.id.expiration.ms",
+    "unclean.leader.election.enable",
 ];

@@ -16,6 +16,16 @@ pub(crate) enum ConfigError {
     },
     /// The value does not fit.
     Value(ValueError),
+    /// The property is what it is while the broker runs.
+    ReadOnly {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The property must be set for each broker by itself.
+    PerBroker {
+        /// Its name.
+        name: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -29,6 +39,13 @@ impl fmt::Display for ConfigError {
                 }
             }
             Self::Value(error) => error.fmt(f),
+            Self::ReadOnly { name } => {
+                write!(f, "cannot update this configuration dynamically: {name}")
+            }
+            Self::PerBroker { name } => write!(
+                f,
+                "cannot update this configuration at default cluster level, broker id must be specified: {name}"
+            ),
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::config::broker::BrokerConfig;
+use crate::config::effective::EffectiveConfig;
 use crate::config::error::ConfigError;
 use crate::config::group_properties::{
     ASSIGNMENT_INTERVAL, GROUP_PROPERTIES, HEARTBEAT_INTERVAL, SESSION_TIMEOUT,
 };
-use crate::config::overrides::{Overrides, known, value_and_source};
+use crate::config::overrides::{Overrides, known};
 use crate::config::property::ValueError;
 
 /// What holds for a consumer group.
@@ -25,7 +25,7 @@ pub(crate) struct GroupConfig {
 impl GroupConfig {
     /// Reads `overrides`, which were checked, over what `broker` says. They may have been checked by other
     /// bounds than today's, and are held to these.
-    pub(crate) fn new(broker: &BrokerConfig, overrides: &Overrides) -> Self {
+    pub(crate) fn new(broker: &EffectiveConfig, overrides: &Overrides) -> Self {
         let millis = |name: &str| {
             let ms = value(broker, overrides, name);
             let ms = match overrides.contains_key(name) {
@@ -46,7 +46,10 @@ impl GroupConfig {
     /// # Errors
     ///
     /// A value beyond the bounds of the broker, or a session that ends before the next heartbeat.
-    pub(crate) fn check(broker: &BrokerConfig, overrides: &Overrides) -> Result<(), ConfigError> {
+    pub(crate) fn check(
+        broker: &EffectiveConfig,
+        overrides: &Overrides,
+    ) -> Result<(), ConfigError> {
         for name in overrides.keys() {
             let name = known(GROUP_PROPERTIES, name)?.name;
             let (least, most) = bounds(broker, name);
@@ -69,19 +72,19 @@ impl GroupConfig {
     }
 }
 
-fn value(broker: &BrokerConfig, overrides: &Overrides, name: &str) -> i64 {
+fn value(broker: &EffectiveConfig, overrides: &Overrides, name: &str) -> i64 {
     let text = known(GROUP_PROPERTIES, name)
-        .map(|property| value_and_source(broker, overrides, property).0)
+        .map(|property| broker.value_of(overrides, property))
         .unwrap_or_default();
     text.trim().parse().unwrap_or_default()
 }
 
 /// The least and the most that a group may set.
-fn bounds(broker: &BrokerConfig, name: &str) -> (i64, i64) {
+fn bounds(broker: &EffectiveConfig, name: &str) -> (i64, i64) {
     match name {
-        ASSIGNMENT_INTERVAL => broker.consumer_group_assignment_interval_bounds,
-        HEARTBEAT_INTERVAL => broker.consumer_group_heartbeat_interval_bounds,
-        SESSION_TIMEOUT => broker.consumer_group_session_timeout_bounds,
+        ASSIGNMENT_INTERVAL => broker.start.consumer_group_assignment_interval_bounds,
+        HEARTBEAT_INTERVAL => broker.start.consumer_group_heartbeat_interval_bounds,
+        SESSION_TIMEOUT => broker.start.consumer_group_session_timeout_bounds,
         _ => (i64::MIN, i64::MAX),
     }
 }
@@ -93,11 +96,15 @@ fn clamp(ms: i64, (least, most): (i64, i64)) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::broker::BrokerConfig;
     use crate::config::broker_properties::broker_property;
 
-    fn broker(set: &[(&str, &str)]) -> BrokerConfig {
-        BrokerConfig::new(set.iter().copied()).unwrap()
+    fn broker(set: &[(&str, &str)]) -> EffectiveConfig {
+        let start = BrokerConfig::new(set.iter().copied()).unwrap();
+        EffectiveConfig::at_start(Arc::new(start))
     }
 
     fn own(set: &[(&str, &str)]) -> Overrides {

@@ -2,8 +2,8 @@
 
 use kafka_protocol::record::TimestampType;
 
-use crate::config::broker::BrokerConfig;
-use crate::config::overrides::{Overrides, value_and_source};
+use crate::config::effective::EffectiveConfig;
+use crate::config::overrides::Overrides;
 use crate::config::property::list;
 use crate::config::topic_properties::topic_property;
 
@@ -56,7 +56,7 @@ pub(crate) struct TopicConfig {
 
 impl TopicConfig {
     /// Reads `overrides`, which were checked, over the defaults of `broker`.
-    pub(crate) fn new(broker: &BrokerConfig, overrides: &Overrides) -> Self {
+    pub(crate) fn new(broker: &EffectiveConfig, overrides: &Overrides) -> Self {
         let value = |name: &str| effective(broker, overrides, name).unwrap_or_default();
         let long = |name: &str| value(name).trim().parse::<i64>().unwrap_or_default();
         let int = |name: &str| i32::try_from(long(name)).unwrap_or(i32::MAX);
@@ -93,53 +93,35 @@ impl TopicConfig {
     }
 }
 
-fn effective(broker: &BrokerConfig, overrides: &Overrides, name: &str) -> Option<String> {
-    let property = topic_property(name)?;
-    Some(value_and_source(broker, overrides, property).0)
+fn effective(broker: &EffectiveConfig, overrides: &Overrides, name: &str) -> Option<String> {
+    Some(broker.value_of(overrides, topic_property(name)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::broker_properties::broker_property;
-    use crate::config::overrides::{Source, check_override};
-    use crate::config::topic_properties::TOPIC_PROPERTIES;
+    use std::sync::Arc;
 
-    fn broker(set: &[(&str, &str)]) -> BrokerConfig {
-        BrokerConfig::new(set.iter().copied()).unwrap()
-    }
+    use super::*;
+    use crate::config::broker::BrokerConfig;
+    use crate::config::broker_properties::broker_property;
+    use crate::config::overrides::check_override;
+    use crate::config::topic_properties::TOPIC_PROPERTIES;
 
     #[test]
     fn defaults_agree_with_those_of_the_broker() {
         assert!(TOPIC_PROPERTIES.is_sorted_by_key(|property| property.name));
+        let broker = EffectiveConfig::at_start(Arc::new(BrokerConfig::new([]).unwrap()));
         for property in TOPIC_PROPERTIES {
             property.check(property.default.unwrap()).unwrap();
-            let of_broker = broker_property(property.broker_name.unwrap()).unwrap();
-            if let Some(default) = of_broker.default {
-                assert_eq!(Some(default), property.default, "{}", property.name);
-            }
+            assert!(broker_property(property.broker_name.unwrap()).is_some());
+            let value = broker.value_of(&Overrides::new(), property);
+            assert_eq!(Some(&*value), property.default, "{}", property.name);
         }
-        let config = TopicConfig::new(&broker(&[]), &Overrides::new());
+        let config = TopicConfig::new(&broker, &Overrides::new());
         assert_eq!(config.retention_ms, 7 * 24 * 3_600_000);
         assert!(config.delete && !config.compact);
-    }
-
-    #[test]
-    fn the_topic_goes_before_the_broker_and_ms_before_minutes_before_hours() {
-        let minutes = broker(&[("log.retention.hours", "1"), ("log.retention.minutes", "2")]);
-        let retention =
-            |broker: &BrokerConfig, own: &Overrides| TopicConfig::new(broker, own).retention_ms;
-        assert_eq!(retention(&minutes, &Overrides::new()), 120_000);
         let own = Overrides::from([("retention.ms".to_owned(), "5".to_owned())]);
-        assert_eq!(retention(&minutes, &own), 5);
-        let forever = broker(&[("log.retention.hours", "-1")]);
-        assert_eq!(retention(&forever, &Overrides::new()), -1);
-        let property = topic_property("retention.ms").unwrap();
-        assert_eq!(value_and_source(&minutes, &own, property).1, Source::Own);
-        assert_eq!(
-            value_and_source(&minutes, &Overrides::new(), property).1,
-            Source::Broker
-        );
+        assert_eq!(TopicConfig::new(&broker, &own).retention_ms, 5);
     }
 
     #[test]

@@ -4,9 +4,8 @@ use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
 pub(crate) fn topic_property(name: &str) -> Option<&'static Property> {
-    TOPIC_PROPERTIES
-        .iter()
-        .find(|property| property.name == name)
+    let at = TOPIC_PROPERTIES.binary_search_by_key(&name, |property| property.name);
+    TOPIC_PROPERTIES.get(at.ok()?)
 }
 
 const fn row(

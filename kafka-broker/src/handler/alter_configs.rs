@@ -1,22 +1,15 @@
-//! AlterConfigs, versions 0 to 2: all settings of a topic or a group at once; what is not named goes back
-//! to its default.
-//!
-//! Not here: settings of the broker, which are fixed at its start.
+//! AlterConfigs, versions 0 to 2: all that is set for a topic, a group or a broker at once; what is not named
+//! goes back to its default.
 
 use std::collections::BTreeSet;
 
-use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
+use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use crate::config::group_properties::GROUP_PROPERTIES;
-use crate::config::overrides::{Overrides, check_override};
-use crate::config::property::Property;
-use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome, Work};
-use crate::handler::config_resource::{GROUP, TOPIC, about, check_group_name};
-use crate::handler::detached::detached;
+use crate::handler::config_resource::{Configurable, named_twice, refused_as_twice};
 use crate::state::refusal::Refusal;
 
 /// AlterConfigs.
@@ -28,39 +21,45 @@ impl Handler for AlterConfigs {
     const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: AlterConfigsRequest) -> Outcome<AlterConfigsResponse> {
+        let named = request.resources.iter();
+        let twice = named_twice(named.map(|one| (one.resource_type, &one.resource_name)));
         let mut response = AlterConfigsResponse::default();
         for resource in request.resources {
+            let name = (resource.resource_type, resource.resource_name.clone());
+            let done = match twice.contains(&name) {
+                true => Err(refused_as_twice()),
+                false => replace(call, &resource, request.validate_only),
+            };
             let mut row = AlterConfigsResourceResponse::default();
-            let name = &resource.resource_name;
-            let done = alter(
-                call,
-                resource.resource_type,
-                name,
-                request.validate_only,
-                |table, overrides| {
-                    overrides.clear();
-                    check_unique(resource.configs.iter().map(|config| &*config.name))?;
-                    for config in &resource.configs {
-                        let value = given(&config.name, config.value.as_deref())?;
-                        let property =
-                            check_override(table, &config.name, value).map_err(|error| {
-                                Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())
-                            })?;
-                        overrides.insert(property.name.to_owned(), value.to_owned());
-                    }
-                    Ok(())
-                },
-            );
             if let Err(refusal) = done {
                 row.error_code = refusal.code().code();
                 row.error_message = Some(refusal.to_string().into());
             }
-            row.resource_type = resource.resource_type;
-            row.resource_name = resource.resource_name;
+            (row.resource_type, row.resource_name) = name;
             response.responses.push(row);
         }
         Outcome::Ready(response)
     }
+}
+
+fn replace(
+    call: &Call,
+    resource: &AlterConfigsResource,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let configs = &resource.configs;
+    check_unique(configs.iter().map(|config| &*config.name))?;
+    let configurable = Configurable::named(call, resource.resource_type, &resource.resource_name)?;
+    let broker = call.node.catalog().live.get();
+    configurable.alter(call, validate_only, |overrides| {
+        overrides.clear();
+        for config in configs {
+            let value = given(&config.name, config.value.as_deref())?;
+            let property = configurable.check(&broker, &config.name, value)?;
+            overrides.insert(property.name.to_owned(), value.to_owned());
+        }
+        Ok(())
+    })
 }
 
 /// Refuses a request that names a setting twice.
@@ -81,44 +80,4 @@ pub(crate) fn given<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, R
         let message = format!("null value not supported for configuration {name}");
         Refusal::new(ErrorCode::INVALID_REQUEST, message)
     })
-}
-
-/// Changes the settings of a topic or a group, or only tells whether it could. The change is told what
-/// there is to set.
-pub(crate) fn alter(
-    call: &Call,
-    resource_type: i8,
-    name: &ByteString,
-    validate_only: bool,
-    change: impl FnOnce(&'static [Property], &mut Overrides) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    call.admit_or_say(about(resource_type, name))?;
-    let catalog = call.node.catalog();
-    match resource_type {
-        TOPIC => {
-            let change = |overrides: &mut Overrides| change(TOPIC_PROPERTIES, overrides);
-            if validate_only {
-                let table = call.node.topics().table();
-                let topic = table.by_name(name).ok_or_else(|| unknown_topic(name))?;
-                return change(&mut topic.overrides.clone());
-            }
-            catalog.configure_topic(call.now, name, change)
-        }
-        GROUP => {
-            check_group_name(name)?;
-            let change = |overrides: &mut Overrides| change(GROUP_PROPERTIES, overrides);
-            catalog.configure_group(call.now, &detached(name), validate_only, change)
-        }
-        _ => Err(Refusal::new(
-            ErrorCode::INVALID_REQUEST,
-            "only topics and groups can be configured at run time",
-        )),
-    }
-}
-
-fn unknown_topic(name: &str) -> Refusal {
-    Refusal::new(
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        format!("topic {name} does not exist"),
-    )
 }

@@ -11,10 +11,11 @@ use kafka_protocol::messages::create_topics_response::{
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
-use crate::config::overrides::{Overrides, Source, check_override, value_and_source};
+use crate::config::overrides::{Overrides, check_override};
 use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
+use crate::handler::config_resource::{DEFAULT_SOURCE, TOPIC_SOURCE, source_code};
 use crate::state::refusal::Refusal;
 use crate::state::topics::NewTopic;
 
@@ -169,16 +170,15 @@ fn refused(request: &CreatableTopic, refusal: &Refusal) -> CreatableTopicResult 
 }
 
 fn effective_configs(call: &Call, overrides: &Overrides) -> Vec<CreatableTopicConfigs> {
+    let broker = call.node.catalog().live.get();
     let describe = |property| {
-        let (value, source) = value_and_source(&call.node.config, overrides, property);
+        let first = broker.settings_of(overrides, property).next();
         let mut row = CreatableTopicConfigs::default();
         row.name = property.name.into();
-        row.value = Some(value.into());
-        row.config_source = match source {
-            Source::Own => 1,
-            Source::Broker => 4,
-            Source::Default => 5,
-        };
+        row.value = Some(broker.value_of(overrides, property).into());
+        row.config_source = first.map_or(DEFAULT_SOURCE, |first| {
+            source_code(first.source, TOPIC_SOURCE)
+        });
         row
     };
     TOPIC_PROPERTIES.iter().map(describe).collect()

@@ -12,15 +12,16 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
-use crate::config::broker::BrokerConfig;
-use crate::config::broker_properties::BROKER_PROPERTIES;
+use crate::config::broker_properties::{BROKER_PROPERTIES, UpdateMode, update_mode};
+use crate::config::effective::{EffectiveConfig, Scope, Setting, Source};
 use crate::config::group_properties::GROUP_PROPERTIES;
-use crate::config::overrides::{Overrides, Source, value_and_source};
+use crate::config::overrides::Overrides;
 use crate::config::property::Property;
 use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::config_resource::{
-    BROKER, GROUP, TOPIC, about, check_broker_name, check_group_name,
+    BROKER, DEFAULT_SOURCE, GROUP, GROUP_SOURCE, TOPIC, TOPIC_SOURCE, about, check_group_name,
+    scope_of, source_code, unknown_topic,
 };
 use crate::state::refusal::Refusal;
 use crate::state::topic_name::check_topic_name;
@@ -37,7 +38,8 @@ impl Handler for DescribeConfigs {
         let mut seen = BTreeSet::new();
         for resource in request.resources {
             // Who asks for all may ask once; who names keys gets no more than was named.
-            let is_all = resource.configuration_keys.is_none();
+            let keys = resource.configuration_keys.as_deref();
+            let is_all = keys.is_none_or(<[_]>::is_empty);
             if is_all && !seen.insert((resource.resource_type, resource.resource_name.clone())) {
                 continue;
             }
@@ -73,25 +75,21 @@ fn describe(
     call: &Call,
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
-    let keys = resource.configuration_keys.as_deref();
+    let keys = resource.configuration_keys.as_deref().unwrap_or_default();
     let wanted =
-        |property: &&Property| keys.is_none_or(|keys| keys.iter().any(|key| *key == property.name));
-    let config = &call.node.config;
+        |property: &&Property| keys.is_empty() || keys.iter().any(|key| *key == property.name);
+    let broker = call.node.catalog().live.get();
     match resource.resource_type {
         TOPIC => {
             check_topic_name(&resource.resource_name).map_err(|error| {
                 Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string())
             })?;
             let table = call.node.topics().table();
-            let topic = table.by_name(&resource.resource_name).ok_or_else(|| {
-                Refusal::new(
-                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    format!("topic {} does not exist", resource.resource_name),
-                )
-            })?;
+            let topic = table.by_name(&resource.resource_name);
+            let topic = topic.ok_or_else(|| unknown_topic(&resource.resource_name))?;
             let properties = TOPIC_PROPERTIES.iter().filter(wanted);
             Ok(properties
-                .map(|one| own_row(config, &topic.overrides, one, SET_ON_TOPIC))
+                .map(|one| own_row(&broker, &topic.overrides, one, TOPIC_SOURCE))
                 .collect())
         }
         GROUP => {
@@ -100,19 +98,14 @@ fn describe(
             let overrides = configs.overrides(&resource.resource_name);
             let properties = GROUP_PROPERTIES.iter().filter(wanted);
             Ok(properties
-                .map(|one| own_row(config, &overrides, one, SET_ON_GROUP))
+                .map(|one| own_row(&broker, &overrides, one, GROUP_SOURCE))
                 .collect())
         }
         BROKER => {
-            // The empty name stands for what was set for all brokers at run time: nothing.
-            if resource.resource_name.is_empty() {
-                return Ok(Vec::new());
-            }
-            check_broker_name(call, &resource.resource_name)?;
-            Ok(BROKER_PROPERTIES
-                .iter()
-                .filter(wanted)
-                .map(|one| broker_row(config, one))
+            let scope = scope_of(call, &resource.resource_name)?;
+            let properties = BROKER_PROPERTIES.iter().filter(wanted);
+            Ok(properties
+                .filter_map(|one| broker_row(&broker, scope, one))
                 .collect())
         }
         other => Err(Refusal::new(
@@ -124,82 +117,72 @@ fn describe(
 
 /// A row of what a topic or a group can have set for itself, which is `own` as a source.
 fn own_row(
-    broker: &BrokerConfig,
+    broker: &EffectiveConfig,
     overrides: &Overrides,
-    property: &Property,
+    property: &'static Property,
     own: i8,
 ) -> DescribeConfigsResourceResult {
-    let (value, source) = value_and_source(broker, overrides, property);
-    let source = match source {
-        Source::Own => own,
-        Source::Broker => SET_ON_BROKER,
-        Source::Default => DEFAULT,
-    };
-    let mut row = row(property, Some(value.into()), source);
-    if let Some(value) = overrides.get(property.name) {
-        row.synonyms
-            .push(synonym(property.name, Some(value.as_str().into()), own));
-    }
-    if let Some((name, value)) = property
-        .broker_name
-        .and_then(|name| Some((name, broker.given(name)?)))
-    {
-        row.synonyms
-            .push(synonym(name, Some(value.into()), SET_ON_BROKER));
-    }
-    let name = property.broker_name.unwrap_or(property.name);
-    row.synonyms
-        .push(synonym(name, property.default.map(Into::into), DEFAULT));
-    row
+    let settings = broker.settings_of(overrides, property);
+    let settings = settings.take_while(|setting| setting.source == Source::Own);
+    let of_broker = property.broker_name.into_iter();
+    let settings = settings.chain(of_broker.flat_map(|name| told(broker, name)));
+    let value = broker.value_of(overrides, property);
+    row(property, Some(value.into()), settings, own)
 }
 
-fn broker_row(broker: &BrokerConfig, property: &Property) -> DescribeConfigsResourceResult {
-    let given = broker.given(property.name);
-    let source = if given.is_some() {
-        SET_ON_BROKER
-    } else {
-        DEFAULT
+/// A row of what holds for a broker; of what is set for all brokers if something is.
+fn broker_row(
+    broker: &EffectiveConfig,
+    scope: Scope,
+    property: &'static Property,
+) -> Option<DescribeConfigsResourceResult> {
+    let settings = told(broker, property.name);
+    let settings: Vec<_> = match scope {
+        Scope::ThisBroker => settings.collect(),
+        Scope::AllBrokers => settings
+            .filter(|setting| setting.source == Source::AllBrokers)
+            .collect(),
     };
-    let mut row = row(
-        property,
-        broker.value(property.name).map(Into::into),
-        source,
-    );
-    row.read_only = true;
-    if let Some(value) = given {
-        row.synonyms
-            .push(synonym(property.name, Some(value.into()), SET_ON_BROKER));
+    let value = settings.first().map(Setting::text);
+    if scope == Scope::AllBrokers && value.is_none() {
+        return None;
     }
-    if let Some(value) = property.default {
-        row.synonyms
-            .push(synonym(property.name, Some(value.into()), DEFAULT));
-    }
-    row
+    let value = value.map(Into::into);
+    let mut row = row(property, value, settings.into_iter(), DEFAULT_SOURCE);
+    row.read_only = update_mode(property.name) == UpdateMode::ReadOnly;
+    Some(row)
 }
 
-fn row(
+/// What clients are told of a property of the broker: as in Kafka nothing if other names of it alone are set.
+fn told<'a>(broker: &'a EffectiveConfig, name: &'static str) -> impl Iterator<Item = Setting<'a>> {
+    let settings = broker.settings(name);
+    settings.skip_while(move |setting| setting.name != name)
+}
+
+/// A row with all that the layers say, of which the first holds.
+fn row<'a>(
     property: &Property,
     value: Option<ByteString>,
-    source: i8,
+    settings: impl Iterator<Item = Setting<'a>>,
+    own: i8,
 ) -> DescribeConfigsResourceResult {
     let mut row = DescribeConfigsResourceResult::default();
     row.name = property.name.into();
     row.value = value;
-    row.config_source = source;
+    row.synonyms = settings.map(|setting| synonym(setting, own)).collect();
+    row.config_source = row
+        .synonyms
+        .first()
+        .map_or(DEFAULT_SOURCE, |first| first.source);
     row.config_type = property.kind.code();
     row.documentation = Some(property.doc.into());
     row
 }
 
-fn synonym(name: &str, value: Option<ByteString>, source: i8) -> DescribeConfigsSynonym {
+fn synonym(setting: Setting<'_>, own: i8) -> DescribeConfigsSynonym {
     let mut row = DescribeConfigsSynonym::default();
-    row.name = name.into();
-    row.value = value;
-    row.source = source;
+    row.name = setting.name.into();
+    row.value = Some(setting.value.into());
+    row.source = source_code(setting.source, own);
     row
 }
-
-const SET_ON_TOPIC: i8 = 1;
-const SET_ON_BROKER: i8 = 4;
-const DEFAULT: i8 = 5;
-const SET_ON_GROUP: i8 = 8;

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The addresses that have connections.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses {
     counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    max: usize,
 }
 
 /// A connection of an address, until it is dropped.
@@ -19,19 +18,11 @@ pub(crate) struct Seat {
 }
 
 impl Addresses {
-    /// Nobody, and room for `max` connections of each.
-    pub(crate) fn new(max: usize) -> Self {
-        Self {
-            counts: Arc::default(),
-            max,
-        }
-    }
-
-    /// One more connection of this address, if it may have one.
-    pub(crate) fn take(&self, address: IpAddr) -> Option<Seat> {
+    /// One more connection of this address, unless it has `max` already.
+    pub(crate) fn take(&self, address: IpAddr, max: usize) -> Option<Seat> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = counts.get(&address).copied().unwrap_or_default();
-        if held >= self.max {
+        if held >= max {
             return None;
         }
         counts.insert(address, held + 1);
@@ -63,16 +54,18 @@ mod tests {
 
     #[test]
     fn each_address_has_so_many_seats_and_gets_them_back() {
-        let addresses = Addresses::new(2);
+        let addresses = Addresses::default();
         let one = IpAddr::from(Ipv4Addr::new(10, 0, 0, 1));
         let other = IpAddr::from(Ipv4Addr::new(10, 0, 0, 2));
-        let first = addresses.take(one);
-        let second = addresses.take(one);
-        assert!(first.is_some() && second.is_some() && addresses.take(one).is_none());
-        assert!(addresses.take(other).is_some());
+        let first = addresses.take(one, 2);
+        let second = addresses.take(one, 2);
+        assert!(first.is_some() && second.is_some() && addresses.take(one, 2).is_none());
+        assert!(addresses.take(other, 2).is_some());
         drop(first);
-        let third = addresses.take(one);
-        assert!(third.is_some() && addresses.take(one).is_none());
+        let third = addresses.take(one, 2);
+        assert!(third.is_some() && addresses.take(one, 2).is_none());
+        // Whoever is there stays when there is to be room for fewer.
+        assert!(addresses.take(one, 1).is_none() && addresses.take(one, 3).is_some());
         drop((second, third));
         assert!(addresses.counts.lock().unwrap().is_empty());
     }

@@ -16,23 +16,29 @@ pub(crate) struct Cleaner {
 }
 
 impl Cleaner {
-    /// Looks every `backoff` for logs that are to be compacted, the first time after one.
+    /// Looks every `log.cleaner.backoff.ms` for logs that are to be compacted, the first time after one.
     ///
     /// # Errors
     ///
     /// If the system gives no thread.
-    pub(crate) fn start(
-        catalog: Arc<Catalog>,
-        clock: Clock,
-        backoff: Duration,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(catalog: Arc<Catalog>, clock: Clock) -> io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let told = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("kafka-broker-cleaner".to_owned())
             .spawn(move || {
-                while told.goes_on_for(backoff) {
-                    catalog.compact(clock.now(), &|| told.goes_on());
+                let mut looked = clock.now().elapsed;
+                loop {
+                    // The time between two looks may change between them.
+                    let due = looked.saturating_add(catalog.live.get().cleaner_backoff);
+                    let wait = due.saturating_sub(clock.now().elapsed);
+                    if !told.goes_on_for(wait.min(LONGEST_WAIT)) {
+                        return;
+                    }
+                    if wait <= LONGEST_WAIT {
+                        catalog.compact(clock.now(), &|| told.goes_on());
+                        looked = clock.now().elapsed;
+                    }
                 }
             })?;
         Ok(Self {
@@ -82,3 +88,6 @@ impl Stop {
         self.is_told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How long the cleaner waits at most before it asks again how long it is to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);

@@ -13,6 +13,7 @@ use bytestring::ByteString;
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::config::broker::BrokerConfig;
+use crate::config::effective::{EffectiveConfig, Scope};
 use crate::config::group::GroupConfig;
 use crate::config::overrides::Overrides;
 use crate::config::topic::TopicConfig;
@@ -20,9 +21,11 @@ use crate::log::{
     DiskSpace, Log, LogConfig, LogDir, LogError, PartitionCheckpoint, TopicPartition,
 };
 use crate::state::group_configs::GroupConfigs;
+use crate::state::live_config::LiveConfig;
 use crate::state::metadata_image::{
-    GROUP_RESOURCE, MetadataImage, TOPIC_RESOURCE, TopicImage, config_records, epoch_record,
-    feature_records, partition_record, producer_ids_record, remove_topic_record, topic_records,
+    BROKER_RESOURCE, GROUP_RESOURCE, MetadataImage, TOPIC_RESOURCE, TopicImage, config_records,
+    epoch_record, feature_records, partition_record, producer_ids_record, remove_topic_record,
+    topic_records,
 };
 use crate::state::metadata_record::MetadataRecord;
 use crate::state::partition::{Partition, PartitionError};
@@ -36,6 +39,8 @@ use crate::state::topics::{NewTopic, Topic, Topics, log_config};
 #[derive(Debug)]
 pub(crate) struct Catalog {
     config: Arc<BrokerConfig>,
+    /// How the broker is configured now.
+    pub(crate) live: LiveConfig,
     dir: LogDir,
     metadata: Partition,
     /// The table that everyone sees.
@@ -89,8 +94,10 @@ impl Catalog {
         let image = read_image(&dir, &name, &metadata).map_err(CatalogError::Metadata)?;
         let next = image.next_producer_id;
         let groups = image.groups.clone();
+        let effective = Arc::new(heeded(&config, &image.brokers));
         let catalog = Self {
-            group_configs: Arc::new(GroupConfigs::new(Arc::clone(&config), groups)),
+            group_configs: Arc::new(GroupConfigs::new(Arc::clone(&effective), groups)),
+            live: LiveConfig::new(effective),
             config,
             dir,
             metadata,
@@ -247,13 +254,72 @@ impl Catalog {
         }
         self.record(now, records)?;
         let topic = self.replace(&topic, overrides, topic.partitions.clone());
+        self.configure_logs(now, &topic);
+        Ok(())
+    }
+
+    /// Changes what is set for this broker, or for all, while it runs, or only tells whether it could.
+    pub(crate) fn configure_broker(
+        &self,
+        now: Now,
+        scope: Scope,
+        validate_only: bool,
+        change: impl FnOnce(&mut Overrides) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let _changes = self.lock();
+        let old = self.live.get();
+        let before = old.set_at_run_time(scope);
+        let mut overrides = before.clone();
+        change(&mut overrides)?;
+        let records = config_records(BROKER_RESOURCE, &self.name_of(scope), before, &overrides);
+        let new = old
+            .with(scope, overrides)
+            .map_err(|error| Refusal::new(ErrorCode::INVALID_REQUEST, error.to_string()))?;
+        if validate_only || records.is_empty() {
+            return Ok(());
+        }
+        self.record(now, records)?;
+        let new = Arc::new(new);
+        self.live.set(Arc::clone(&new));
+        self.group_configs.set_broker(Arc::clone(&new));
+        self.reconfigure_topics(now, &new);
+        Ok(())
+    }
+
+    /// Lets topics follow the broker in all that they leave to it.
+    fn reconfigure_topics(&self, now: Now, broker: &EffectiveConfig) {
+        let changed: Vec<_> = self
+            .topics
+            .table()
+            .iter()
+            .map(|topic| Arc::new(topic.under(broker)))
+            .collect();
+        self.topics.change(|table| {
+            for topic in &changed {
+                table.insert(Arc::clone(topic));
+            }
+        });
+        for topic in &changed {
+            self.configure_logs(now, topic);
+        }
+    }
+
+    /// Lets the logs of a topic be kept as the topic says.
+    fn configure_logs(&self, now: Now, topic: &Topic) {
         let config = self.topic_log(&topic.name, &topic.config);
         for partition in &topic.partitions {
             if let Err(error) = partition.set_config(config.clone(), now.unix_ms) {
-                tracing::error!(topic = name, "cannot configure: {error}");
+                tracing::error!(topic = %topic.name, "cannot configure: {error}");
             }
         }
-        Ok(())
+    }
+
+    /// As what the settings of a scope are written down.
+    fn name_of(&self, scope: Scope) -> ByteString {
+        match scope {
+            Scope::ThisBroker => self.config.node_id.to_string().into(),
+            Scope::AllBrokers => ByteString::new(),
+        }
     }
 
     /// Changes the settings of a group, which need not exist, or only tells whether it could.
@@ -268,7 +334,7 @@ impl Catalog {
         let before = self.group_configs.overrides(name);
         let mut overrides = before.clone();
         change(&mut overrides)?;
-        GroupConfig::check(&self.config, &overrides)
+        GroupConfig::check(&self.live.get(), &overrides)
             .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
         let records = config_records(GROUP_RESOURCE, name, &before, &overrides);
         if validate_only || records.is_empty() {
@@ -336,7 +402,8 @@ impl Catalog {
                 return;
             };
             let name = format!("{}-{}", partition.topic, partition.index);
-            let done = partition.compact(self.config.cleaner_keys_max, now.unix_ms, goes_on);
+            let keys_max = self.live.get().cleaner_keys_max;
+            let done = partition.compact(keys_max, now.unix_ms, goes_on);
             match done {
                 // The log has changed meanwhile. It is looked at again next time.
                 Ok(stats) if stats.segments_before == 0 => return,
@@ -442,12 +509,13 @@ impl Catalog {
             .map(|found| (found.name, found.topic_id))
             .collect();
         found.remove(&TopicPartition::new(METADATA_TOPIC, 0)?);
+        let effective = self.live.get();
         let mut topics = Vec::with_capacity(image.topics.len());
         for (id, topic) in &image.topics {
             let overrides = image.topic_config(&topic.name);
             let partitions = self.load_topic(*id, topic, &overrides, epochs, &mut found, now)?;
             let name = topic.name.clone();
-            topics.push(Topic::new(&self.config, name, *id, overrides, partitions));
+            topics.push(Topic::new(&effective, name, *id, overrides, partitions));
         }
         for name in found.keys() {
             tracing::warn!(%name, "partition of a topic that does not exist: its directory is left");
@@ -473,7 +541,7 @@ impl Catalog {
         found: &mut BTreeMap<TopicPartition, Option<Uuid>>,
         now: Now,
     ) -> Result<Vec<Arc<Partition>>, CatalogError> {
-        let config = TopicConfig::new(&self.config, overrides);
+        let config = TopicConfig::new(&self.live.get(), overrides);
         let config = self.topic_log(&topic.name, &config);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for (index, epoch) in &topic.partitions {
@@ -508,7 +576,7 @@ impl Catalog {
         let node_id = self.config.node_id;
         let records = topic_records(&new.name, new.id, new.partitions, &new.overrides, node_id);
         self.record(now, records)?;
-        let config = TopicConfig::new(&self.config, &new.overrides);
+        let config = TopicConfig::new(&self.live.get(), &new.overrides);
         let made: Result<Vec<_>, _> = (0..new.partitions)
             .map(|index| self.begin_partition(now, &new.name, new.id, index, &config))
             .collect();
@@ -517,7 +585,7 @@ impl Catalog {
             let _ = self.record(now, vec![remove_topic_record(new.id)]);
         })?;
         let topic = Arc::new(Topic::new(
-            &self.config,
+            &self.live.get(),
             new.name,
             new.id,
             new.overrides,
@@ -572,7 +640,7 @@ impl Catalog {
     }
 
     fn topic_log(&self, topic: &str, config: &TopicConfig) -> LogConfig {
-        let mut log = log_config(&self.config, config);
+        let mut log = log_config(&self.live.get(), config);
         if topic == OFFSETS_TOPIC {
             log.max_message_bytes = log.max_message_bytes.max(OWN_BATCH_MAX);
         }
@@ -588,7 +656,7 @@ impl Catalog {
     ) -> Arc<Topic> {
         let name = old.name.clone();
         let topic = Arc::new(Topic::new(
-            &self.config,
+            &self.live.get(),
             name,
             old.id,
             overrides,
@@ -678,6 +746,29 @@ fn read_image(
     Ok(image)
 }
 
+/// What holds with the settings that the metadata log has. A real node keeps more kinds of them than have a
+/// meaning here: those are passed over.
+fn heeded(start: &Arc<BrokerConfig>, brokers: &BTreeMap<ByteString, Overrides>) -> EffectiveConfig {
+    let node_id = start.node_id.to_string();
+    let names = [(Scope::AllBrokers, ""), (Scope::ThisBroker, &*node_id)];
+    let mut config = EffectiveConfig::at_start(Arc::clone(start));
+    for (scope, resource) in names {
+        let Some(written) = brokers.get(resource) else {
+            continue;
+        };
+        for (name, value) in written {
+            let mut overrides = config.set_at_run_time(scope).clone();
+            overrides.insert(name.clone(), value.clone());
+            let checked = config.check_at_run_time(scope, name, value);
+            match checked.and_then(|_| config.with(scope, overrides)) {
+                Ok(with) => config = with,
+                Err(error) => tracing::warn!("a setting made at run time is passed over: {error}"),
+            }
+        }
+    }
+    config
+}
+
 fn log_name(topic: &str, index: i32) -> Result<TopicPartition, Refusal> {
     TopicPartition::new(topic, index).map_err(|error| storage_refusal(&error))
 }
@@ -733,9 +824,10 @@ mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use bytes::Bytes;
+    use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
     use super::*;
-    use crate::log::{Keep, LogDirOwner, MemoryDisk};
+    use crate::log::{AppendOrigin, Keep, LogDirOwner, MemoryDisk};
 
     const NOW: Now = Now {
         elapsed: std::time::Duration::ZERO,
@@ -828,6 +920,110 @@ mod tests {
         set(&catalog, false, None).unwrap();
         assert_eq!(session(&catalog), 45);
         assert!(catalog.group_configs.names().is_empty());
+    }
+
+    fn set(catalog: &Catalog, scope: Scope, name: &str, value: &str) {
+        let change = |overrides: &mut Overrides| {
+            overrides.insert(name.to_owned(), value.to_owned());
+            Ok(())
+        };
+        catalog.configure_broker(NOW, scope, false, change).unwrap();
+    }
+
+    #[test]
+    fn logs_are_kept_as_the_broker_says_now() {
+        let catalog = open(&MemoryDisk::journaled());
+        let topic = create(&catalog, 1);
+        let partition = &topic.partitions[0];
+        let later = Now {
+            unix_ms: NOW.unix_ms + 10_000,
+            ..NOW
+        };
+        let batch = {
+            let mut batch = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            batch.append(NOW.unix_ms, None, None, []).unwrap();
+            let stamp = ProducerStamp {
+                producer_id: 7,
+                producer_epoch: 0,
+                base_sequence: 0,
+            };
+            batch.seal(stamp)
+        };
+        let origin = AppendOrigin::Client;
+        partition.append(&batch, origin, NOW.unix_ms).unwrap();
+        let kept = |now| {
+            catalog.keep_house(now);
+            let start = partition.marks().unwrap().log_start_offset;
+            (start == 0, partition.active_producers().unwrap().len() == 1)
+        };
+        assert_eq!(kept(later), (true, true));
+        set(
+            &catalog,
+            Scope::AllBrokers,
+            "producer.id.expiration.ms",
+            "5000",
+        );
+        assert_eq!(kept(later), (true, false), "the producer is forgotten");
+        set(&catalog, Scope::AllBrokers, "log.retention.ms", "60000");
+        assert!(kept(later).0);
+        set(&catalog, Scope::ThisBroker, "log.retention.ms", "5000");
+        assert!(!kept(later).0, "the record is too old");
+    }
+
+    #[test]
+    fn groups_follow_the_broker() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let name = "group.consumer.assignment.interval.ms";
+        let interval = |catalog: &Catalog, group| {
+            let config = catalog.group_configs.of(group);
+            config.assignment_interval.as_millis()
+        };
+        let own = |overrides: &mut Overrides| {
+            let name = "consumer.assignment.interval.ms".to_owned();
+            overrides.insert(name, "7".to_owned());
+            Ok(())
+        };
+        let group = ByteString::from("own");
+        catalog.configure_group(NOW, &group, false, own).unwrap();
+        set(&catalog, Scope::AllBrokers, name, "5000");
+        assert_eq!(interval(&catalog, "g"), 5000);
+        assert_eq!(interval(&catalog, "own"), 7);
+        let too_long = catalog.configure_broker(NOW, Scope::ThisBroker, false, |overrides| {
+            overrides.insert(name.to_owned(), "15001".to_owned());
+            Ok(())
+        });
+        let refused = too_long.unwrap_err().code();
+        assert_eq!(refused, ErrorCode::INVALID_REQUEST);
+        let catalog = open(&disk.crash(disk.event_count(), Keep::Synced));
+        assert_eq!(interval(&catalog, "g"), 5000);
+    }
+
+    /// A node of Kafka has other properties, and another broker's directory may have come here.
+    #[test]
+    fn settings_that_have_no_meaning_here_are_passed_over() {
+        let set = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            pairs.collect::<Overrides>()
+        };
+        let written = BTreeMap::from([
+            (
+                ByteString::new(),
+                set(&[
+                    ("log.cleaner.threads", "2"),
+                    ("num.partitions", "9"),
+                    ("message.max.bytes", "many"),
+                    ("log.segment.bytes", "5000"),
+                ]),
+            ),
+            ("1".into(), set(&[("max.connections", "0")])),
+            ("2".into(), set(&[("max.connections", "5")])),
+        ]);
+        let config = heeded(&Arc::new(BrokerConfig::new([]).unwrap()), &written);
+        let expected = set(&[("log.segment.bytes", "5000")]);
+        assert_eq!(config.set_at_run_time(Scope::AllBrokers), &expected);
+        assert!(config.set_at_run_time(Scope::ThisBroker).is_empty());
     }
 
     #[test]

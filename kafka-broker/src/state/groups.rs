@@ -638,6 +638,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::config::broker::BrokerConfig;
+    use crate::config::effective::EffectiveConfig;
     use crate::config::overrides::Overrides;
     use crate::state::classic_group::Limits;
     use crate::state::consumer_group::assignor::Assignor;
@@ -697,6 +698,7 @@ mod tests {
         set: impl IntoIterator<Item = (ByteString, Overrides)>,
     ) -> Groups {
         let broker = Arc::new(BrokerConfig::new([]).unwrap());
+        let broker = Arc::new(EffectiveConfig::at_start(broker));
         let configs = Arc::new(GroupConfigs::new(broker, set));
         Groups::new(limits(), configs, Arc::<Memory>::clone(store))
     }

@@ -20,6 +20,8 @@ pub(crate) struct MetadataImage {
     pub(crate) topics: BTreeMap<Uuid, TopicImage>,
     /// Settings of topics by name: they are written beside the topic, before or after it.
     configs: BTreeMap<ByteString, Overrides>,
+    /// Settings made for brokers while they run, by the number of the broker; by no name for all of them.
+    pub(crate) brokers: BTreeMap<ByteString, Overrides>,
     /// Settings of groups by name.
     pub(crate) groups: BTreeMap<ByteString, Overrides>,
     /// The first producer id that nobody was given yet.
@@ -88,6 +90,7 @@ impl MetadataImage {
     fn apply_config(&mut self, record: ConfigRecord) {
         let configs = match record.resource_type {
             TOPIC_RESOURCE => &mut self.configs,
+            BROKER_RESOURCE => &mut self.brokers,
             GROUP_RESOURCE => &mut self.groups,
             _ => return,
         };
@@ -154,7 +157,7 @@ pub(crate) fn epoch_record(id: Uuid, index: i32, node_id: i32) -> MetadataRecord
     MetadataRecord::PartitionChange(record)
 }
 
-/// The records that make the settings of a topic or a group what they shall be of what they are.
+/// The records that make the settings of a topic, a broker or a group what they shall be of what they are.
 pub(crate) fn config_records(
     resource_type: i8,
     name: &ByteString,
@@ -204,6 +207,9 @@ const FEATURES: &[(&str, i16)] = &[
 /// A topic, as what has settings.
 pub(crate) const TOPIC_RESOURCE: i8 = 2;
 
+/// A broker, or all of them, as what has settings.
+pub(crate) const BROKER_RESOURCE: i8 = 4;
+
 /// A group, as what has settings.
 pub(crate) const GROUP_RESOURCE: i8 = 32;
 
@@ -242,15 +248,18 @@ mod tests {
         assert!(image.has_version);
 
         let none = Overrides::new();
-        // A group of the same name has settings of its own.
-        for record in config_records(GROUP_RESOURCE, &name, &none, &configs) {
-            image.apply(MetadataRecord::decode(record.encode().unwrap()).unwrap());
+        // A group or a broker of the same name has settings of its own.
+        for resource in [GROUP_RESOURCE, BROKER_RESOURCE] {
+            for record in config_records(resource, &name, &none, &configs) {
+                image.apply(MetadataRecord::decode(record.encode().unwrap()).unwrap());
+            }
         }
         for record in config_records(TOPIC_RESOURCE, &name, &configs, &none) {
             image.apply(record);
         }
         assert_eq!(image.topic_config("t"), none);
         assert_eq!(image.groups[&name], configs);
+        assert_eq!(image.brokers[&name], configs);
         image.apply(remove_topic_record(id));
         assert!(image.topics.is_empty());
     }

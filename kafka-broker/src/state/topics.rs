@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytestring::ByteString;
 use kafka_protocol::{ErrorCode, Uuid};
 
-use crate::config::broker::BrokerConfig;
+use crate::config::effective::EffectiveConfig;
 use crate::config::overrides::Overrides;
 use crate::config::topic::TopicConfig;
 use crate::log::LogConfig;
@@ -47,7 +47,7 @@ pub(crate) struct Topic {
 impl Topic {
     /// The topic with these partitions.
     pub(crate) fn new(
-        broker: &BrokerConfig,
+        broker: &EffectiveConfig,
         name: ByteString,
         id: Uuid,
         overrides: Overrides,
@@ -62,6 +62,13 @@ impl Topic {
             config,
             partitions,
         }
+    }
+
+    /// The topic with what the broker now says of all that is not set for it.
+    pub(crate) fn under(&self, broker: &EffectiveConfig) -> Self {
+        let overrides = self.overrides.clone();
+        let partitions = self.partitions.clone();
+        Self::new(broker, self.name.clone(), self.id, overrides, partitions)
     }
 
     /// The partition of this number.
@@ -194,7 +201,7 @@ impl Topics {
 }
 
 /// How the logs of a topic are kept.
-pub(crate) fn log_config(broker: &BrokerConfig, topic: &TopicConfig) -> LogConfig {
+pub(crate) fn log_config(broker: &EffectiveConfig, topic: &TopicConfig) -> LogConfig {
     let size = |bytes: i32| usize::try_from(bytes).unwrap_or_default();
     LogConfig {
         delete: topic.delete,
@@ -224,10 +231,15 @@ pub(crate) fn log_config(broker: &BrokerConfig, topic: &TopicConfig) -> LogConfi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::broker::BrokerConfig;
+
+    fn broker() -> EffectiveConfig {
+        EffectiveConfig::at_start(Arc::new(BrokerConfig::new([]).unwrap()))
+    }
 
     #[test]
     fn names_that_exist_or_collide_are_refused() {
-        let broker = BrokerConfig::new([]).unwrap();
+        let broker = broker();
         let topics = Topics::default();
         let before = topics.table();
         topics.change(|table| {
@@ -256,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_topics_are_those_of_logs() {
-        let broker = BrokerConfig::new([]).unwrap();
+        let broker = broker();
         let topic = TopicConfig::new(&broker, &Overrides::new());
         assert_eq!(log_config(&broker, &topic), LogConfig::default());
     }

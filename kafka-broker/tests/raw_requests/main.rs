@@ -5,4 +5,5 @@ mod cold_reads;
 mod connection;
 mod directories;
 mod repetition;
+mod run_time_configs;
 mod sessions;

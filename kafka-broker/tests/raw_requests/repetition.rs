@@ -68,10 +68,14 @@ async fn what_is_named_again_is_answered_once() {
     let mut resource = DescribeConfigsResource::default();
     resource.resource_type = 2;
     resource.resource_name = "t".into();
-    resource.configuration_keys = None;
-    let mut request = DescribeConfigsRequest::default();
-    request.resources = repeat_n(resource, TIMES).collect();
-    assert_eq!(connection.ask(&request, 4).results.len(), 1);
+    for all in [None, Some(Vec::new())] {
+        resource.configuration_keys = all;
+        let mut request = DescribeConfigsRequest::default();
+        request.resources = repeat_n(resource.clone(), TIMES).collect();
+        let results = connection.ask(&request, 4).results;
+        assert_eq!(results.len(), 1);
+        assert!(results[0].configs.len() > 1);
+    }
 }
 
 /// As Kafka does it: to look up a time costs a read of the log.
