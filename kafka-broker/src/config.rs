@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod broker_properties;
+pub(crate) mod codec;
 pub(crate) mod effective;
 pub(crate) mod error;
 pub(crate) mod group;

@@ -55,6 +55,7 @@ pub(crate) mod placeholder;
 pub(crate) mod produce;
 pub(crate) mod produce_records;
 pub(crate) mod produce_transaction;
+pub(crate) mod recompress;
 pub(crate) mod registry;
 pub(crate) mod sync_group;
 pub(crate) mod topic_ref;

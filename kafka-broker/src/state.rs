@@ -5,6 +5,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod classic_group;
+pub(crate) mod compressors;
 pub(crate) mod consumer_group;
 pub(crate) mod consumer_group_record;
 pub(crate) mod consumer_protocol;

@@ -55,6 +55,8 @@ pub(crate) const CASES: &[Case] = cases![
     produce::refused,
     produce::idempotent,
     produce::validated,
+    produce::recompressed,
+    produce::codecs,
     topics::allowed,
     topics::created,
     topics::refused,

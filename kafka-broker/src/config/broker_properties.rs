@@ -2,6 +2,7 @@
 //!
 //! What is not in this table is refused: a property that is taken and not heeded would be a lie.
 
+use crate::config::codec::TYPES;
 use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
@@ -88,11 +89,32 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "The rack that clients are told.",
     ),
     row(
+        "compression.gzip.level",
+        Kind::Int,
+        "-1",
+        Limit::OneOrBetween(-1, 1, 9),
+        "How hard gzip tries, if it is the codec of stored batches; -1 is 6.",
+    ),
+    row(
+        "compression.lz4.level",
+        Kind::Int,
+        "9",
+        Limit::Between(1, 17),
+        "How hard lz4 tries, if it is the codec of stored batches; here all levels are one.",
+    ),
+    row(
         "compression.type",
         Kind::Text,
         "producer",
-        Limit::OneOf(&["producer"]),
-        "The codec of stored batches; only the producer's own is supported.",
+        Limit::OneOf(TYPES),
+        "The codec that batches are stored in: what comes in another is compressed anew; producer keeps each as it came.",
+    ),
+    row(
+        "compression.zstd.level",
+        Kind::Int,
+        "3",
+        Limit::Between(-131_072, 22),
+        "How hard zstd tries, if it is the codec of stored batches; here as hard as at 4 at the most.",
     ),
     row(
         "connections.max.idle.ms",
@@ -584,7 +606,10 @@ const LISTENERS: &str = "listeners";
 
 /// What Kafka 4.4 lets be changed while its brokers run, of what is in the table.
 const CLUSTER_WIDE: &[&str] = &[
+    "compression.gzip.level",
+    "compression.lz4.level",
     "compression.type",
+    "compression.zstd.level",
     "group.consumer.assignment.interval.ms",
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",

@@ -67,6 +67,7 @@ fn limit(limit: Limit) -> String {
         Limit::AtLeast(least) => format!(", at least {least}"),
         Limit::Between(least, most) if least == most => format!(", {least} only"),
         Limit::Between(least, most) => format!(", {least} to {most}"),
+        Limit::OneOrBetween(one, least, most) => format!(", {least} to {most} or {one}"),
         Limit::Ratio => ", 0 to 1".to_owned(),
         Limit::OneOf(words) => format!(": {}", words.join(", ")),
         Limit::SubsetOf(words) => format!(" of {}", words.join(", ")),

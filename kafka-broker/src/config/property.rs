@@ -61,6 +61,8 @@ pub(crate) enum Limit {
     AtLeast(i64),
     /// From the first number to the second, both allowed.
     Between(i64, i64),
+    /// From the second number to the third, both allowed, or the first.
+    OneOrBetween(i64, i64, i64),
     /// A fraction from 0 to 1.
     Ratio,
     /// One of these words.
@@ -140,6 +142,11 @@ impl Property {
             Limit::AtLeast(least) if number < least => Err(format!("at least {least}")),
             Limit::Between(least, most) if number < least || number > most => {
                 Err(format!("from {least} to {most}"))
+            }
+            Limit::OneOrBetween(one, least, most)
+                if number != one && (number < least || number > most) =>
+            {
+                Err(format!("{one}, or from {least} to {most}"))
             }
             _ => Ok(()),
         }
@@ -222,6 +229,10 @@ mod tests {
             (Kind::Int, Limit::Between(1, 3), "3", true),
             (Kind::Int, Limit::Between(1, 3), "4", false),
             (Kind::Int, Limit::Any, "3000000000", false),
+            (Kind::Int, Limit::OneOrBetween(-1, 1, 9), "-1", true),
+            (Kind::Int, Limit::OneOrBetween(-1, 1, 9), "9", true),
+            (Kind::Int, Limit::OneOrBetween(-1, 1, 9), "0", false),
+            (Kind::Int, Limit::OneOrBetween(-1, 1, 9), "10", false),
             (Kind::Long, Limit::AtLeast(-1), "-1", true),
             (Kind::Long, Limit::AtLeast(-1), "-2", false),
             (Kind::Double, Limit::Ratio, "0.5", true),

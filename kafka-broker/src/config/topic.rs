@@ -2,6 +2,7 @@
 
 use kafka_protocol::record::TimestampType;
 
+use crate::config::codec::Codec;
 use crate::config::effective::EffectiveConfig;
 use crate::config::overrides::Overrides;
 use crate::config::property::list;
@@ -10,6 +11,8 @@ use crate::config::topic_properties::topic_property;
 /// What holds for a topic.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TopicConfig {
+    /// `compression.type` with the level of its codec; `None` for the producer's own.
+    pub(crate) codec: Option<Codec>,
     /// `cleanup.policy` contains `compact`.
     pub(crate) compact: bool,
     /// `cleanup.policy` contains `delete`.
@@ -62,6 +65,7 @@ impl TopicConfig {
         let int = |name: &str| i32::try_from(long(name)).unwrap_or(i32::MAX);
         let policy = value("cleanup.policy");
         Self {
+            codec: Codec::wanted(&value("compression.type"), value),
             compact: list(&policy).any(|word| word == "compact"),
             delete: list(&policy).any(|word| word == "delete"),
             delete_retention_ms: long("delete.retention.ms"),

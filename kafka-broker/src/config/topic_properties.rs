@@ -1,5 +1,6 @@
 //! The properties of a topic, and which property of the broker gives the default of each.
 
+use crate::config::codec::TYPES;
 use crate::config::property::{Kind, Limit, Property};
 
 /// The row of this name.
@@ -37,12 +38,36 @@ pub(crate) const TOPIC_PROPERTIES: &[Property] = &[
         "Whether old segments are deleted, or compacted to the last record of each key.",
     ),
     row(
+        "compression.gzip.level",
+        Kind::Int,
+        "-1",
+        Limit::OneOrBetween(-1, 1, 9),
+        Some("compression.gzip.level"),
+        "How hard gzip tries, if it is the codec of stored batches; -1 is 6.",
+    ),
+    row(
+        "compression.lz4.level",
+        Kind::Int,
+        "9",
+        Limit::Between(1, 17),
+        Some("compression.lz4.level"),
+        "How hard lz4 tries, if it is the codec of stored batches; here all levels are one.",
+    ),
+    row(
         "compression.type",
         Kind::Text,
         "producer",
-        Limit::OneOf(&["producer"]),
+        Limit::OneOf(TYPES),
         Some("compression.type"),
-        "The codec of stored batches; only the producer's own is supported.",
+        "The codec that batches are stored in: what comes in another is compressed anew; producer keeps each as it came.",
+    ),
+    row(
+        "compression.zstd.level",
+        Kind::Int,
+        "3",
+        Limit::Between(-131_072, 22),
+        Some("compression.zstd.level"),
+        "How hard zstd tries, if it is the codec of stored batches; here as hard as at 4 at the most.",
     ),
     row(
         "delete.retention.ms",

@@ -40,7 +40,8 @@ pub(crate) enum Work {
     /// Memory and the page cache: it runs where the request was read.
     Quick,
     /// Appends, if only what the broker keeps of its groups and transactions: quick, unless a topic wants its
-    /// records durable before they are acknowledged. Then it runs on a thread of its own, so that others can append meanwhile and share the sync.
+    /// records durable before they are acknowledged, or in another codec than they come in. Then it runs on a
+    /// thread of its own, so that others can append meanwhile and share the sync.
     Append,
     /// Creates, deletes or syncs files: it runs on a thread of its own.
     Slow,

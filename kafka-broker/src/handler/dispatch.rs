@@ -24,11 +24,11 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Whether it is to be run where it may wait for the disk.
+    /// Whether it is to be run where it may take long.
     pub(crate) fn is_slow(&self) -> bool {
         match self.entry.work {
             Work::Quick => false,
-            Work::Append => self.call.node.topics().table().is_any_flushed(),
+            Work::Append => self.call.node.topics().table().is_any_slow(),
             Work::Slow => true,
         }
     }

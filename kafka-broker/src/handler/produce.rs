@@ -17,8 +17,9 @@ use kafka_protocol::record::{BatchHeader, Compression};
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
-use crate::handler::produce_records::check_records;
+use crate::handler::produce_records::admit_records;
 use crate::handler::produce_transaction::TransactionalPart;
+use crate::handler::recompress::Recompression;
 use crate::handler::topic_ref::find_topic;
 use crate::log::{AppendInfo, AppendOrigin};
 use crate::state::topics::{Topic, TopicTable};
@@ -162,8 +163,7 @@ fn produce(
             ),
         ));
     }
-    let records = request.records.unwrap_or_default();
-    check_batch(call, topic, &records)?;
+    let records = admit_batch(call, topic, request.records.unwrap_or_default())?;
     partition.append(&records, AppendOrigin::Client, call.now.unix_ms).map_err(|error| {
         let code = code_of(&error);
         if code == ErrorCode::KAFKA_STORAGE_ERROR {
@@ -190,15 +190,15 @@ fn is_of_producer(code: ErrorCode) -> bool {
     )
 }
 
-/// What depends on the version of the request or on what is not in the batch's head.
-fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failure> {
+/// The batch as the topic wants it; refused for what depends on the version of the request or is not in its head.
+fn admit_batch(call: &Call, topic: &Topic, records: Bytes) -> Result<Bytes, Failure> {
     let invalid = |message: &str| Err(Failure::new(ErrorCode::INVALID_RECORD, message));
     if records.is_empty() {
         return invalid("there is no batch");
     }
     // A head that cannot be read is the log's to refuse.
-    let Ok(header) = BatchHeader::decode(records) else {
-        return Ok(());
+    let Ok(header) = BatchHeader::decode(&records) else {
+        return Ok(records);
     };
     if header.attributes.compression() == Some(Compression::Zstd) && call.version < 7 {
         return Err(Failure::new(
@@ -206,9 +206,13 @@ fn check_batch(call: &Call, topic: &Topic, records: &Bytes) -> Result<(), Failur
             "zstd needs version 7 of Produce",
         ));
     }
-    check_records(records, topic.config.compact).map_err(|error| Failure {
-        // The checksum is right: so it was sent, and the same would come again.
-        code: ErrorCode::INVALID_RECORD,
+    let wanted = topic.config.codec.map(|codec| Recompression {
+        codec,
+        compressors: &call.node.compressors,
+        max_len: usize::try_from(topic.config.message_max_bytes).unwrap_or_default(),
+    });
+    admit_records(records, topic.config.compact, wanted).map_err(|error| Failure {
+        code: error.code(),
         message: error.to_string(),
         records: error.into_records(),
         log_start_offset: -1,

@@ -1,11 +1,15 @@
 //! Whether the records of a batch can be read, and have keys where a compacted topic demands them: what
-//! a batch's head and checksum do not tell. As in Kafka nothing is stored that no consumer could read.
+//! a batch's head and checksum do not tell. As in Kafka nothing is stored that no consumer could read. And the batch in
+//! the codec that its topic wants, since the records are at hand here.
 
 use std::fmt;
 
 use bytes::Bytes;
-use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
-use kafka_protocol::record::{Batch, RecordError};
+use kafka_protocol::ErrorCode;
+use kafka_protocol::compression::{Compression, CompressionError, DECOMPRESSED_MAX, Decompressor};
+use kafka_protocol::record::{Batch, BatchHeader, RecordError};
+
+use crate::handler::recompress::Recompression;
 
 /// What is wrong with the records.
 #[derive(Debug)]
@@ -14,14 +18,27 @@ pub(crate) enum RecordsError {
     KeysMissing(Vec<i32>),
     /// The records cannot be read.
     Unreadable(RecordError),
+    /// In the codec of the topic the batch is too large.
+    NotRecompressed(CompressionError),
 }
 
 impl RecordsError {
+    /// How the producer is told. The checksum is right: so the batch was sent, and the same would come again.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::KeysMissing(_) | Self::Unreadable(_) => ErrorCode::INVALID_RECORD,
+            Self::NotRecompressed(CompressionError::TooLarge { .. }) => {
+                ErrorCode::MESSAGE_TOO_LARGE
+            }
+            Self::NotRecompressed(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
+        }
+    }
+
     /// The records that are to blame, all that are named: each is told so by itself.
     pub(crate) fn into_records(self) -> Vec<i32> {
         match self {
             Self::KeysMissing(records) => records,
-            Self::Unreadable(_) => Vec::new(),
+            Self::Unreadable(_) | Self::NotRecompressed(_) => Vec::new(),
         }
     }
 }
@@ -31,27 +48,47 @@ impl fmt::Display for RecordsError {
         match self {
             Self::KeysMissing(_) => f.write_str("no key, which a compacted topic demands"),
             Self::Unreadable(error) => write!(f, "unreadable records: {error}"),
+            Self::NotRecompressed(error) => write!(f, "in the codec of the topic: {error}"),
         }
     }
 }
 
-/// Refuses a batch with records that cannot be read, or with one without a key where all need one.
-pub(crate) fn check_records(bytes: &Bytes, need_keys: bool) -> Result<(), RecordsError> {
+/// The batch as it is to be stored: as it came, unless another codec is wanted. Refuses one with records that
+/// cannot be read, or with one without a key where all need one.
+pub(crate) fn admit_records(
+    bytes: Bytes,
+    need_keys: bool,
+    wanted: Option<Recompression<'_>>,
+) -> Result<Bytes, RecordsError> {
     // Bytes that are no sound batch are the log's to refuse.
     let Ok(batch) = Batch::decode(bytes.clone()) else {
-        return Ok(());
+        return Ok(bytes);
     };
-    match walk(&batch, need_keys) {
+    let mut buffer = Vec::new();
+    match walk(&batch, &mut buffer, need_keys) {
+        Ok(()) => {}
         // So are those with a wrong checksum. Most have a right one, which the log compares in any case.
-        Err(_) if batch.verify_crc().is_err() => Ok(()),
-        walked => walked,
+        Err(_) if batch.verify_crc().is_err() => return Ok(bytes),
+        Err(error) => return Err(error),
     }
+    // What the log would refuse must not become something that it takes.
+    let wanted =
+        wanted.filter(|wanted| bytes.len() <= wanted.max_len && batch.verify_crc().is_ok());
+    let Some(wanted) = wanted else {
+        return Ok(bytes);
+    };
+    let records = match batch.compression().unwrap_or_default() {
+        Compression::None => bytes.get(BatchHeader::LEN..).unwrap_or_default(),
+        _ => &buffer,
+    };
+    wanted
+        .apply(&batch, records)
+        .map_err(RecordsError::NotRecompressed)
 }
 
-fn walk(batch: &Batch, need_keys: bool) -> Result<(), RecordsError> {
-    let mut buffer = Vec::new();
+fn walk(batch: &Batch, buffer: &mut Vec<u8>, need_keys: bool) -> Result<(), RecordsError> {
     let records = batch
-        .records(&mut Decompressor::new(), &mut buffer, DECOMPRESSED_MAX)
+        .records(&mut Decompressor::new(), buffer, DECOMPRESSED_MAX)
         .map_err(RecordsError::Unreadable)?;
     let mut missing = Vec::new();
     for (at, record) in (0..).zip(records) {
@@ -74,10 +111,139 @@ const NAMED_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::compression::{Compression, Compressor};
-    use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, ProducerStamp, crc32c};
+    use kafka_protocol::compression::Compressor;
+    use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp, crc32c};
 
     use super::*;
+    use crate::config::codec::Codec;
+    use crate::state::compressors::Compressors;
+
+    fn check_records(bytes: &Bytes, need_keys: bool) -> Result<(), RecordsError> {
+        let admitted = admit_records(bytes.clone(), need_keys, None)?;
+        assert_eq!(&admitted, bytes, "it is stored as it came");
+        Ok(())
+    }
+
+    /// A batch in which every field is another than the default.
+    fn batch_in(compression: Compression) -> Bytes {
+        let options = BatchOptions::new().transactional();
+        let mut builder = BatchBuilder::new(Vec::new(), options);
+        for at in 0..200_u8 {
+            let bytes = [at; 50];
+            let headers = [("h", Some(&bytes[..7])), ("null", None)];
+            let key = (at % 2 == 0).then_some(&bytes[..1]);
+            let value = (at % 3 > 0).then_some(&bytes[..]);
+            let timestamp = 1_760_000_000_000 + i64::from(at % 7);
+            builder.append(timestamp, key, value, headers).unwrap();
+        }
+        let stamp = ProducerStamp {
+            producer_id: 7,
+            producer_epoch: 3,
+            base_sequence: 11,
+        };
+        let mut output = Vec::new();
+        let mut compressor = Compressor::new(compression).unwrap();
+        builder
+            .seal_compressed(stamp, &mut compressor, &mut output)
+            .unwrap();
+        output.into()
+    }
+
+    fn told(batch: &Bytes) -> (BatchHeader, Vec<String>) {
+        let batch = Batch::decode(batch.clone()).unwrap();
+        batch.verify_crc().unwrap();
+        let mut buffer = Vec::new();
+        let records = batch
+            .records(&mut Decompressor::new(), &mut buffer, 1 << 20)
+            .unwrap();
+        let records = records.map(|record| {
+            let record = record.unwrap();
+            let headers: Vec<_> = record
+                .headers
+                .map(|header| (header.key().into_owned(), header.value))
+                .collect();
+            let (offset, timestamp) = (record.offset, record.timestamp);
+            format!(
+                "{offset} {timestamp} {:?} {:?} {headers:?}",
+                record.key, record.value
+            )
+        });
+        (*batch.header(), records.collect())
+    }
+
+    #[test]
+    fn nothing_but_the_codec_changes_when_another_is_wanted() {
+        let compressors = Compressors::default();
+        for from in Compression::ALL {
+            let came = batch_in(from);
+            for compression in Compression::ALL {
+                let wanted = Recompression {
+                    codec: Codec {
+                        compression,
+                        level: None,
+                    },
+                    compressors: &compressors,
+                    max_len: 1 << 20,
+                };
+                let stored = admit_records(came.clone(), false, Some(wanted)).unwrap();
+                if from == compression {
+                    assert_eq!(stored.as_ptr(), came.as_ptr(), "{from}: it is what came");
+                    continue;
+                }
+                let (old, records) = told(&came);
+                let (new, same) = told(&stored);
+                assert_eq!(records, same, "{from} to {compression}");
+                let expected = BatchHeader {
+                    batch_length: stored.len() as i32 - 12,
+                    crc: new.crc,
+                    attributes: old.attributes.with_compression(compression),
+                    ..old
+                };
+                assert_eq!(new, expected, "{from} to {compression}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_log_would_refuse_comes_to_it_as_it_was() {
+        let compressors = Compressors::default();
+        let wanted = |compression, max_len| Recompression {
+            codec: Codec {
+                compression,
+                level: None,
+            },
+            compressors: &compressors,
+            max_len,
+        };
+        let came = batch_in(Compression::None);
+        let gzip = wanted(Compression::Gzip, 1 << 20);
+        let mut corrupt = came.to_vec();
+        // A letter of a value: the records can be read.
+        let last = corrupt.len() - 20;
+        corrupt[last] ^= 1;
+        let twice = [&came[..], &came].concat();
+        for refused in [corrupt, twice] {
+            let refused = Bytes::from(refused);
+            let admitted = admit_records(refused.clone(), false, Some(gzip)).unwrap();
+            assert_eq!(admitted, refused);
+        }
+        let small = wanted(Compression::Gzip, came.len() - 1);
+        let admitted = admit_records(came.clone(), false, Some(small)).unwrap();
+        assert_eq!(admitted, came, "too large, though it would not be in gzip");
+        let packed = batch_in(Compression::Gzip);
+        for (max_len, is_admitted) in [(came.len(), true), (came.len() - 1, false)] {
+            let plain = wanted(Compression::None, max_len);
+            let admitted = admit_records(packed.clone(), false, Some(plain));
+            assert_eq!(
+                admitted.is_ok(),
+                is_admitted,
+                "too large once it is unpacked"
+            );
+            if let Err(error) = admitted {
+                assert_eq!(error.code(), ErrorCode::MESSAGE_TOO_LARGE);
+            }
+        }
+    }
 
     #[test]
     fn every_record_without_a_key_is_named() {

@@ -10,6 +10,7 @@ use crate::config::broker::BrokerConfig;
 use crate::config::overrides::Overrides;
 use crate::state::catalog::Catalog;
 use crate::state::classic_group::Limits;
+use crate::state::compressors::Compressors;
 use crate::state::consumer_group::assignor::Assignor;
 use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
 use crate::state::coordinator_hash::partition_for;
@@ -41,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) has_features: bool,
     /// Consumers, their generations and offsets.
     pub(crate) groups: Arc<Groups>,
+    /// What batches are compressed with that do not come as their topic wants them.
+    pub(crate) compressors: Compressors,
     /// What readers want from fetch to fetch.
     pub(crate) fetch_sessions: FetchSessions,
     /// Transactional ids and their transactions.
@@ -115,6 +118,7 @@ impl Node {
             apis: apis.into_iter().filter(is_served).collect(),
             has_features,
             groups,
+            compressors: Compressors::default(),
             fetch_sessions: FetchSessions::new(config.fetch_session_slots),
             transactions,
             transaction_topic,

@@ -84,8 +84,8 @@ pub(crate) struct TopicTable {
     by_id: BTreeMap<Uuid, Arc<Topic>>,
     /// Counts the changes.
     version: u64,
-    /// Whether there was a topic with `flush.messages`.
-    is_any_flushed: bool,
+    /// Whether there was a topic to which an append takes long.
+    is_any_slow: bool,
 }
 
 impl TopicTable {
@@ -104,9 +104,9 @@ impl TopicTable {
         self.by_name.values()
     }
 
-    /// Whether an append may have to wait for the disk because a topic wants it so.
-    pub(crate) fn is_any_flushed(&self) -> bool {
-        self.is_any_flushed
+    /// Whether an append may take long because a topic wants it so: wait for the disk, or compress anew.
+    pub(crate) fn is_any_slow(&self) -> bool {
+        self.is_any_slow
     }
 
     /// Tells whether a topic of this name may be made.
@@ -137,7 +137,7 @@ impl TopicTable {
 
     /// Puts a topic in, in the place of one with its id.
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
-        self.is_any_flushed |= topic.config.flush_messages < i64::MAX;
+        self.is_any_slow |= topic.config.flush_messages < i64::MAX || topic.config.codec.is_some();
         self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         self.by_id.insert(topic.id, topic);
     }
@@ -264,6 +264,23 @@ mod tests {
         assert!(table.check_new("a-b").is_ok());
         topics.change(|table| table.remove(Uuid([1; 16])));
         assert!(topics.table().check_new("a.b").is_ok());
+    }
+
+    #[test]
+    fn an_append_takes_long_where_a_topic_wants_it_synced_or_in_another_codec() {
+        let broker = broker();
+        let is_slow = |set: &[(&str, &str)]| {
+            let set = set.iter();
+            let set = set.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let topic = Topic::new(&broker, "t".into(), Uuid([1; 16]), set.collect(), vec![]);
+            let mut table = TopicTable::default();
+            table.insert(Arc::new(topic));
+            table.is_any_slow()
+        };
+        assert!(!is_slow(&[]));
+        assert!(!is_slow(&[("compression.type", "producer")]));
+        assert!(is_slow(&[("compression.type", "uncompressed")]));
+        assert!(is_slow(&[("flush.messages", "1")]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::{
     DescribeConfigsRequest, IncrementalAlterConfigsRequest, ProduceRequest,
 };
-use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, Compression, ProducerStamp};
 
 use crate::connection::{Connection, batch, broker, fetch};
 
@@ -133,6 +133,39 @@ async fn the_number_of_connections_can_be_changed_while_there_are_some() {
         assert_eq!(alter(&mut first, (BROKER, "1"), name, None), 0);
         Connection::open(&broker).assert_served();
     }
+}
+
+#[tokio::test]
+async fn batches_are_compressed_as_is_wanted_now() {
+    let broker = broker(&[]).await;
+    let mut connection = Connection::open(&broker);
+    let connection = &mut connection;
+    connection.create_topic("t", 1);
+    let stored = |connection: &mut Connection| {
+        let offset = connection.append("t", 0, &batch(2000, 0));
+        let response = connection.ask(&fetch("t", &[(0, offset)]), 12);
+        let partition = &response.responses[0].partitions[0];
+        let records = partition.records.clone().unwrap_or_default();
+        let header = BatchHeader::decode(&records).unwrap();
+        assert_eq!(header.base_offset, offset);
+        (header.attributes.compression().unwrap(), records.len())
+    };
+    let (codec, plain) = stored(connection);
+    assert_eq!(codec, Compression::None);
+    const TYPE: &str = "compression.type";
+    set(connection, (BROKER, ""), TYPE, "zstd");
+    let (codec, packed) = stored(connection);
+    assert_eq!(codec, Compression::Zstd);
+    assert!(packed < plain / 2, "{packed} of {plain}");
+    set(connection, (TOPIC, "t"), TYPE, "gzip");
+    set(connection, (TOPIC, "t"), "compression.gzip.level", "1");
+    let (_, fast) = stored(connection);
+    set(connection, (TOPIC, "t"), "compression.gzip.level", "9");
+    let (codec, best) = stored(connection);
+    assert_eq!(codec, Compression::Gzip);
+    assert!(best < fast, "{best} and {fast}");
+    set(connection, (TOPIC, "t"), TYPE, "producer");
+    assert_eq!(stored(connection), (Compression::None, plain));
 }
 
 /// With a look every few milliseconds in the place of one in an hour.

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
 use crate::cases::consumer_groups::hide_epoch;
 use crate::conversation::Conversation;
 
-fn describe(kind: i8, name: &str, keys: &[&str]) -> DescribeConfigsRequest {
+pub(crate) fn describe(kind: i8, name: &str, keys: &[&str]) -> DescribeConfigsRequest {
     let resource = with!(DescribeConfigsResource {
         resource_type: kind,
         resource_name: name.into(),
@@ -22,7 +22,7 @@ fn describe(kind: i8, name: &str, keys: &[&str]) -> DescribeConfigsRequest {
 }
 
 /// One change of one setting.
-fn change(
+pub(crate) fn change(
     kind: i8,
     name: &str,
     key: &str,
@@ -46,7 +46,7 @@ fn change(
 }
 
 /// Asks in all versions. Kafka gives the settings in no order.
-fn ask_for(talk: &mut Conversation, what: &str, request: &DescribeConfigsRequest) {
+pub(crate) fn ask_for(talk: &mut Conversation, what: &str, request: &DescribeConfigsRequest) {
     for version in 1..=4 {
         talk.ask_and_hide(what, version, request, |response| {
             for result in &mut response.results {
@@ -56,7 +56,7 @@ fn ask_for(talk: &mut Conversation, what: &str, request: &DescribeConfigsRequest
     }
 }
 
-const TOPIC: i8 = 2;
+pub(crate) const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const GROUP: i8 = 32;
 

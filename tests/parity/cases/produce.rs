@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 use kafka_protocol::Uuid;
-use kafka_protocol::compression::Compression;
+use kafka_protocol::compression::{Compression, Compressor, Decompressor};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
-use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, ProducerStamp};
+use kafka_protocol::record::{
+    AnyBatch, BatchBuilder, BatchHeader, BatchOptions, Batches, ProducerStamp,
+};
 
+use crate::cases::configs::{TOPIC, ask_for, change, describe};
+use crate::cases::consume::fetch;
 use crate::conversation::Conversation;
 use crate::records::{TIMESTAMP, batch, batch_by, batch_of, compressed, patched, stamp};
 
@@ -329,4 +333,174 @@ pub(crate) fn idempotent(talk: &mut Conversation) {
         &["x"],
     );
     send("transactional, of a producer that is not", records.into());
+}
+
+/// What a fetch finds: the codec and the checksum of each batch, and all that its records say. How they are packed is
+/// everybody's own.
+fn unpacked(records: Bytes) -> Bytes {
+    let mut told = String::new();
+    let mut batches = Batches::new(records);
+    for batch in batches.by_ref() {
+        let AnyBatch::Current(batch) = batch.unwrap() else {
+            panic!("an old message set");
+        };
+        batch.verify_crc().unwrap();
+        let header = BatchHeader {
+            batch_length: 0,
+            crc: 0,
+            ..*batch.header()
+        };
+        told.push_str(&format!("{header:?}\n"));
+        let mut buffer = Vec::new();
+        let records = batch
+            .records(&mut Decompressor::new(), &mut buffer, 1 << 20)
+            .unwrap();
+        for record in records {
+            let record = record.unwrap();
+            let (key, value) = (record.key, record.value);
+            let headers: Vec<_> = record.headers.map(|header| header.value).collect();
+            let (offset, timestamp) = (record.offset, record.timestamp);
+            told.push_str(&format!(
+                "{offset} {timestamp} {key:?} {value:?} {headers:?}\n"
+            ));
+        }
+    }
+    assert_eq!(batches.incomplete(), None);
+    told.into()
+}
+
+fn fetch_unpacked(talk: &mut Conversation, what: &str, version: i16, topic: &str, id: Uuid) {
+    let mut request = fetch(topic, id, 0, 0);
+    request.isolation_level = 0;
+    talk.ask_and_hide(what, version, &request, |response| {
+        let partition = &mut response.responses[0].partitions[0];
+        partition.records = partition.records.take().map(unpacked);
+    });
+}
+
+pub(crate) fn recompressed(talk: &mut Conversation) {
+    let types = ["uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"];
+    for wanted in types {
+        let config = ("compression.type", wanted);
+        let (topic, id) = talk.topic(wanted, 1, &[config]);
+        talk.about(format!("wanted {wanted}: "));
+        fill(talk, &topic, id, &[&["a", "b"]]);
+        for from in Compression::ALL {
+            let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            for at in 0..3 {
+                let headers = [("h", Some(b"x".as_slice())), ("null", None)];
+                let value = (at > 0).then_some([b'v'; 100].as_slice());
+                builder
+                    .append(TIMESTAMP + at, None, value, headers)
+                    .unwrap();
+            }
+            let mut output = Vec::new();
+            let mut compressor = Compressor::new(from).unwrap();
+            builder
+                .seal_compressed(ProducerStamp::NONE, &mut compressor, &mut output)
+                .unwrap();
+            let request = produce(&topic, id, 0, Some(output.into()));
+            talk.ask(&format!("{from:?}"), 9, &request);
+        }
+        let made = talk.prepare(
+            4,
+            &with!(InitProducerIdRequest {
+                transaction_timeout_ms: 60_000,
+                producer_id: -1,
+                producer_epoch: -1
+            }),
+        );
+        talk.alias(
+            format!("producer_id: {}", made.producer_id),
+            "producer_id: ID",
+        );
+        for (what, sequence) in [("idempotent", 0), ("idempotent, again", 0), ("next", 2)] {
+            let batch = batch_by(made.producer_id, 0, sequence, &["c", "d"]);
+            talk.ask(what, 9, &produce(&topic, id, 0, Some(batch)));
+        }
+        for version in [10, 12] {
+            fetch_unpacked(talk, "what is stored", version, &topic, id);
+        }
+    }
+    talk.about("");
+    // What is small as it comes, and too large as it is wanted.
+    let configs = [
+        ("compression.type", "uncompressed"),
+        ("max.message.bytes", "5000"),
+    ];
+    let (topic, id) = talk.topic("small", 1, &configs);
+    fill(talk, &topic, id, &[&["a"]]);
+    let value = "v".repeat(2000);
+    for count in [1, 2, 3] {
+        let packed = compressed(Compression::Gzip, &vec![&*value; count]);
+        let request = produce(&topic, id, 0, Some(packed));
+        talk.ask(&format!("{count} large records"), 9, &request);
+    }
+    // What is too large as it comes is not made small.
+    let configs = [("compression.type", "gzip"), ("max.message.bytes", "5000")];
+    let (topic, id) = talk.topic("large", 1, &configs);
+    fill(talk, &topic, id, &[&["a"]]);
+    for count in [2, 3] {
+        let request = produce(&topic, id, 0, Some(batch(&vec![&*value; count]).into()));
+        talk.ask(&format!("{count} large records, as they are"), 9, &request);
+    }
+    let corrupt = {
+        let mut batch = batch(&["aaaa"]);
+        let last = batch.len() - 3;
+        batch[last] ^= 1;
+        batch
+    };
+    let request = produce(&topic, id, 0, Some(corrupt.into()));
+    talk.ask("a wrong checksum", 9, &request);
+    let configs = [("compression.type", "zstd"), ("cleanup.policy", "compact")];
+    let (topic, id) = talk.topic("compacted", 1, &configs);
+    fill(talk, &topic, id, &[&["a"]]);
+    let mut without = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    without.append(TIMESTAMP, None, Some(b"v"), []).unwrap();
+    let without = without.seal(ProducerStamp::NONE);
+    let request = produce(&topic, id, 0, Some(without.into()));
+    talk.ask_and_hide("no key", 9, &request, |response| {
+        let partition = &mut response.responses[0].partition_responses[0];
+        partition.log_start_offset = -1;
+    });
+    let configs = [
+        ("compression.type", "lz4"),
+        ("message.timestamp.type", "LogAppendTime"),
+    ];
+    let (topic, id) = talk.topic("stamped", 1, &configs);
+    fill(talk, &topic, id, &[&["a"]]);
+    let mut request = fetch(&topic, id, 0, 0);
+    request.isolation_level = 0;
+    talk.ask_and_hide("stamped by the log", 12, &request, |response| {
+        let partition = &mut response.responses[0].partitions[0];
+        let records = partition.records.take().unwrap();
+        let header = BatchHeader::decode(&records).unwrap();
+        partition.records = Some(format!("{:?}", header.attributes).into());
+    });
+}
+
+pub(crate) fn codecs(talk: &mut Conversation) {
+    let (topic, _) = talk.topic("t", 1, &[("compression.type", "gzip")]);
+    let levels = [
+        "compression.gzip.level",
+        "compression.lz4.level",
+        "compression.zstd.level",
+    ];
+    for (key, values) in [
+        (
+            "compression.type",
+            &["none", "uncompressed", "brotli", ""][..],
+        ),
+        (levels[0], &["-1", "0", "1", "9", "10"]),
+        (levels[1], &["-1", "0", "1", "17", "18"]),
+        (levels[2], &["-131072", "-131073", "0", "22", "23", "high"]),
+    ] {
+        for value in values {
+            let request = change(TOPIC, &topic, key, 0, Some(value));
+            talk.ask(&format!("{key} {value:?}"), 1, &request);
+        }
+    }
+    let [gzip, lz4, zstd] = levels;
+    let keys = [gzip, lz4, zstd, "compression.type"];
+    ask_for(talk, "after all that", &describe(TOPIC, &topic, &keys));
 }
