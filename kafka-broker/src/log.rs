@@ -31,6 +31,7 @@ mod recovery;
 mod segment;
 mod segment_swap;
 mod segments;
+mod sound_batches;
 mod sound_range;
 mod tail;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use leader_epochs::{EpochEnd, EpochStart};
 pub use log_dir::{FoundPartition, LogDir, LogDirOwner, MetadataSnapshot, PartitionCheckpoint};
 pub use producer_state::ActiveProducer;
 pub use recovery::Cut;
+pub(crate) use sound_batches::SoundBatches;
 pub use tail::TailBudget;
 pub use topic_partition::TopicPartition;
 pub use transaction_index::AbortedTransaction;
@@ -390,8 +392,22 @@ impl Log {
         leader_epoch: i32,
         now_ms: i64,
     ) -> Result<AppendInfo, LogError> {
+        self.append_sound(SoundBatches::check(batches)?, origin, leader_epoch, now_ms)
+    }
+
+    /// As [`append`](Self::append), with checksums that are known to be right.
+    pub(crate) fn append_sound(
+        &mut self,
+        batches: SoundBatches<'_>,
+        origin: AppendOrigin,
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> Result<AppendInfo, LogError> {
         self.health.check()?;
-        let mut headers = validation::split(batches)?;
+        let SoundBatches {
+            bytes: batches,
+            mut headers,
+        } = batches;
         if let Some(batch) = self.judge(&headers, batches, origin, now_ms)? {
             return Ok(batch);
         }
@@ -414,7 +430,7 @@ impl Log {
     /// If they do not continue this log, are damaged, or the disk fails. The log is then as it was.
     pub fn append_replicated(&mut self, batches: &[u8], now_ms: i64) -> Result<(), LogError> {
         self.health.check()?;
-        let headers = validation::split(batches)?;
+        let headers = SoundBatches::check(batches)?.headers;
         let mut log_end_offset = self.log_end_offset();
         for header in &headers {
             // Compaction on the leader leaves gaps, but nothing comes twice.

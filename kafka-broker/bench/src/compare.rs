@@ -6,6 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::compression::Compression;
+
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::load::{self, Reader, joined};
@@ -39,12 +41,22 @@ const LOADS: &[Load] = &[
     Load {
         name: "append, 100 B in 1 MB batches",
         unit: "M records",
-        run: |server, topic| append(server, topic, 100),
+        run: |server, topic| append(server, topic, &Batch::of(100, BATCH_MAX)?),
     },
     Load {
         name: "append, 1,000 B in 1 MB batches",
         unit: "M records",
-        run: |server, topic| append(server, topic, 1_000),
+        run: |server, topic| append(server, topic, &Batch::of(1_000, BATCH_MAX)?),
+    },
+    Load {
+        name: "append, 100 B in 16 kB batches, gzip",
+        unit: "M records",
+        run: |server, topic| append_packed(server, topic, Compression::Gzip),
+    },
+    Load {
+        name: "append, 100 B in 16 kB batches, zstd",
+        unit: "M records",
+        run: |server, topic| append_packed(server, topic, Compression::Zstd),
     },
     Load {
         name: "fetch of cold data, 1 MB batches",
@@ -118,20 +130,28 @@ fn show(who: &str, unit: &str, mut figures: Vec<Figure>) -> f64 {
 }
 
 /// Fresh topics, whose files go soon after the measurement.
-fn append(server: &Server, topic: &str, value_len: usize) -> Result<Figure, Failure> {
-    let batch = Batch::of(value_len, BATCH_MAX);
+fn append(server: &Server, topic: &str, batch: &Batch) -> Result<Figure, Failure> {
     let mut admin = Connection::open(&server.address)?;
     create(&mut admin, topic, APPENDERS, &[])?;
     let spent = Spent::begin(server)?;
     let batches = APPENDED / batch.bytes.len();
-    let batches = load::append(&server.address, topic, APPENDERS, &batch, batches, None)?;
+    let batches = load::append(&server.address, topic, APPENDERS, batch, batches, None)?;
     let figure = spent.per((batches * batch.records) as f64 / 1e6)?;
     delete(&mut admin, topic)?;
     Ok(figure)
 }
 
+fn append_packed(
+    server: &Server,
+    topic: &str,
+    compression: Compression,
+) -> Result<Figure, Failure> {
+    let batch = Batch::packed(100, SMALL_BATCH_MAX, compression)?;
+    append(server, topic, &batch)
+}
+
 fn fetch(server: &Server, topic: &str, batch_max: usize) -> Result<Figure, Failure> {
-    let batch = Batch::of(1_000, batch_max);
+    let batch = Batch::of(1_000, batch_max)?;
     let mut admin = Connection::open(&server.address)?;
     create(&mut admin, topic, 1, &[])?;
     let batches = STORED / batch.bytes.len();
@@ -150,7 +170,7 @@ fn fetch(server: &Server, topic: &str, batch_max: usize) -> Result<Figure, Failu
 }
 
 fn tail(server: &Server, topic: &str, batch_max: usize) -> Result<Figure, Failure> {
-    let batch = Batch::of(1_000, batch_max);
+    let batch = Batch::of(1_000, batch_max)?;
     let mut admin = Connection::open(&server.address)?;
     create(&mut admin, topic, 1, &[])?;
     let batches = STORED / 2 / batch.bytes.len();

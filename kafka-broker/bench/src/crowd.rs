@@ -50,7 +50,7 @@ pub(crate) fn run(
         server.cpu()? - before
     );
 
-    let batch = Batch::of(1_000, 16_384);
+    let batch = Batch::of(1_000, 16_384)?;
     let over = AtomicBool::new(false);
     let appended = AtomicU64::new(0);
     let before = server.cpu()?;

@@ -42,7 +42,7 @@ pub(crate) fn run(broker: &Path, data: &str, length: Duration) -> Result<(), Fai
 
 /// Gives how long each append took; at least one is made.
 fn write(address: &str, end: Instant) -> Result<Vec<Duration>, Failure> {
-    let batch = Batch::of(1_000, 1_200);
+    let batch = Batch::of(1_000, 1_200)?;
     let mut connection = Connection::open(address)?;
     let frame = append_frame(TOPIC, 0, &batch)?;
     let mut waits = Vec::new();

@@ -25,7 +25,7 @@ pub(crate) fn run(broker: &Path, data: &str, length: Duration, rate: f64) -> Res
     ];
     create(&mut admin, TOPIC, PARTITIONS, &configs)?;
     println!("empty: {:.1} MB resident", server.resident()? as f64 / 1e6);
-    let batch = Batch::of(100, 100_000);
+    let batch = Batch::of(100, 100_000)?;
     let batches = (length.as_secs_f64() * rate / batch.bytes.len() as f64) as usize;
     let each = batches.div_ceil(PARTITIONS as usize);
     let end = i64::try_from(each * batch.records)?;

@@ -52,7 +52,7 @@ fn fill(server: &Server, partitions: usize) -> Result<(), Failure> {
     let count = i32::try_from(partitions)?;
     let mut connection = Connection::open(&server.address)?;
     create(&mut connection, TOPIC, count, &[])?;
-    let batch = Batch::of(100, 1_000);
+    let batch = Batch::of(100, 1_000)?;
     for partition in 0..count {
         connection.send(&append_frame(TOPIC, partition, &batch)?)?;
         check_appended(

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
+use kafka_protocol::compression::{Compression, Compressor};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -28,7 +29,16 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// As many records of `value_len` bytes as fit into `max_len`.
-    pub(crate) fn of(value_len: usize, max_len: usize) -> Self {
+    pub(crate) fn of(value_len: usize, max_len: usize) -> Result<Self, Failure> {
+        Self::packed(value_len, max_len, Compression::None)
+    }
+
+    /// The same, which fits before it is compressed.
+    pub(crate) fn packed(
+        value_len: usize,
+        max_len: usize,
+        compression: Compression,
+    ) -> Result<Self, Failure> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -39,15 +49,22 @@ impl Batch {
         let mut records = 0;
         loop {
             random.fill(&mut value);
+            if compression != Compression::None {
+                // Digits, so that there is something to save.
+                value.iter_mut().for_each(|byte| *byte = b'0' + *byte % 10);
+            }
             if builder.append(timestamp, None, Some(&value), []).is_err() {
                 break;
             }
             records += 1;
         }
-        Self {
-            bytes: builder.seal(ProducerStamp::NONE).into(),
+        let mut bytes = Vec::new();
+        let mut compressor = Compressor::new(compression)?;
+        builder.seal_compressed(ProducerStamp::NONE, &mut compressor, &mut bytes)?;
+        Ok(Self {
+            bytes: bytes.into(),
             records,
-        }
+        })
     }
 }
 

@@ -12,16 +12,17 @@ use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
-use kafka_protocol::record::{BatchHeader, Compression};
+use kafka_protocol::record::Compression;
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
-use crate::handler::produce_records::admit_records;
+use crate::handler::produce_records::{NAMED_MAX, admit_records};
 use crate::handler::produce_transaction::TransactionalPart;
 use crate::handler::recompress::Recompression;
 use crate::handler::topic_ref::find_topic;
-use crate::log::{AppendInfo, AppendOrigin};
+use crate::log::{AppendInfo, AppendOrigin, SoundBatches};
+use crate::state::partition::{Partition, PartitionError};
 use crate::state::topics::{Topic, TopicTable};
 use crate::state::transactions::Refused;
 
@@ -52,8 +53,14 @@ fn produce_all(
     let bad_acks = check_acks(acks);
     let mut response = ProduceResponse::default();
     let mut failed = None;
+    let mut named = 0;
     for topic in request.topic_data {
-        let row = produce_topic(call, table, topic, acks, bad_acks.as_ref(), refused);
+        let mut row = produce_topic(call, table, topic, acks, bad_acks.as_ref(), refused);
+        for partition in &mut row.partition_responses {
+            partition.record_errors.truncate(NAMED_MAX - named);
+            partition.record_errors.shrink_to_fit();
+            named += partition.record_errors.len();
+        }
         failed = failed.or_else(|| first_failure(&row));
         response.responses.push(row);
     }
@@ -145,7 +152,7 @@ fn produce(
     let Some(partition) = topic.partition(request.index) else {
         return Err(Failure::new(
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            format!("topic {} has no partition {}", topic.name, request.index),
+            "the topic has no such partition",
         ));
     };
     if topic.is_internal {
@@ -163,19 +170,33 @@ fn produce(
             ),
         ));
     }
-    let records = admit_batch(call, topic, request.records.unwrap_or_default())?;
-    partition.append(&records, AppendOrigin::Client, call.now.unix_ms).map_err(|error| {
-        let code = code_of(&error);
-        if code == ErrorCode::KAFKA_STORAGE_ERROR {
-            tracing::error!(topic = %topic.name, partition = partition.index, "append: {error}");
-        }
-        let mut failure = Failure::new(code, error.to_string());
-        // Old producers tell by it whether what they wrote before is gone.
-        if let (true, Ok(marks)) = (is_of_producer(code), partition.marks()) {
-            failure.log_start_offset = marks.log_start_offset;
-        }
-        failure
-    })
+    let records = request.records.unwrap_or_default();
+    let failed = |error| failure_of(topic, partition, &error);
+    if records.is_empty() {
+        return Err(Failure::new(ErrorCode::INVALID_RECORD, "there is no batch"));
+    }
+    let sound = SoundBatches::check(&records).map_err(|error| failed(error.into()))?;
+    let rewritten = admit_batch(call, topic, &records, &sound)?;
+    let sound = match &rewritten {
+        Some(records) => SoundBatches::check(records).map_err(|error| failed(error.into()))?,
+        None => sound,
+    };
+    partition
+        .append_sound(sound, AppendOrigin::Client, call.now.unix_ms)
+        .map_err(failed)
+}
+
+fn failure_of(topic: &Topic, partition: &Partition, error: &PartitionError) -> Failure {
+    let code = code_of(error);
+    if code == ErrorCode::KAFKA_STORAGE_ERROR {
+        tracing::error!(topic = %topic.name, partition = partition.index, "append: {error}");
+    }
+    let mut failure = Failure::new(code, error.to_string());
+    // Old producers tell by it whether what they wrote before is gone.
+    if let (true, Ok(marks)) = (is_of_producer(code), partition.marks()) {
+        failure.log_start_offset = marks.log_start_offset;
+    }
+    failure
 }
 
 /// Whether a log refuses with this code what a producer sent, and is sound itself.
@@ -190,15 +211,17 @@ fn is_of_producer(code: ErrorCode) -> bool {
     )
 }
 
-/// The batch as the topic wants it; refused for what depends on the version of the request or is not in its head.
-fn admit_batch(call: &Call, topic: &Topic, records: Bytes) -> Result<Bytes, Failure> {
-    let invalid = |message: &str| Err(Failure::new(ErrorCode::INVALID_RECORD, message));
-    if records.is_empty() {
-        return invalid("there is no batch");
-    }
-    // A head that cannot be read is the log's to refuse.
-    let Ok(header) = BatchHeader::decode(&records) else {
-        return Ok(records);
+/// The batch in the codec that the topic wants, if that is another; refused for what depends on the version of the
+/// request or is not in its head.
+fn admit_batch(
+    call: &Call,
+    topic: &Topic,
+    records: &Bytes,
+    sound: &SoundBatches<'_>,
+) -> Result<Option<Bytes>, Failure> {
+    // More than one are the log's to refuse.
+    let [header] = sound.headers.as_slice() else {
+        return Ok(None);
     };
     if header.attributes.compression() == Some(Compression::Zstd) && call.version < 7 {
         return Err(Failure::new(

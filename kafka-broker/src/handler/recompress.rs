@@ -20,7 +20,7 @@ pub(crate) struct Recompression<'a> {
 }
 
 impl Recompression<'_> {
-    /// The batch in the codec, under a checksum that is right, if it is in another. `records` are those of
+    /// The batch, which is in another codec, in this one and under a checksum that is right. `records` are those of
     /// the batch as they are when they are not compressed.
     ///
     /// # Errors
@@ -28,9 +28,6 @@ impl Recompression<'_> {
     /// [`CompressionError::TooLarge`] if it would be larger than is of use.
     pub(crate) fn apply(&self, batch: &Batch, records: &[u8]) -> Result<Bytes, CompressionError> {
         let compression = self.codec.compression;
-        if batch.header().attributes.compression() == Some(compression) {
-            return Ok(batch.bytes().clone());
-        }
         let fits = |records: usize| records <= self.max_len.saturating_sub(BatchHeader::LEN);
         let too_large = CompressionError::TooLarge {
             compression,

@@ -13,9 +13,9 @@ use crate::log::disk::{Disk, DiskLock, DiskSpace, read_file, replace_file};
 use crate::log::error::{DiskError, LogError};
 use crate::log::health::Health;
 use crate::log::meta_properties::MetaProperties;
+use crate::log::sound_batches::SoundBatches;
 use crate::log::tail::TailBudget;
 use crate::log::topic_partition::{TopicPartition, is_deleted_dir};
-use crate::log::validation;
 
 /// A log directory, locked for this broker as long as this lives.
 #[derive(Debug)]
@@ -259,7 +259,7 @@ impl LogDir {
         };
         let path = dir.join(name);
         let batches = read_file(self.disk.as_ref(), &path)?.unwrap_or_default();
-        validation::split(&batches)?;
+        SoundBatches::check(&batches)?;
         Ok(Some(MetadataSnapshot {
             end_offset,
             batches: batches.into(),

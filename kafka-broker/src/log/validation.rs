@@ -3,38 +3,10 @@
 //! What the bytes say wrongly is corrupt, and what they say rightly but may not is invalid, as Kafka tells
 //! the two apart.
 
-use kafka_protocol::record::{BatchHeader, HeaderError, TimestampType};
+use kafka_protocol::record::{BatchHeader, TimestampType};
 
-use crate::log::batch_scan::{check_counts, check_crc};
 use crate::log::config::LogConfig;
-use crate::log::error::{InvalidBatch, LogError};
-
-/// The heads of one or more whole batches, each with a sound checksum.
-pub(crate) fn split(mut bytes: &[u8]) -> Result<Vec<BatchHeader>, LogError> {
-    let corrupt = |reason| LogError::CorruptBatch { reason };
-    let mut headers = Vec::with_capacity(1);
-    while !bytes.is_empty() {
-        let header = match BatchHeader::decode(bytes) {
-            Ok(header) => header,
-            Err(error @ (HeaderError::Magic(0 | 1) | HeaderError::Truncated { .. })) => {
-                return invalid(error.to_string());
-            }
-            Err(error) => return Err(corrupt(InvalidBatch::Header(error))),
-        };
-        let Some((batch, rest)) = bytes.split_at_checked(header.total_len()) else {
-            let torn = InvalidBatch::Torn {
-                length: header.total_len(),
-                available: bytes.len(),
-            };
-            return invalid(torn.to_string());
-        };
-        check_crc(&header, batch).map_err(corrupt)?;
-        check_counts(&header).or_else(|error| invalid(error.to_string()))?;
-        headers.push(header);
-        bytes = rest;
-    }
-    Ok(headers)
-}
+use crate::log::error::LogError;
 
 /// The rules for a batch that a leader is to append, whoever wrote it.
 pub(crate) fn check_leader(header: &BatchHeader, config: &LogConfig) -> Result<(), LogError> {

@@ -11,8 +11,8 @@ use bytestring::ByteString;
 
 use crate::log::{
     AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, CompactionStats, EpochEnd,
-    FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, TimestampedOffset,
-    TopicPartition,
+    FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, SoundBatches,
+    TimestampedOffset, TopicPartition,
 };
 
 /// A partition.
@@ -125,17 +125,29 @@ impl Partition {
         }
     }
 
-    /// Appends batches and wakes who waits for them.
+    /// Appends batches and wakes who waits for them. Compares their checksums without the lock.
     pub(crate) fn append(
         &self,
         batches: &[u8],
         origin: AppendOrigin,
         now_ms: i64,
     ) -> Result<AppendInfo, PartitionError> {
-        let info = self.write(|log| log.append(batches, origin, self.leader_epoch, now_ms))?;
+        self.append_sound(SoundBatches::check(batches)?, origin, now_ms)
+    }
+
+    /// As [`Partition::append`], with checksums that are known to be right.
+    pub(crate) fn append_sound(
+        &self,
+        batches: SoundBatches<'_>,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, PartitionError> {
+        let len = batches.bytes.len();
+        let epoch = self.leader_epoch;
+        let info = self.write(|log| log.append_sound(batches, origin, epoch, now_ms))?;
         self.flush_if_owed(info.last_offset + 1, now_ms)?;
         if !info.is_duplicate {
-            self.tell(|watcher| watcher.handle_append(batches.len()));
+            self.tell(|watcher| watcher.handle_append(len));
         }
         Ok(info)
     }
