@@ -64,6 +64,14 @@ pub enum DecodeErrorKind {
         /// The bytes that are left for it: none that elements of arrays around it still need.
         remaining: usize,
     },
+    /// More memory than the reader may take:
+    /// [`Reader::limit_memory`](crate::wire::Reader::limit_memory).
+    MemoryLimit {
+        /// How many bytes of memory the value needs.
+        needed: usize,
+        /// How many there are left of what was allowed.
+        left: usize,
+    },
     /// More tagged fields than there are bytes, or than
     /// [`MAX_TAGGED_FIELDS`](crate::wire::limits::MAX_TAGGED_FIELDS).
     TooManyTaggedFields {
@@ -201,6 +209,12 @@ impl fmt::Display for DecodeErrorKind {
             Self::InvalidVarint => f.write_str("varint of more than 32 bits"),
             Self::TooManyElements { count, remaining } => {
                 write!(f, "array of {count} elements with {remaining} bytes left")
+            }
+            Self::MemoryLimit { needed, left } => {
+                write!(
+                    f,
+                    "{needed} bytes of memory needed where {left} may still be taken"
+                )
             }
             Self::TooManyTaggedFields { count } => write!(f, "{count} tagged fields are too many"),
             Self::InvalidTag { tag } => write!(f, "tag {tag} is out of order or too large"),

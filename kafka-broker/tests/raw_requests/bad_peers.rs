@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest};
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+};
+use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, OffsetFetchRequest};
 
 use crate::connection::{Connection, batch, broker, fetch};
 
@@ -68,6 +71,23 @@ async fn a_request_above_the_limit_ends_its_connection_alone() {
     let mut half = Connection::open(&broker);
     half.0.write_all(&100_000_u32.to_be_bytes()).unwrap();
     half.0.write_all(&[0; 50_000]).unwrap();
+    bystander.assert_served();
+}
+
+/// A topic without a name, an id or partitions is 3 bytes of a request, and far more once it was read.
+#[tokio::test]
+async fn a_request_that_would_take_too_much_memory_ends_its_connection_alone() {
+    let broker = broker(&[]).await;
+    let mut bystander = Connection::open(&broker);
+    let mut group = OffsetFetchRequestGroup::default();
+    group.topics = Some(vec![OffsetFetchRequestTopics::default(); 500_000]);
+    let mut request = OffsetFetchRequest::default();
+    request.groups = vec![group];
+    let mut connection = Connection::open(&broker);
+    assert_eq!(connection.ask(&request, 9).groups[0].topics.len(), 500_000);
+    request.groups.extend_from_within(..);
+    connection.send(&request, 9);
+    connection.assert_hung_up();
     bystander.assert_served();
 }
 

@@ -22,6 +22,8 @@ pub struct Reader {
     /// Bytes that the elements still to come of the arrays around need at least. What lies within may
     /// claim none of them, so that no byte is claimed twice.
     promised: usize,
+    /// Bytes of memory that may still be taken for arrays and tagged fields that are kept.
+    memory_left: usize,
     /// Name and version of the message that was read last, for errors behind it.
     message: Option<(&'static str, i16)>,
 }
@@ -35,8 +37,20 @@ impl Reader {
             rest: bytes,
             len,
             promised: 0,
+            memory_left: usize::MAX,
             message: None,
         }
+    }
+
+    /// Lets what is read take at most `bytes` of memory beside the bytes that it is read from; without this it may be
+    /// [`MEMORY_FACTOR`](crate::wire::limits::MEMORY_FACTOR) times as many as those.
+    ///
+    /// Counts the elements of arrays, and tagged fields that are kept because nobody knows them. All else lies in the
+    /// message itself or is a slice of the bytes. What would go beyond is refused before memory is taken for it.
+    #[must_use]
+    pub fn limit_memory(mut self, bytes: usize) -> Self {
+        self.memory_left = bytes;
+        self
     }
 
     /// How many bytes have been read.
@@ -88,6 +102,26 @@ impl Reader {
     /// Gives bytes back that were set aside, since their element comes next.
     pub(crate) fn redeem(&mut self, len: usize) {
         self.promised -= len;
+    }
+
+    /// Takes memory for `count` values of the type `T`.
+    pub(crate) fn take_memory<T>(
+        &mut self,
+        count: usize,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let needed = count.saturating_mul(size_of::<T>());
+        let Some(left) = self.memory_left.checked_sub(needed) else {
+            return Err(self.beyond_memory(needed, field));
+        };
+        self.memory_left = left;
+        Ok(())
+    }
+
+    #[cold]
+    fn beyond_memory(&self, needed: usize, field: &'static str) -> DecodeError {
+        let left = self.memory_left;
+        self.error(DecodeErrorKind::MemoryLimit { needed, left }, field)
     }
 
     /// How many bytes are left for what stands here.
@@ -322,6 +356,7 @@ impl Reader {
         field: &'static str,
     ) -> Result<(), DecodeError> {
         let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
+        self.take_memory::<i32>(count, field)?;
         let len = count * size_of::<i32>();
         let Some(bytes) = self.rest.get(..len) else {
             return Err(self.truncated(len, field));
@@ -455,6 +490,7 @@ macro_rules! fixed_size_arrays {
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
                     let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
+                    self.take_memory::<$type>(count, field)?;
                     let len = count * $size;
                     let Some(bytes) = self.rest.get(..len) else {
                         return Err(self.truncated(len, field));
@@ -517,6 +553,7 @@ macro_rules! sized_arrays {
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
                     let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
+                    self.take_memory::<$type>(count, field)?;
                     into.reserve_exact(count);
                     for index in 0..count {
                         let mut element = <$type>::new();

@@ -179,6 +179,10 @@ impl Tag {
         unknown: &mut UnknownTaggedFields,
     ) -> Result<(), DecodeError> {
         let content = r.take(self.size, TAGGED_FIELDS)?;
+        if unknown.0.is_none() {
+            r.take_memory::<Vec<(u32, Bytes)>>(1, TAGGED_FIELDS)?;
+            r.take_memory::<(u32, Bytes)>(self.left, TAGGED_FIELDS)?;
+        }
         let fields = unknown.0.get_or_insert_default();
         if fields.is_empty() {
             fields.reserve_exact(self.left);

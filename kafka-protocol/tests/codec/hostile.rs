@@ -87,21 +87,56 @@ fn crowds_take_a_small_factor_of_the_frame() {
     assert!(worst.0 < MEMORY_FACTOR as f64, "{worst:?}");
 }
 
+/// Whatever a message is full of, a limit on memory holds.
+#[test]
+fn a_reader_takes_no_more_memory_than_it_may() {
+    let mut sampler = Sampler::new(1).unwrap();
+    let (mut read, mut refused) = (0, 0);
+    for crowd in [Crowd::Plain, Crowd::Tagged] {
+        for (line, array) in sampler.crowded(CROWD_LEN, crowd) {
+            let (name, version) = (line.name.as_str(), line.version);
+            let bytes = Bytes::from(line.bytes);
+            let (peak, error) = peak_within(MEMORY, name, version, bytes);
+            match error {
+                None => read += 1,
+                Some(error) => {
+                    let kind = error.kind();
+                    let is_limit = matches!(kind, DecodeErrorKind::MemoryLimit { .. });
+                    assert!(is_limit, "{name} v{version}, {array}: {error}");
+                    refused += 1;
+                }
+            }
+            let allowed = MEMORY + ERROR_LEN;
+            assert!(
+                peak as usize <= allowed,
+                "{name} v{version}, {array}: {peak}"
+            );
+        }
+    }
+    println!("{read} read, {refused} refused");
+    assert!(read > 100 && refused > 1000, "{read}, {refused}");
+}
+
 /// The most bytes that were allocated at once while the message was decoded, or refused.
 fn peak_of_decoding(name: &str, version: i16, bytes: Bytes) -> (u64, Option<DecodeError>) {
-    struct Decode(Bytes, i16);
+    peak_within(usize::MAX, name, version, bytes)
+}
+
+/// The same, with a limit for the reader.
+fn peak_within(limit: usize, name: &str, version: i16, bytes: Bytes) -> (u64, Option<DecodeError>) {
+    struct Decode(Bytes, i16, usize);
     impl MessageVisitor for Decode {
         type Output = (u64, Option<DecodeError>);
         fn visit<M: Message>(self) -> Self::Output {
             let mut error = None;
             let counted = measure(|| {
-                let mut reader = Reader::new(self.0);
+                let mut reader = Reader::new(self.0).limit_memory(self.2);
                 error = black_box(M::decode(&mut reader, self.1)).err();
             });
             (counted.bytes_max, error)
         }
     }
-    catalog::visit_named(name, Decode(bytes, version)).unwrap()
+    catalog::visit_named(name, Decode(bytes, version, limit)).unwrap()
 }
 
 #[test]
@@ -415,6 +450,8 @@ const CODEC_TABLES: usize = 1 << 20;
 const ERROR_LEN: usize = 1024;
 /// Bytes of a crowd.
 const CROWD_LEN: usize = 16 * 1024;
+/// What a reader may take for one.
+const MEMORY: usize = 64 * 1024;
 /// Bytes of a frame that lies.
 const FRAME_LEN: usize = 1024;
 /// Places that are tried in each message.
