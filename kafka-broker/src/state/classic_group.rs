@@ -16,11 +16,13 @@ use crate::state::classic_group::answer::{
     Answer, JoinAnswer, JoinRequest, MemberClaim, SyncAnswer, SyncRequest, Ticket,
 };
 use crate::state::classic_group::members::{Member, Members};
+use crate::state::classic_group::pending_members::PendingMembers;
 use crate::state::consumer_protocol::{PROTOCOL_TYPE, decode_subscription};
 use crate::state::time::Now;
 
 pub(crate) mod answer;
 pub(crate) mod members;
+mod pending_members;
 #[cfg(test)]
 mod tests;
 
@@ -36,8 +38,8 @@ pub(crate) struct ClassicGroup {
     protocol: Option<ByteString>,
     leader: Option<ByteString>,
     members: Members,
-    /// Ids that were given out and not come back with yet, and when they lapse.
-    pending: BTreeMap<ByteString, Duration>,
+    /// Ids that were given out and not come back with yet.
+    pending: PendingMembers,
     /// When members that have not synced are let go.
     sync_ends: Option<Duration>,
     answers: VecDeque<(Ticket, Answer)>,
@@ -116,7 +118,7 @@ impl ClassicGroup {
             protocol: None,
             leader: None,
             members: Members::default(),
-            pending: BTreeMap::new(),
+            pending: PendingMembers::default(),
             sync_ends: None,
             answers: VecDeque::new(),
             unsaved: false,
@@ -214,7 +216,7 @@ impl ClassicGroup {
             _ => None,
         };
         sessions
-            .chain(self.pending.values().copied())
+            .chain(self.pending.deadline())
             .chain(phase)
             .chain(self.sync_ends)
             .min()
@@ -274,7 +276,7 @@ impl ClassicGroup {
                 Some(id) => id.clone(),
             },
         };
-        if self.pending.remove(&id).is_some() {
+        if self.pending.remove(&id) {
             self.try_complete_join(now);
             return ErrorCode::NONE;
         }
@@ -333,9 +335,7 @@ impl ClassicGroup {
     /// The time has come for what [`ClassicGroup::deadline`] named.
     pub(crate) fn handle_time(&mut self, now: Now) {
         let at = now.elapsed;
-        let pending = self.pending.len();
-        self.pending.retain(|_, lapses| *lapses > at);
-        if self.pending.len() < pending {
+        if self.pending.expire(at) {
             self.try_complete_join(now);
         }
         for id in self.members.ids() {
@@ -414,7 +414,7 @@ impl ClassicGroup {
                 Some(_) => {}
             }
         }
-        if self.pending.remove(&id).is_some() {
+        if self.pending.remove(&id) {
             self.add_member(now, ticket, id, request);
             return Ok(());
         }
@@ -460,10 +460,20 @@ impl ClassicGroup {
         Ok(())
     }
 
+    /// Whether the group takes a join. Who was only told an id takes no room. While members join, those count who have;
+    /// so a group that is larger than it may be now, shrinks.
     fn has_room_for(&self, member_id: &ByteString) -> bool {
-        self.members.contains(member_id)
-            || self.pending.contains_key(member_id)
-            || self.members.len() + self.pending.len() < self.limits.size_max
+        let member = self.members.get(member_id);
+        match self.phase {
+            Phase::Empty | Phase::Dead => true,
+            Phase::PreparingRebalance { .. } => {
+                member.is_some_and(|member| member.joining.is_some())
+                    || self.members.joining() < self.limits.size_max
+            }
+            Phase::CompletingRebalance | Phase::Stable => {
+                member.is_some() || self.members.len() < self.limits.size_max
+            }
+        }
     }
 
     /// Whether the protocols of a join fit those of the group.

@@ -113,6 +113,12 @@ impl Members {
         Some(member)
     }
 
+    /// How many members wait in a join.
+    pub(crate) fn joining(&self) -> usize {
+        let members = self.by_id.values();
+        members.filter(|member| member.joining.is_some()).count()
+    }
+
     /// Whether every member waits in a join.
     pub(crate) fn all_joining(&self) -> bool {
         self.by_id.values().all(|member| member.joining.is_some())

@@ -184,6 +184,36 @@ fn a_newcomer_of_version_4_comes_back_with_its_id() {
 }
 
 #[test]
+fn a_full_group_takes_no_more_and_who_only_has_an_id_takes_no_room() {
+    let mut story = Story::with_delay(Duration::from_secs(3));
+    for nth in 0..5 {
+        let mut request = Story::request("", &format!("pending {nth}"));
+        request.must_know_id = true;
+        let ticket = story.send(request);
+        assert_eq!(story.joined(ticket).error, ErrorCode::MEMBER_ID_REQUIRED);
+    }
+    let joins = ["one", "two", "three"].map(|id| story.join_new(id));
+    for refused in [story.join_new("four"), story.join("pending 0")] {
+        let answer = story.joined(refused);
+        assert_eq!(answer.error, ErrorCode::GROUP_MAX_SIZE_REACHED);
+    }
+    // Who waits already may ask again.
+    let again = story.join("three");
+    // There was a newcomer in the first round of waiting, and none in the second.
+    story.pass(Duration::from_secs(3));
+    story.pass(Duration::from_secs(3));
+    for ticket in [joins[0], joins[1], again] {
+        assert_eq!(story.joined(ticket).error, ErrorCode::NONE);
+    }
+    let four = story.join_new("four");
+    let answer = story.joined(four);
+    assert_eq!(answer.error, ErrorCode::GROUP_MAX_SIZE_REACHED);
+    assert_eq!(story.leave("two"), ErrorCode::NONE);
+    let four = story.join_new("four");
+    assert!(story.answer(four).is_none(), "there is room for it");
+}
+
+#[test]
 fn a_rebalance_tells_the_others_and_waits_for_them() {
     let mut story = Story::two();
     let three = story.join_new("three");
@@ -298,8 +328,11 @@ fn wrong_claims_have_errors_of_their_own() {
     );
     let ticket = story.join("nobody");
     assert_eq!(story.joined(ticket).error, ErrorCode::UNKNOWN_MEMBER_ID);
+    // As in Kafka the last to join is the one for whom there is no room.
     story.join_new("three");
-    let ticket = story.join_new("four");
+    story.join_new("four");
+    story.join("one");
+    let ticket = story.join("two");
     assert_eq!(
         story.joined(ticket).error,
         ErrorCode::GROUP_MAX_SIZE_REACHED
