@@ -16,6 +16,7 @@ use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::config_resource::{DEFAULT_SOURCE, TOPIC_SOURCE, source_code};
+use crate::handler::each_once::each_once;
 use crate::state::refusal::Refusal;
 use crate::state::topics::NewTopic;
 
@@ -33,6 +34,11 @@ impl Handler for CreateTopics {
             *counts.entry(topic.name.clone()).or_default() += 1;
         }
         let mut response = CreateTopicsResponse::default();
+        if asked_for(call, &request) > PARTITIONS_MAX {
+            let topics = each_once(&request.topics, |topic| topic.name.clone());
+            response.topics = topics.map(|topic| refused(topic, &too_many())).collect();
+            return Outcome::Ready(response);
+        }
         for topic in request.topics {
             match counts.insert(topic.name.clone(), 0) {
                 // A name that stands there twice is refused once.
@@ -51,6 +57,26 @@ impl Handler for CreateTopics {
         }
         Outcome::Ready(response)
     }
+}
+
+/// How many partitions a request wants.
+fn asked_for(call: &Call, request: &CreateTopicsRequest) -> usize {
+    let count = |topic: &CreatableTopic| {
+        let count = match topic.num_partitions {
+            -1 => call.node.config.partitions,
+            count => count,
+        };
+        match topic.assignments.len() {
+            0 => usize::try_from(count).unwrap_or_default(),
+            assigned => assigned,
+        }
+    };
+    request.topics.iter().map(count).sum()
+}
+
+fn too_many() -> Refusal {
+    let message = "Excessively large number of partitions per request.";
+    Refusal::new(ErrorCode::POLICY_VIOLATION, message)
 }
 
 fn create(call: &Call, request: &CreatableTopic, validate_only: bool) -> CreatableTopicResult {
@@ -168,6 +194,9 @@ fn refused(request: &CreatableTopic, refusal: &Refusal) -> CreatableTopicResult 
     row.error_message = Some(refusal.to_string().into());
     row
 }
+
+/// The most partitions of one request, as in Kafka: each topic of the answer has all of its settings.
+const PARTITIONS_MAX: usize = 10_000;
 
 fn effective_configs(call: &Call, overrides: &Overrides) -> Vec<CreatableTopicConfigs> {
     let broker = call.node.catalog().live.get();

@@ -35,6 +35,7 @@ impl Handler for DescribeConfigs {
 
     fn handle(call: &Call, request: DescribeConfigsRequest) -> Outcome<DescribeConfigsResponse> {
         let mut response = DescribeConfigsResponse::default();
+        let mut room = ANSWER_MAX;
         let mut seen = BTreeSet::new();
         for resource in request.resources {
             // Who asks for all may ask once; who names keys gets no more than was named.
@@ -47,18 +48,26 @@ impl Handler for DescribeConfigs {
             row.resource_type = resource.resource_type;
             let about = about(resource.resource_type, &resource.resource_name);
             let admitted = call.admit_or_say(about);
-            match admitted.and_then(|()| describe(call, &resource)) {
-                Ok(mut configs) => {
-                    for config in &mut configs {
-                        if !request.include_synonyms {
-                            config.synonyms.clear();
-                        }
-                        if !request.include_documentation {
-                            config.documentation = None;
-                        }
+            let described = match room {
+                0 => Err(full()),
+                _ => admitted.and_then(|()| describe(call, &resource)),
+            };
+            let fitting = described.and_then(|mut configs| {
+                for config in &mut configs {
+                    if !request.include_synonyms {
+                        config.synonyms = Vec::new();
                     }
-                    row.configs = configs;
+                    if !request.include_documentation {
+                        config.documentation = None;
+                    }
                 }
+                let len = configs.iter().map(size_of_row).sum();
+                let fits = len <= room;
+                room = room.saturating_sub(len);
+                fits.then_some(configs).ok_or_else(full)
+            });
+            match fitting {
+                Ok(configs) => row.configs = configs,
                 Err(refusal) => {
                     row.error_code = refusal.code().code();
                     row.error_message = Some(refusal.to_string().into());
@@ -113,6 +122,25 @@ fn describe(
             format!("resources of type {other} have no configuration here"),
         )),
     }
+}
+
+/// What a row takes in memory, which is somewhat more than in the answer.
+fn size_of_row(row: &DescribeConfigsResourceResult) -> usize {
+    let len = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+    let synonyms = row.synonyms.iter();
+    let of_synonym = |one: &DescribeConfigsSynonym| {
+        size_of::<DescribeConfigsSynonym>() + one.name.len() + len(&one.value)
+    };
+    size_of::<DescribeConfigsResourceResult>()
+        + row.name.len()
+        + len(&row.value)
+        + len(&row.documentation)
+        + synonyms.map(of_synonym).sum::<usize>()
+}
+
+fn full() -> Refusal {
+    let message = format!("the answer has {ANSWER_MAX} bytes already: ask for fewer at once");
+    Refusal::new(ErrorCode::INVALID_REQUEST, message)
 }
 
 /// A row of what a topic or a group can have set for itself, which is `own` as a source.
@@ -186,3 +214,7 @@ fn synonym(setting: Setting<'_>, own: i8) -> DescribeConfigsSynonym {
     row.source = source_code(setting.source, own);
     row
 }
+
+/// What the rows of an answer may take: a group has all of its settings even if nobody ever saw it, so that a name of a
+/// byte is answered with a thousand. Enough for the settings of ten thousand topics.
+const ANSWER_MAX: usize = 128 << 20;

@@ -69,7 +69,12 @@ fn topics(call: &Call, request: MetadataRequest) -> Vec<MetadataResponseTopic> {
     };
     let allowed = call.version < 4 || request.allow_auto_topic_creation;
     let create = allowed && call.node.config.auto_create_topics;
-    each_once(wanted, |topic| (topic.name.clone(), topic.topic_id))
+    // A name beside an id says nothing.
+    let key = |topic: &MetadataRequestTopic| match topic.topic_id.is_zero() {
+        true => (topic.name.clone(), topic.topic_id),
+        false => (None, topic.topic_id),
+    };
+    each_once(wanted, key)
         .map(|topic| find(call, &table, topic, create))
         .collect()
 }

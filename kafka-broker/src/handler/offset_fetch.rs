@@ -42,11 +42,36 @@ impl Handler for OffsetFetch {
             let mut seen = BTreeSet::new();
             let groups = request.groups.into_iter();
             let groups = groups.filter(|group| all_of(group).is_none_or(|id| seen.insert(id)));
+            let mut told = Told::default();
             response.groups = groups
-                .map(|group| fetch_group(call, &table, group, stable))
+                .map(|group| fetch_group(call, &table, group, stable, &mut told))
                 .collect();
             response
         })
+    }
+}
+
+/// What an answer tells of already: with an offset goes what its committer wrote beside it, which is far longer than
+/// the number of a partition.
+#[derive(Default)]
+struct Told(BTreeSet<(ByteString, ByteString, Uuid, i32)>);
+
+impl Told {
+    /// The partitions of a topic that the answer does not tell of yet.
+    fn news_of(
+        &mut self,
+        group: &ByteString,
+        topic: &ByteString,
+        id: Uuid,
+        partitions: Vec<i32>,
+    ) -> Vec<i32> {
+        let partitions = partitions.into_iter();
+        partitions
+            .filter(|index| {
+                let place = (group.clone(), topic.clone(), id, *index);
+                self.0.insert(place)
+            })
+            .collect()
     }
 }
 
@@ -69,9 +94,10 @@ fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> Of
             .collect(),
         None => all_partitions(group.as_deref(), table),
     };
+    let mut told = Told::default();
     for (name, partitions) in topics {
         let mut row = OffsetFetchResponseTopic::default();
-        for index in partitions {
+        for index in told.news_of(&request.group_id, &name, Uuid::ZERO, partitions) {
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
             let about = About::topic(&name).partition(index);
@@ -98,6 +124,7 @@ fn fetch_group(
     table: &TopicTable,
     request: OffsetFetchRequestGroup,
     stable: bool,
+    told: &mut Told,
 ) -> OffsetFetchResponseGroup {
     let by_id = call.version >= 10;
     let group = call.node.groups.find(&request.group_id);
@@ -137,7 +164,7 @@ fn fetch_group(
         } else {
             Ok(name.clone())
         };
-        for index in partitions {
+        for index in told.news_of(&request.group_id, &name, id, partitions) {
             let mut answer = OffsetFetchResponsePartitions::default();
             answer.partition_index = index;
             let about = About::topic_by(&name, id).partition(index);
