@@ -39,6 +39,7 @@ mod test_batches;
 #[cfg(test)]
 mod tests;
 mod time_index;
+mod timed_batch;
 mod topic_partition;
 mod transaction_index;
 mod transaction_marker;
@@ -48,10 +49,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::Uuid;
-use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
-use kafka_protocol::record::{Batch, BatchHeader, TimestampType, set_log_append_time};
+use kafka_protocol::record::{BatchHeader, TimestampType, set_log_append_time};
 
 pub use compaction::{Compaction, CompactionStats, Dirtiness, Replacement};
 pub use config::LogConfig;
@@ -68,6 +67,8 @@ pub use producer_state::ActiveProducer;
 pub use recovery::Cut;
 pub(crate) use sound_batches::SoundBatches;
 pub use tail::TailBudget;
+pub(crate) use timed_batch::TimedBatch;
+pub use timed_batch::TimestampedOffset;
 pub use topic_partition::TopicPartition;
 pub use transaction_index::AbortedTransaction;
 
@@ -161,18 +162,6 @@ pub struct AppendInfo {
     pub log_start_offset: i64,
     /// Whether the batch was there already; the offsets are then those of the first time.
     pub is_duplicate: bool,
-}
-
-/// A record found by its timestamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TimestampedOffset {
-    /// The timestamp of the record, in milliseconds.
-    pub timestamp: i64,
-    /// Its offset.
-    pub offset: i64,
-    /// The leader epoch of its batch.
-    pub leader_epoch: i32,
 }
 
 impl Log {
@@ -502,20 +491,28 @@ impl Log {
         &self,
         timestamp: i64,
     ) -> Result<Option<TimestampedOffset>, LogError> {
+        TimedBatch::search(|from| self.locate_timestamp(timestamp, from))
+    }
+
+    /// The first batch from an offset on whose highest timestamp is at least `timestamp`. It may turn out that no
+    /// record of it is both that late and at or behind the first offset of the log.
+    pub(crate) fn locate_timestamp(
+        &self,
+        timestamp: i64,
+        from: i64,
+    ) -> Result<Option<TimedBatch>, LogError> {
+        let from = from.max(self.log_start_offset);
         for segment in self.segments.iter() {
-            let mut from = self.log_start_offset;
             if segment.max_timestamp().timestamp < timestamp || segment.next_offset() <= from {
                 continue;
             }
-            while let Some(batch) = segment.find_by_time(timestamp, from)? {
-                let len = batch.header.total_len();
-                let bytes = segment.file()?.read_at(batch.position, len)?;
-                if let Some(found) = first_record(bytes, |at, offset| {
-                    at >= timestamp && offset >= self.log_start_offset
-                })? {
-                    return Ok(Some(found));
-                }
-                from = batch.header.next_offset();
+            if let Some(batch) = segment.find_by_time(timestamp, from)? {
+                return Ok(Some(TimedBatch {
+                    file: Arc::clone(segment.file()?),
+                    batch,
+                    timestamp,
+                    log_start_offset: self.log_start_offset,
+                }));
             }
         }
         Ok(None)
@@ -527,17 +524,19 @@ impl Log {
     ///
     /// If the disk fails, or the records of a batch cannot be read.
     pub fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, LogError> {
-        let mut newest: Option<&Segment> = None;
-        for segment in self.segments.iter() {
-            let known = newest.map_or(-1, |newest| newest.max_timestamp().timestamp);
-            if segment.max_timestamp().timestamp > known {
-                newest = Some(segment);
-            }
-        }
-        match newest {
-            Some(segment) => self.offset_for_timestamp(segment.max_timestamp().timestamp),
+        match self.highest_timestamp() {
+            Some(timestamp) => self.offset_for_timestamp(timestamp),
             None => Ok(None),
         }
+    }
+
+    /// The highest timestamp of the log, if a record has any.
+    pub(crate) fn highest_timestamp(&self) -> Option<i64> {
+        let segments = self.segments.iter();
+        let highest = segments
+            .map(|segment| segment.max_timestamp().timestamp)
+            .max();
+        highest.filter(|timestamp| *timestamp >= 0)
     }
 
     /// The epoch of the leader that appended last, -1 if the log never had a record.
@@ -1385,30 +1384,4 @@ pub struct ClosedLog {
     pub log_start_offset: i64,
     /// The offset behind the last record, up to which all is durable.
     pub log_end_offset: i64,
-}
-
-/// The first record of a batch for which `wanted` says yes to timestamp and offset.
-fn first_record(
-    bytes: Vec<u8>,
-    wanted: impl Fn(i64, i64) -> bool,
-) -> Result<Option<TimestampedOffset>, LogError> {
-    let unreadable = |error: kafka_protocol::record::RecordError| LogError::InvalidRecord {
-        reason: error.to_string(),
-    };
-    let batch = Batch::decode(Bytes::from(bytes)).map_err(unreadable)?;
-    let mut buffer = Vec::new();
-    let records = batch
-        .records(&mut Decompressor::new(), &mut buffer, DECOMPRESSED_MAX)
-        .map_err(unreadable)?;
-    for record in records {
-        let record = record.map_err(unreadable)?;
-        if wanted(record.timestamp, record.offset) {
-            return Ok(Some(TimestampedOffset {
-                timestamp: record.timestamp,
-                offset: record.offset,
-                leader_epoch: batch.header().partition_leader_epoch,
-            }));
-        }
-    }
-    Ok(None)
 }

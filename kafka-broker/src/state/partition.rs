@@ -11,7 +11,7 @@ use bytestring::ByteString;
 
 use crate::log::{
     AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, CompactionStats, EpochEnd,
-    FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, SoundBatches,
+    FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, SoundBatches, TimedBatch,
     TimestampedOffset, TopicPartition,
 };
 
@@ -228,17 +228,20 @@ impl Partition {
         })
     }
 
-    /// The first record at or after a time.
+    /// The first record at or after a time. Reads batches without the lock.
     pub(crate) fn offset_for_timestamp(
         &self,
         timestamp: i64,
     ) -> Result<Option<TimestampedOffset>, PartitionError> {
-        self.with(|log| log.offset_for_timestamp(timestamp))
+        TimedBatch::search(|from| self.with(|log| log.locate_timestamp(timestamp, from)))
     }
 
     /// The record with the highest timestamp.
     pub(crate) fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, PartitionError> {
-        self.with(Log::max_timestamp)
+        match self.with(|log| Ok(log.highest_timestamp()))? {
+            Some(timestamp) => self.offset_for_timestamp(timestamp),
+            None => Ok(None),
+        }
     }
 
     /// Lets readers see nothing below `offset`. Gives the first offset that they see.
@@ -518,5 +521,34 @@ mod tests {
             assert!(refused.to_string().contains("sync"), "{refused}");
             assert_eq!(partition.marks().unwrap().high_watermark, 1);
         }
+    }
+
+    /// To read a batch may take long, and to unpack it too: who appends need not wait for it.
+    #[test]
+    fn who_looks_for_a_time_holds_no_append_up() {
+        let disk = MemoryDisk::journaled();
+        let partition = flushed(&disk);
+        let append = || partition.append(&batch(), AppendOrigin::Client, NOW);
+        append().unwrap();
+        let find = || partition.offset_for_timestamp(NOW);
+        let reads = (0..100).take_while(|nth| {
+            disk.inject(Fault::new(Operation::Read, std::io::ErrorKind::Other).after(*nth));
+            let is_failed = find().is_err();
+            disk.heal();
+            is_failed
+        });
+        let reads = reads.count();
+        assert!(reads > 1, "the heads and the batch: {reads}");
+        disk.inject(Fault::delay(Operation::Read, Duration::from_secs(2)).after(reads - 1));
+        std::thread::scope(|scope| {
+            let finding = scope.spawn(find);
+            std::thread::sleep(Duration::from_millis(200));
+            let before = std::time::Instant::now();
+            append().unwrap();
+            assert!(before.elapsed() < Duration::from_secs(1));
+            assert!(!finding.is_finished(), "the last read is under way");
+            let found = finding.join().unwrap().unwrap();
+            assert_eq!(found.unwrap().offset, 0);
+        });
     }
 }

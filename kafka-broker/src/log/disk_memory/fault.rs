@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::log::error::DiskError;
 
@@ -48,11 +49,13 @@ impl Operation {
     }
 }
 
-/// A failure that is going to happen.
+/// A failure that is going to happen, or a delay.
 #[derive(Clone, Debug)]
 pub struct Fault {
     operation: Operation,
-    error: io::ErrorKind,
+    /// `None` if it succeeds in the end.
+    error: Option<io::ErrorKind>,
+    delay: Duration,
     path_contains: String,
     skip: usize,
     times: usize,
@@ -64,8 +67,18 @@ impl Fault {
     #[must_use]
     pub fn new(operation: Operation, error: io::ErrorKind) -> Self {
         Self {
+            error: Some(error),
+            ..Self::delay(operation, Duration::ZERO)
+        }
+    }
+
+    /// The next operation of this kind takes so much longer once, on any path, and succeeds.
+    #[must_use]
+    pub fn delay(operation: Operation, delay: Duration) -> Self {
+        Self {
             operation,
-            error,
+            error: None,
+            delay,
             path_contains: String::new(),
             skip: 0,
             times: 1,
@@ -152,10 +165,10 @@ impl Faults {
         }
     }
 
-    /// Fails if a fault says so.
+    /// Takes as long as a fault says, and fails if one says so.
     pub(super) fn check(&self, operation: Operation, path: &Path) -> Result<(), DiskError> {
-        match self.take(operation, path) {
-            Some(fault) => Err(failure(operation, path, fault.error)),
+        match self.take(operation, path).and_then(|fault| fault.error) {
+            Some(error) => Err(failure(operation, path, error)),
             None => Ok(()),
         }
     }
@@ -168,11 +181,13 @@ impl Faults {
         growth: usize,
     ) -> (usize, Result<(), DiskError>) {
         let failed = |error| Err(failure(Operation::Write, path, error));
-        if let Some(fault) = self.take(Operation::Write, path) {
+        if let Some(fault) = self.take(Operation::Write, path)
+            && let Some(error) = fault.error
+        {
             let written = fault.written.min(len);
             let grown = growth.saturating_sub(len - written);
             self.used.fetch_add(grown as u64, Ordering::Relaxed);
-            return (written, failed(fault.error));
+            return (written, failed(error));
         }
         let used = self.used.fetch_add(growth as u64, Ordering::Relaxed);
         let room = self.capacity.load(Ordering::Relaxed).saturating_sub(used);
@@ -184,7 +199,14 @@ impl Faults {
         (len - excess as usize, failed(io::ErrorKind::StorageFull))
     }
 
+    /// The fault that falls on an operation, once its delay is over.
     fn take(&self, operation: Operation, path: &Path) -> Option<Fault> {
+        let fault = self.fallen(operation, path)?;
+        std::thread::sleep(fault.delay);
+        Some(fault)
+    }
+
+    fn fallen(&self, operation: Operation, path: &Path) -> Option<Fault> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
