@@ -820,6 +820,7 @@ const OWN_BATCH_MAX: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
     use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -1144,5 +1145,31 @@ mod tests {
                 partition.flush(NOW.unix_ms).unwrap();
             }
         }
+    }
+
+    /// Of a topic with many partitions, of a group with many members: half of them is nothing that ever was.
+    #[test]
+    fn of_records_that_belong_together_a_crash_leaves_all_or_none() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let large = Bytes::from(vec![b'x'; 300 << 10]);
+        let records = (0..4).map(|_| (None, Some(large.clone())));
+        let before = disk.event_count();
+        record_log::append(&catalog.metadata, records, NOW.unix_ms).unwrap();
+        catalog.metadata.flush(NOW.unix_ms).unwrap();
+        let mut seen = BTreeSet::new();
+        for at in before..=disk.event_count() {
+            let torn = (at > before).then(|| disk.written_by(at - 1)).flatten();
+            let torn = torn.map(|len| Keep::Torn {
+                event: at - 1,
+                len: len / 2,
+            });
+            for keep in [Keep::All, Keep::Synced].into_iter().chain(torn) {
+                let catalog = open(&disk.crash(at, keep));
+                let values = values(&catalog.metadata).into_iter();
+                seen.insert(values.filter(|value| *value == large).count());
+            }
+        }
+        assert_eq!(seen, [0, 4].into());
     }
 }

@@ -25,37 +25,19 @@ pub(crate) enum LogEntry {
     TransactionEnd(i64, bool),
 }
 
-/// Appends records, as few batches as the topic allows, each of them whole or not at all.
+/// Appends records, all or none.
 pub(crate) fn append(
     partition: &Partition,
     records: impl IntoIterator<Item = Pair>,
     now_ms: i64,
 ) -> Result<(), PartitionError> {
-    let mut batch = begin();
-    for (key, value) in records {
-        let (key, value) = (key.as_deref(), value.as_deref());
-        if batch.append(now_ms, key, value, NO_HEADERS).is_ok() {
-            continue;
-        }
-        if batch.count() > 0 {
-            let full = std::mem::replace(&mut batch, begin());
-            write(partition, full, now_ms)?;
-        }
-        if batch.append(now_ms, key, value, NO_HEADERS).is_err() {
-            // Larger than a batch should be, it goes alone; whether it is too large is the log's to say.
-            let mut alone = BatchBuilder::new(Vec::new(), BatchOptions::new());
-            alone
-                .append(now_ms, key, value, NO_HEADERS)
-                .map_err(|error| LogError::InvalidRecord {
-                    reason: error.to_string(),
-                })?;
-            write(partition, alone, now_ms)?;
-        }
-    }
-    if batch.count() > 0 {
-        write(partition, batch, now_ms)?;
-    }
-    Ok(())
+    append_batch(
+        partition,
+        BatchOptions::new(),
+        ProducerStamp::NONE,
+        records,
+        now_ms,
+    )
 }
 
 /// Appends records inside of a producer's transaction, all or none.
@@ -65,9 +47,24 @@ pub(crate) fn append_in_transaction(
     records: impl IntoIterator<Item = Pair>,
     now_ms: i64,
 ) -> Result<(), PartitionError> {
-    // One batch, whatever its size: what is in two can be torn.
-    let options = BatchOptions::new().transactional().max_len(usize::MAX);
-    let mut batch = BatchBuilder::new(Vec::new(), options);
+    let options = BatchOptions::new().transactional();
+    let stamp = ProducerStamp {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        base_sequence: -1,
+    };
+    append_batch(partition, options, stamp, records, now_ms)
+}
+
+/// One batch, whatever its size: of two a crash, or a full disk, can leave the first alone, and with it half of a change.
+fn append_batch(
+    partition: &Partition,
+    options: BatchOptions,
+    stamp: ProducerStamp,
+    records: impl IntoIterator<Item = Pair>,
+    now_ms: i64,
+) -> Result<(), PartitionError> {
+    let mut batch = BatchBuilder::new(Vec::new(), options.max_len(usize::MAX));
     for (key, value) in records {
         batch
             .append(now_ms, key.as_deref(), value.as_deref(), NO_HEADERS)
@@ -75,12 +72,10 @@ pub(crate) fn append_in_transaction(
                 reason: error.to_string(),
             })?;
     }
-    let batch = batch.seal(ProducerStamp {
-        producer_id: producer.producer_id,
-        producer_epoch: producer.epoch,
-        base_sequence: -1,
-    });
-    partition.append(&batch, AppendOrigin::Coordinator, now_ms)?;
+    if batch.count() > 0 {
+        let batch = batch.seal(stamp);
+        partition.append(&batch, AppendOrigin::Coordinator, now_ms)?;
+    }
     Ok(())
 }
 
@@ -205,20 +200,7 @@ impl std::fmt::Display for ReadError {
     }
 }
 
-fn begin() -> BatchBuilder {
-    BatchBuilder::new(Vec::new(), BatchOptions::new().max_len(BATCH_MAX))
-}
-
-fn write(partition: &Partition, batch: BatchBuilder, now_ms: i64) -> Result<(), PartitionError> {
-    let batch = batch.seal(ProducerStamp::NONE);
-    partition.append(&batch, AppendOrigin::Coordinator, now_ms)?;
-    Ok(())
-}
-
 /// How much is read at once.
 const READ_BYTES: usize = 4 << 20;
-
-/// The largest batch, below every limit that a topic of the broker's own has.
-const BATCH_MAX: usize = 512 << 10;
 
 const NO_HEADERS: [(&str, Option<&[u8]>); 0] = [];
