@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_protocol::Uuid;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ use crate::control::switchboard::Switchboard;
 use crate::control_port::ControlPort;
 use crate::error::BrokerError;
 use crate::handler::registry::{api_subjects, served_apis};
-use crate::log::{Disk, Keep, LogDir, LogDirOwner, LogError, MemoryDisk, OsDisk};
+use crate::log::{Disk, Keep, LogDir, LogDirOwner, MemoryDisk, OsDisk};
 use crate::plan::{Data, Plan, host_and_port};
 use crate::server::{self, cleaner::Cleaner, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
@@ -108,7 +108,8 @@ impl Broker {
         Control::new(Arc::clone(&self.switchboard))
     }
 
-    /// Ends the broker in order: what is under way is answered, all logs are made durable and closed.
+    /// Ends the broker in order: what is under way is answered, all logs are made durable and closed. If the disk is
+    /// slow the end waits for it, up to five minutes, and the log tells so every five seconds.
     ///
     /// *Cancel safety*: once polled, the broker stops even if the future is dropped.
     ///
@@ -393,12 +394,20 @@ impl Home {
         });
         drop(cleaner);
         // What waits for the disk ends first: it still holds what is closed now.
-        runtime.shutdown_timeout(END_WAIT);
-        drop(node);
         match how {
-            Told::Kill(unsynced, done) => Ok(Fate::Down(unsynced, done)),
-            Told::End(End::Kill) => Ok(Fate::Ended),
-            Told::End(End::Stop) => self.close(catalog, clock).map(|()| Fate::Ended),
+            Told::Kill(unsynced, done) => {
+                runtime.shutdown_timeout(END_WAIT);
+                Ok(Fate::Down(unsynced, done))
+            }
+            Told::End(End::Kill) => {
+                runtime.shutdown_timeout(END_WAIT);
+                Ok(Fate::Ended)
+            }
+            Told::End(End::Stop) => {
+                drop(node);
+                wait_for_disk(runtime);
+                self.close(catalog, clock).map(|()| Fate::Ended)
+            }
         }
     }
 
@@ -436,12 +445,38 @@ impl Home {
         };
         match Arc::try_unwrap(catalog) {
             Ok(catalog) => catalog.close(clock.now()).map_err(failed),
-            Err(_) => {
-                let cause = "a request is still under way".to_owned();
-                Err(failed(LogError::Offline { cause }))
-            }
+            Err(_) => Err(BrokerError::DiskBusy {
+                path: self.data_dir.clone(),
+                waited: DISK_WAIT,
+            }),
         }
     }
+}
+
+/// Lets what was begun on the disk come to its end: a sync of many files may take a while, and the logs cannot be closed
+/// before. Says what it waits for.
+fn wait_for_disk(runtime: Runtime) {
+    let began = Instant::now();
+    let (ended, is_ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut has_said = false;
+            while is_ended.recv_timeout(END_WAIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let waited = began.elapsed().as_secs();
+                let most = DISK_WAIT.as_secs();
+                tracing::warn!(
+                    "the end waits for the disk, for {waited} s now: a write or sync that was begun before is \
+                     under way; after {most} s the logs stay as they are"
+                );
+                has_said = true;
+            }
+            if has_said {
+                tracing::info!("the end has waited {:?} for the disk", began.elapsed());
+            }
+        });
+        runtime.shutdown_timeout(DISK_WAIT);
+        drop(ended);
+    });
 }
 
 /// What a broker that serves was told.
@@ -556,3 +591,6 @@ const MEMORY_DIR: &str = "/memory";
 
 /// How long an owner waits for its broker to end.
 const END_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the disk, if it is to be one in order.
+const DISK_WAIT: Duration = Duration::from_secs(300);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::log::LogError;
 
@@ -41,6 +42,14 @@ pub enum BrokerError {
         /// Which, and why.
         reason: String,
     },
+    /// The disk did not come to an end with what was begun before the broker was told to stop, so that the logs are not
+    /// closed: the next start verifies them.
+    DiskBusy {
+        /// The directory.
+        path: PathBuf,
+        /// For how long it was waited for.
+        waited: Duration,
+    },
     /// The system gives no threads.
     Runtime {
         /// Why.
@@ -69,6 +78,11 @@ impl fmt::Display for BrokerError {
                     path.display()
                 )?;
             }
+            Self::DiskBusy { path, waited } => write!(
+                f,
+                "the logs in {} are not closed: the disk is still at work after {waited:?}",
+                path.display()
+            )?,
             Self::Runtime { .. } => f.write_str("cannot start the broker's threads")?,
             Self::Ended => f.write_str("the broker has ended by itself")?,
         }

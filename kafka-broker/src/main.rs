@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 ///
 /// Prints one line, `listening on HOST:PORT`, on standard output once it serves, behind one for the control
 /// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in
-/// order; after that, and after a crash, it comes back with all its data.
+/// order, and a second one at once; after that, and after a crash, it comes back with all its data.
 #[derive(Debug, Parser)]
 #[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -161,9 +161,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = interrupt.recv() => tracing::info!("interrupted"),
         _ = terminate.recv() => tracing::info!("terminated"),
     }
-    broker.stop().await?;
-    Ok(())
+    tokio::select! {
+        stopped = broker.stop() => Ok(stopped?),
+        // Who cannot wait for the disk says so.
+        _ = interrupt.recv() => Err(AGAIN.into()),
+        _ = terminate.recv() => Err(AGAIN.into()),
+    }
 }
+
+const AGAIN: &str = "told to end twice: the logs are not closed, and the next start verifies them";
 
 /// Asks the system for as many open files as it lets a process have: each connection is one, and each partition
 /// that is written to.

@@ -87,16 +87,7 @@ impl Connection {
 
     /// Gives the offset of the batch.
     pub(crate) fn append(&mut self, topic: &str, partition: i32, batch: &Bytes) -> i64 {
-        let mut data = PartitionProduceData::default();
-        data.index = partition;
-        data.records = Some(batch.clone());
-        let mut row = TopicProduceData::default();
-        row.name = topic.into();
-        row.partition_data.push(data);
-        let mut request = ProduceRequest::default();
-        request.acks = -1;
-        request.topic_data.push(row);
-        let response = self.ask(&request, 9);
+        let response = self.ask(&produce(topic, partition, batch), 9);
         let partition = &response.responses[0].partition_responses[0];
         assert_eq!(partition.error_code, 0);
         partition.base_offset
@@ -109,6 +100,20 @@ pub(crate) fn batch(len: usize, seed: u8) -> Bytes {
     let value: Vec<u8> = (0..len).map(|at| (at % 251) as u8 ^ seed).collect();
     builder.append(-1, None, Some(&value), []).unwrap();
     builder.seal(ProducerStamp::NONE).into()
+}
+
+/// A request that appends a batch to a partition.
+pub(crate) fn produce(topic: &str, partition: i32, batch: &Bytes) -> ProduceRequest {
+    let mut data = PartitionProduceData::default();
+    data.index = partition;
+    data.records = Some(batch.clone());
+    let mut row = TopicProduceData::default();
+    row.name = topic.into();
+    row.partition_data.push(data);
+    let mut request = ProduceRequest::default();
+    request.acks = -1;
+    request.topic_data.push(row);
+    request
 }
 
 /// A fetch of these partitions of a topic, each from an offset.

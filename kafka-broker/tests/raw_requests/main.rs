@@ -7,3 +7,4 @@ mod directories;
 mod repetition;
 mod run_time_configs;
 mod sessions;
+mod slow_disk;
