@@ -89,11 +89,13 @@ impl ValueError {
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "invalid value {} for configuration {}: must be {}",
-            self.value, self.name, self.must
-        )
+        f.write_str("invalid value ")?;
+        // As Kafka writes it, but where nothing would stand between two blanks.
+        match self.value.trim().is_empty() {
+            true => write!(f, "{:?}", self.value)?,
+            false => f.write_str(&self.value)?,
+        }
+        write!(f, " for configuration {}: must be {}", self.name, self.must)
     }
 }
 
@@ -219,6 +221,16 @@ mod tests {
             broker_name: None,
             doc: "",
         }
+    }
+
+    #[test]
+    fn a_value_that_is_empty_is_seen() {
+        let int = property(Kind::Int, Limit::Any);
+        let text = |value| int.check(value).unwrap_err().to_string();
+        let must = "for configuration x: must be a 32-bit number";
+        assert_eq!(text(""), format!("invalid value \"\" {must}"));
+        assert_eq!(text(" "), format!("invalid value \" \" {must}"));
+        assert_eq!(text("a"), format!("invalid value a {must}"));
     }
 
     #[test]
