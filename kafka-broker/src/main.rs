@@ -19,11 +19,13 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
     /// The address to listen at; port 0 takes a free one. Without it that of the property listeners, and
-    /// without that 127.0.0.1:9092.
+    /// without that 127.0.0.1:9092. Where a broker listens and what it tells clients stays as it was started:
+    /// listeners and advertised.listeners cannot be altered while it runs.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// The address that clients are told, if it is not the one to listen at.
+    /// The address that clients are told, if it is not the one to listen at; as the property
+    /// advertised.listeners.
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
 
