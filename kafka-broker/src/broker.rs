@@ -218,6 +218,7 @@ fn live(
             Fate::Ended => return Ok(()),
             Fate::Down(unsynced, done) => (unsynced, done),
         };
+        tracing::info!(?unsynced, "killed by a fault on demand");
         let lost = home.lose(unsynced);
         let _ = done.send(lost);
         end = loop {
@@ -225,7 +226,13 @@ fn live(
                 return Ok(());
             };
             let mut done = Some(done);
-            let tell = |_| done.take().is_some_and(|done| done.send(Ok(())).is_ok());
+            let tell = |started: Started| {
+                tracing::info!(
+                    "restarted by a fault on demand, at {}",
+                    started.local_address
+                );
+                done.take().is_some_and(|done| done.send(Ok(())).is_ok())
+            };
             match home.live_once(&mut told, tell) {
                 Ok(end) => break end,
                 Err(error) => {
@@ -246,7 +253,10 @@ fn lie_down(told: &mut UnboundedReceiver<Command>) -> Option<Done> {
         match told.blocking_recv()? {
             Command::End(_) => return None,
             Command::Restart(done) => return Some(done),
-            Command::Kill(_, done) | Command::TurnClock(_, _, done) => {
+            Command::Kill(_, done) => {
+                let _ = done.send(Err(ControlError::IsDown));
+            }
+            Command::TurnClock(_, _, done) => {
                 let _ = done.send(Err(ControlError::IsDown));
             }
             // Who asked hears that nobody answers.
@@ -505,8 +515,8 @@ async fn until_told(
             }
             Some(Command::TurnClock(group, turn, done)) => {
                 let table = node.topics().table();
-                node.groups.turn_clock(clock.now(), &group, turn, &*table);
-                let _ = done.send(Ok(()));
+                let exists = node.groups.turn_clock(clock.now(), &group, turn, &*table);
+                let _ = done.send(Ok(exists));
             }
             Some(Command::Measure(told)) => {
                 let mut figures = Figures::default();

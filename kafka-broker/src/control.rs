@@ -134,42 +134,47 @@ impl Control {
     }
 
     /// Stops the clock of a group: no session and no rebalance of it times out, however long its members are
-    /// silent, until [`resume_group_clock`](Self::resume_group_clock) or the end of the broker.
+    /// silent, until [`resume_group_clock`](Self::resume_group_clock) or the end of the broker. Gives whether there is
+    /// such a group: it may come later, and finds its clock stopped.
     ///
     /// *Cancel safety*: once polled, it is done even if the future is dropped.
     ///
     /// # Errors
     ///
     /// If the broker is down.
-    pub async fn stop_group_clock(&self, group: &str) -> Result<(), ControlError> {
+    pub async fn stop_group_clock(&self, group: &str) -> Result<bool, ControlError> {
         self.turn_group_clock(group, ClockTurn::Stop).await
     }
 
-    /// Lets the clock of a group go on from where it was stopped.
+    /// Lets the clock of a group go on from where it was stopped. Gives whether there is such a group.
     ///
     /// *Cancel safety*: once polled, it is done even if the future is dropped.
     ///
     /// # Errors
     ///
     /// If the broker is down.
-    pub async fn resume_group_clock(&self, group: &str) -> Result<(), ControlError> {
+    pub async fn resume_group_clock(&self, group: &str) -> Result<bool, ControlError> {
         self.turn_group_clock(group, ClockTurn::Go).await
     }
 
     /// Puts the clock of a group forward, so that what is due by then is due at once: sessions end, rebalances
-    /// go on without who is missing. The time of day that is stored with offsets stays.
+    /// go on without who is missing. The time of day that is stored with offsets stays. Gives whether there is such a group.
     ///
     /// *Cancel safety*: once polled, it is done even if the future is dropped.
     ///
     /// # Errors
     ///
     /// If the broker is down.
-    pub async fn advance_group_clock(&self, group: &str, by: Duration) -> Result<(), ControlError> {
+    pub async fn advance_group_clock(
+        &self,
+        group: &str,
+        by: Duration,
+    ) -> Result<bool, ControlError> {
         let by = by.min(CLOCK_STEP_MAX);
         self.turn_group_clock(group, ClockTurn::Forward(by)).await
     }
 
-    async fn turn_group_clock(&self, group: &str, turn: ClockTurn) -> Result<(), ControlError> {
+    async fn turn_group_clock(&self, group: &str, turn: ClockTurn) -> Result<bool, ControlError> {
         // The coordinator of every group, as long as there is one broker.
         let coordinator = self.switchboard.brokers.first().copied();
         let command = |done| Command::TurnClock(group.to_owned(), turn, done);

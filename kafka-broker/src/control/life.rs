@@ -25,8 +25,8 @@ pub(crate) enum Command {
     Kill(Unsynced, Done),
     /// Be there again.
     Restart(Done),
-    /// Turn the clock of a group.
-    TurnClock(String, ClockTurn, Done),
+    /// Turn the clock of a group, and tell whether there is one.
+    TurnClock(String, ClockTurn, Done<bool>),
     /// Tell what there is.
     Measure(oneshot::Sender<Figures>),
 }
@@ -41,7 +41,7 @@ pub(crate) enum End {
 }
 
 /// Who waits for a command to be carried out.
-pub(crate) type Done = oneshot::Sender<Result<(), ControlError>>;
+pub(crate) type Done<T = ()> = oneshot::Sender<Result<T, ControlError>>;
 
 /// The way to a broker's thread.
 pub(crate) type Commands = mpsc::UnboundedSender<Command>;

@@ -139,11 +139,11 @@ impl Switchboard {
     }
 
     /// Has a command carried out by the broker's thread.
-    pub(crate) async fn command(
+    pub(crate) async fn command<T>(
         &self,
         broker: i32,
-        command: impl FnOnce(Done) -> Command,
-    ) -> Result<(), ControlError> {
+        command: impl FnOnce(Done<T>) -> Command,
+    ) -> Result<T, ControlError> {
         self.check_broker(broker)?;
         let (done, is_done) = oneshot::channel();
         let sent = self.commands.send(command(done));

@@ -195,7 +195,8 @@ async fn turn_clock(control: &Control, group: &str, body: &[u8]) -> Result<Reply
         }
         _ => return Err(bad("one of turn, stop or resume, and advance_ms".to_owned())),
     };
-    turned.map(|()| done()).map_err(failed)
+    let told = |exists| json(&json!({ "group_exists": exists }));
+    turned.map(told).map_err(failed)
 }
 
 fn failed(error: ControlError) -> Refused {
@@ -232,8 +233,13 @@ fn entry_to_json(entry: &Entry) -> Value {
         "outcome": entry.outcome.name(),
         "errors": entry.errors.iter().map(|code| name_of(*code)).collect::<Vec<_>>(),
         "rules": entry.rules,
-        "took_ms": entry.took.as_secs_f64() * 1_000.0,
+        "took_ms": millis(entry.took),
     })
+}
+
+/// Milliseconds, to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// A segment of a path as it was meant; what is no escape stays.
@@ -275,6 +281,18 @@ const BODY_WAIT: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_without_noise() {
+        for nanos in [300_000, 300_400, 299_600] {
+            assert_eq!(
+                json!(millis(Duration::from_nanos(nanos))).to_string(),
+                "0.3"
+            );
+        }
+        let long = Duration::new(86_400, 1_999_600);
+        assert_eq!(json!(millis(long)).to_string(), "86400002.0");
+    }
 
     #[test]
     fn escapes_are_read_and_the_rest_stays() {

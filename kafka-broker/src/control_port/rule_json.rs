@@ -201,7 +201,27 @@ fn api_named(name: &str) -> Result<ApiKey, String> {
 fn error_named(name: &str) -> Result<ErrorCode, String> {
     let all = || ErrorCode::ALL.iter().copied();
     let found = all().find(|code| code.name() == Some(name));
-    found.ok_or_else(|| unknown("error", name, all().filter_map(ErrorCode::name)))
+    let names = || all().filter_map(ErrorCode::name);
+    found.ok_or_else(|| match names_with(name, names()).as_slice() {
+        [] => unknown("error", name, names()),
+        several => format!(
+            "unknown error {name:?} (did you mean {}?)",
+            several.join(" or ")
+        ),
+    })
+}
+
+/// The first few names that a shortened one may stand for, in any case and with or without underscores.
+fn names_with<'a>(short: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let letters = |name: &str| name.replace(['_', '-', ' '], "").to_uppercase();
+    let short = letters(short);
+    if short.len() < SHORT_MIN {
+        return Vec::new();
+    }
+    names
+        .filter(|name| letters(name).contains(&short))
+        .take(NAMES_MAX)
+        .collect()
 }
 
 fn when_named(name: &str) -> Result<When, String> {
@@ -259,6 +279,12 @@ const SELECTORS: &[&str] = &[
     "after",
     "times",
 ];
+
+/// A name of fewer letters may be short for anything.
+const SHORT_MIN: usize = 4;
+
+/// How many names are told at most.
+const NAMES_MAX: usize = 4;
 
 /// No key is larger.
 const API_CODE_MAX: i16 = 1_000;
@@ -323,6 +349,14 @@ mod tests {
                 "does one thing",
             ),
             (json!({"name": "r", "cut": -1}), "from 0 on"),
+            (
+                json!({"name": "r", "error": "NOT_LEADER"}),
+                "did you mean NOT_LEADER_OR_FOLLOWER?",
+            ),
+            (
+                json!({"name": "r", "error": "timed-out"}),
+                "did you mean REQUEST_TIMED_OUT?",
+            ),
             (
                 json!({"name": "r", "cut": 1, "partition": 5_000_000_000_u64}),
                 "too large",

@@ -441,12 +441,20 @@ impl Groups {
     }
 
     /// Turns the clock of a group, and the group by it.
-    pub(crate) fn turn_clock(&self, now: Now, id: &str, turn: ClockTurn, topics: &dyn TopicImage) {
+    pub(crate) fn turn_clock(
+        &self,
+        now: Now,
+        id: &str,
+        turn: ClockTurn,
+        topics: &dyn TopicImage,
+    ) -> bool {
         self.clocks.turn(id, now, turn);
-        if let Some(group) = self.find(id) {
-            let now = self.clocks.now_of(id, now);
-            self.turn(now, &group, |state| state.members.handle_time(now, topics));
-        }
+        let Some(group) = self.find(id) else {
+            return false;
+        };
+        let now = self.clocks.now_of(id, now);
+        self.turn(now, &group, |state| state.members.handle_time(now, topics));
+        true
     }
 
     /// Turns every group whose time has come.

@@ -196,21 +196,23 @@ async fn the_clock_of_a_group_is_stopped_and_put_forward() {
         .set("group.min.session.timeout.ms", "100");
     let port = Port::of(builder).await;
     let mut peer = port.peer();
-    let turn = |body: Value| assert_eq!(port.post("/groups/g/clock", &body), (200, json!({})));
+    let turn = |body: Value| port.post("/groups/g/clock", &body);
+    let exists = |exists: bool| (200, json!({ "group_exists": exists }));
     let session = Duration::from_millis(300);
     // Silent for longer than its session: a member as long as the clock stands, and none when it goes on.
-    turn(json!({"turn": "stop"}));
+    // A clock may be stopped before there is a group.
+    assert_eq!(turn(json!({"turn": "stop"})), exists(false));
     let member = join(&mut peer, session);
     std::thread::sleep(session * 3);
     assert!(is_member(&mut peer, &member));
-    turn(json!({"turn": "resume"}));
+    assert_eq!(turn(json!({"turn": "resume"})), exists(true));
     std::thread::sleep(session * 3);
     assert!(!is_member(&mut peer, &member));
     // Nobody waits for the end of a long one.
     let member = join(&mut peer, Duration::from_secs(300));
-    turn(json!({"advance_ms": 290_000}));
+    assert_eq!(turn(json!({"advance_ms": 290_000})), exists(true));
     assert!(is_member(&mut peer, &member));
-    turn(json!({"advance_ms": 310_000}));
+    assert_eq!(turn(json!({"advance_ms": 310_000})), exists(true));
     assert!(!is_member(&mut peer, &member));
 }
 
