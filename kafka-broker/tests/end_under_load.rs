@@ -49,9 +49,7 @@ fn a_program_that_is_told_to_end_under_load_ends_in_order() {
         assert_eq!(said, "", "round {round}");
         assert!(data.join(".kafka_cleanshutdown").exists(), "round {round}");
         for (sum, load) in acknowledged.iter_mut().zip(loads) {
-            let batches = load.join().unwrap();
-            assert!(batches > 0, "round {round}: there was no load");
-            *sum += batches;
+            *sum += load.join().unwrap();
         }
         reader.join().unwrap();
     }
@@ -152,9 +150,11 @@ impl Program {
     /// Writes until the broker goes, and says how many requests were acknowledged.
     fn load(&self, load: &'static Load) -> JoinHandle<i64> {
         let mut peer = self.connect();
+        let request = produce(load);
+        // The first records of many partitions make as many directories, which may take a while.
+        peer.ask(&request, 9).unwrap();
         std::thread::spawn(move || {
-            let request = produce(load);
-            let mut acknowledged = 0;
+            let mut acknowledged = 1;
             while let Ok(answer) = peer.ask(&request, 9) {
                 let rows = &answer.responses[0].partition_responses;
                 assert!(rows.iter().all(|row| row.error_code == 0), "{rows:?}");
