@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
-use crate::api_key::ApiKey;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+use crate::generated::api_key::ApiKey;
 use crate::version::VersionRange;
 use crate::wire::{Reader, Writer};
 
