@@ -106,6 +106,11 @@ pub(crate) fn refused(talk: &mut Conversation) {
         let name = talk.name("twice");
         let twice = vec![new_topic(&name, 1, 1), new_topic(&name, 1, 1)];
         talk.ask_and_hide("the same twice", version, &create(twice), hide);
+        let (one, two) = (talk.name("many"), talk.name("more"));
+        let many = vec![new_topic(&one, 10_000, 1), new_topic(&two, -1, 1)];
+        let mut many = create(many);
+        many.validate_only = true;
+        talk.ask_and_hide("10,001 partitions", version, &many, hide);
         for (key, value) in [
             ("retention.ms", Some("soon")),
             ("nobody.knows", Some("1")),
