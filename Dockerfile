@@ -15,11 +15,13 @@ COPY . .
 RUN target="$(uname -m)-unknown-linux-musl" \
     && rustup target add "$target" \
     && cargo build --release --locked --target "$target" --package kafka-broker \
-    && mkdir -p /root-of-image/data \
-    && cp "target/$target/release/kafka-broker" /root-of-image/
+    && cp "target/$target/release/kafka-broker" / \
+    && mkdir -p /root-of-user/data
 
 FROM scratch
-COPY --from=build --chown=10001:10001 /root-of-image/ /
+COPY --from=build /kafka-broker /
+# The user may write to its data, not to the program.
+COPY --from=build --chown=10001:10001 /root-of-user/ /
 USER 10001:10001
 VOLUME /data
 EXPOSE 9092
