@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use super::*;
 
 const CODECS: [Compression; 4] = [
@@ -264,6 +262,8 @@ fn noise_is_survived() {
 
 #[cfg(feature = "gzip")]
 mod gzip {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn member(flags: u8, extra: &[u8], input: &[u8]) -> Vec<u8> {

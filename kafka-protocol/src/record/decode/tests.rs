@@ -56,7 +56,10 @@ fn around(body: &[u8], record_count: i32, last_offset_delta: i32) -> Vec<u8> {
 
 #[test]
 fn records_come_back_as_they_went_in() {
-    for compression in Compression::ALL {
+    for compression in Compression::ALL
+        .into_iter()
+        .filter(|codec| codec.is_built())
+    {
         let decoded = decode(&batch(40, compression)).unwrap();
         decoded.validate().unwrap();
         assert_eq!(decoded.header().next_offset(), 43);
