@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::catalog::{self, MessageInfo, MessageKind, MessageVisitor};
 use kafka_protocol::header::{decode_request_header, decode_response_header};
+use kafka_protocol::wire::limits::MEMORY_FACTOR;
 use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::{ApiKey, DecodeError, Message, VersionRange};
 
@@ -153,6 +154,3 @@ fn key_and_number(data: &[u8]) -> Option<(ApiKey, u8, Bytes)> {
     let key = ApiKey::from_code(key.into())?;
     Some((key, number, Bytes::copy_from_slice(body)))
 }
-
-/// The most bytes that a message takes in memory for each byte of its frame.
-const MEMORY_FACTOR: usize = 100;
