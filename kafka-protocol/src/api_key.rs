@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use crate::generated::api_key::ApiKey;
+pub use crate::messages::api_key::ApiKey;
 use crate::version::VersionRange;
 
 /// Which listeners serve an API.

@@ -27,12 +27,12 @@
 //! ```
 
 use crate::api_key::ApiKey;
-use crate::generated;
+use crate::messages;
 use crate::request::Message;
 use crate::version::VersionRange;
 
 /// All messages of this build, in the order of their names.
-pub const ALL: &[MessageInfo] = generated::catalog::ALL;
+pub const ALL: &[MessageInfo] = messages::catalog::ALL;
 
 /// The fields that name an entity, in the order of the messages' names, in every build: what a proxy has to look at
 /// that renames topics, or a gateway that keeps tenants apart.
@@ -47,7 +47,7 @@ pub const ALL: &[MessageInfo] = generated::catalog::ALL;
 ///     .collect();
 /// assert_eq!(topics, ["topics[].name"]);
 /// ```
-pub const ENTITY_FIELDS: &[EntityField] = generated::entities::FIELDS;
+pub const ENTITY_FIELDS: &[EntityField] = messages::entities::FIELDS;
 
 /// A field that names an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,17 +128,17 @@ pub trait MessageVisitor {
 
 /// Visits the type of the request of this key; `None` if this build is without it.
 pub fn visit_request<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
-    generated::catalog::visit_request(key, visitor)
+    messages::catalog::visit_request(key, visitor)
 }
 
 /// Visits the type of the response to the request of this key; `None` if this build is without it.
 pub fn visit_response<V: MessageVisitor>(key: ApiKey, visitor: V) -> Option<V::Output> {
-    generated::catalog::visit_response(key, visitor)
+    messages::catalog::visit_response(key, visitor)
 }
 
 /// Visits the type of the message of this name; `None` if there is none, or this build is without it.
 pub fn visit_named<V: MessageVisitor>(name: &str, visitor: V) -> Option<V::Output> {
-    generated::catalog::visit_named(name, visitor)
+    messages::catalog::visit_named(name, visitor)
 }
 
 impl MessageInfo {

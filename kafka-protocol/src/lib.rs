@@ -49,10 +49,11 @@
 //! `gzip`, `snappy`, `lz4` and `zstd` are on by default, and Rust alone. `zstd-c` takes the C library for
 //! zstd instead.
 //!
-//! `cluster`, on by default too, has the messages that only the nodes of a cluster need: what only a
+//! `cluster`, on by default too, has the messages that only the nodes of a cluster send: what only a
 //! controller serves, the share coordinator's requests, and the records of the metadata log and of the
-//! coordinators' topics. What a producer, a consumer or an admin client says and hears is in every
-//! build, and a build without this feature takes two thirds of the time.
+//! coordinators' topics, `__consumer_offsets` among them, which tools may want to read too. What a
+//! producer, a consumer or an admin client says and hears is in every build, and a build without this
+//! feature takes three quarters of the time.
 
 // What comes from outside never panics, and nothing but a program writes to standard output.
 #![warn(clippy::indexing_slicing, clippy::unwrap_used, clippy::print_stdout)]
@@ -64,7 +65,6 @@ pub mod compression;
 pub mod error;
 pub mod error_code;
 pub mod frame;
-mod generated;
 pub mod header;
 pub mod messages;
 #[doc = include_str!("../docs/proxy.md")]

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
-use crate::generated::api_key::ApiKey;
+use crate::messages::api_key::ApiKey;
 use crate::version::VersionRange;
 use crate::wire::{Reader, Writer};
 

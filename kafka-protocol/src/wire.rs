@@ -5,12 +5,14 @@
 
 pub mod limits;
 mod reader;
+mod secret;
 mod structure;
 mod tagged_fields;
 mod varint;
 mod writer;
 
 pub use reader::Reader;
+pub(crate) use secret::Secret;
 pub use structure::Structure;
 pub use tagged_fields::{OpenTag, Tag, TagReader, TagWriter, UnknownTaggedFields};
 pub use writer::Writer;

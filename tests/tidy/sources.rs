@@ -23,10 +23,11 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it lies in a folder of generated code, or stands beside and above one.
+    /// Whether it lies in the folder of generated code, or stands beside and above it.
     pub(crate) fn is_in_generated_folder(&self) -> bool {
-        let mut parts = self.path.split('/').rev();
-        parts.next() == Some("generated.rs") || parts.any(|folder| folder == "generated")
+        self.path
+            .strip_prefix("kafka-protocol/src/messages")
+            .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     }
 
     /// The package it belongs to, and its path inside that package's `src`.

@@ -7,9 +7,9 @@ use crate::schema::Kind;
 /// The line that stands before whatever names such a message.
 pub(crate) const CONDITION: &str = "#[cfg(feature = \"cluster\")]";
 
-/// The names of messages that no producer, consumer or admin client sends, receives or reads: what
-/// only a controller or the coordinator of share groups' state serves, and records of the metadata log
-/// and of the coordinators' topics.
+/// Marks the messages that no producer, consumer or admin client sends or receives: what only a controller
+/// or the coordinator of share groups' state serves, and the records of the metadata log and of the
+/// coordinators' topics, which only tools read beside the nodes.
 ///
 /// # Errors
 ///
@@ -18,8 +18,8 @@ pub(crate) fn mark(messages: &mut [Message]) -> Result<(), String> {
     let mut keys = Vec::new();
     for message in messages.iter().filter(|one| one.kind == Kind::Request) {
         let receiver = receiver(message.name.trim_end_matches("Request"))?;
-        let by_nodes = matches!(receiver, Receiver::ShareCoordinator)
-            || message.listeners.iter().all(|one| one == "controller");
+        let by_nodes =
+            matches!(receiver, Receiver::ShareCoordinator) || message.listeners == ["controller"];
         if by_nodes {
             keys.push(message.api_key);
         }

@@ -67,13 +67,13 @@ fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
     } else {
         file.line("use crate::error::{DecodeError, EncodeError};");
     }
-    let mut generated = Vec::from_iter(response);
+    let mut messages = Vec::from_iter(response);
     if uses("ApiKey") {
-        generated.push(("api_key", "ApiKey"));
+        messages.push(("api_key", "ApiKey"));
     }
-    generated.sort_unstable();
-    for (module, name) in generated {
-        file.line(&format!("use crate::generated::{module}::{name};"));
+    messages.sort_unstable();
+    for (module, name) in messages {
+        file.line(&format!("use crate::messages::{module}::{name};"));
     }
     let mut traits = vec!["Message"];
     traits.extend(
@@ -88,6 +88,7 @@ fn imports(file: &mut Lines, body: &str, response: Option<(&str, &str)>) {
     file.line("use crate::version::VersionRange;");
     let wire = [
         "Reader",
+        "Secret",
         "Structure",
         "TagReader",
         "TagWriter",

@@ -242,7 +242,11 @@ fn debug(lines: &mut Lines, one: &Struct, tagged: bool) {
     for field in &one.fields {
         let ident = &field.ident;
         let value = if field.is_secret() {
-            format!("&format_args!(\"Secret({{}})\", self.{ident}.len())")
+            if field.is_option() {
+                format!("&self.{ident}.as_ref().map(Secret::of)")
+            } else {
+                format!("&Secret::of(&self.{ident})")
+            }
         } else {
             format!("&self.{ident}")
         };

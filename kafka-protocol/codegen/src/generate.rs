@@ -155,6 +155,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     serde_json::from_str(&text).map_err(|error| failed(&error))
 }
 
-const FOLDER: &str = "generated";
-const FRONT: &str = "generated.rs";
+const FOLDER: &str = "messages";
+const FRONT: &str = "messages.rs";
 const RELEASE: &str = "release.json";

@@ -1,5 +1,5 @@
 //! `import JAR...` replaces `schema/` by the specs in Kafka's jars; `generate`, or nothing, writes
-//! `src/generated/` from `schema/`.
+//! `src/messages/` from `schema/`.
 
 use std::process::ExitCode;
 

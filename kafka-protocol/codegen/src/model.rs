@@ -476,14 +476,16 @@ fn check_tags(name: &str, fields: &[Field]) -> Result<(), String> {
 }
 
 /// Fields of bytes that are credentials, or that credentials can be guessed from: what SASL exchanges, the
-/// keys of delegation tokens, and what SCRAM keeps of a password.
-const SECRETS: [&str; 6] = [
+/// keys of delegation tokens, what SCRAM keeps of a password, and requests that hold these in turn.
+const SECRETS: [&str; 8] = [
     "AuthBytes",
     "Hmac",
     "Salt",
     "SaltedPassword",
     "StoredKey",
     "ServerKey",
+    "RequestData",
+    "ResponseData",
 ];
 
 /// Fields that name an entity though their specs do not say so: struct, field, entity.

@@ -2,6 +2,8 @@
 //!
 //! Every method takes the name of the field that is read; only errors use it.
 
+use std::fmt;
+
 use bytes::{Buf as _, Bytes};
 use bytestring::ByteString;
 
@@ -15,7 +17,7 @@ use crate::wire::varint::{self, Varint};
 ///
 /// Strings and bytes that it gives out are slices of those bytes and keep all of them alive. Lengths
 /// are int16 or int32 in old versions, and varints of the length plus one where `flexible`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader {
     rest: Bytes,
     len: usize,
@@ -26,6 +28,17 @@ pub struct Reader {
     memory_left: usize,
     /// Name and version of the message that was read last, for errors behind it.
     message: Option<(&'static str, i16)>,
+}
+
+/// Without the bytes, which may hold credentials.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("position", &self.position())
+            .field("remaining", &self.remaining())
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reader {

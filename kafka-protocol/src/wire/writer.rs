@@ -4,6 +4,8 @@
 //! afterwards. Large records are not copied; they become chunks of their own between pieces of the
 //! buffer, for a vectored write.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
@@ -19,7 +21,7 @@ use crate::wire::varint;
 ///
 /// Lengths are int16 or int32 in old versions, and varints of the length plus one where `flexible`.
 /// Methods that can fail take the name of the field; only errors use it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Writer {
     buffer: Vec<u8>,
     /// Chunks that belong between the bytes of the buffer, each before the byte at its position.
@@ -28,6 +30,15 @@ pub struct Writer {
     /// How many tagged fields are open. What lies in one moves when its size turns out to be long,
     /// and so must lie in the buffer.
     open: usize,
+}
+
+/// Without the bytes, which may hold credentials.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Writer {
