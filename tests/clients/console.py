@@ -105,6 +105,31 @@ class Story:
             done = self.run(CONFIGS, "--alter", "--topic", topic, "--add-config", bad)
             check("InvalidConfigurationException" in done.stdout + done.stderr, f"{bad}: {done}")
         check(values() == expected, f"after the refusals: {values()}")
+        self.broker_configs(topic)
+
+    def broker_configs(self, topic):
+        """What is set for brokers while they run holds for topics that say nothing else, and is taken back."""
+        of_all = ["--entity-type", "brokers", "--entity-default"]
+        of_one = ["--entity-type", "brokers", "--entity-name", "1"]
+        name = "log.index.interval.bytes"
+
+        def told(*whose):
+            lines = self.configure("--describe", *whose, "--all").splitlines()
+            words = [line.split() for line in lines if "index.interval.bytes=" in line]
+            return [word[0].split("=", 1)[1] for word in words]
+
+        before = told("--topic", topic)
+        self.configure("--alter", *of_all, "--add-config", f"{name}=5000")
+        self.configure("--alter", *of_one, "--add-config", f"{name}=6000")
+        wait_for("the topic to follow", lambda: told("--topic", topic) == ["6000"])
+        check(told(*of_one) == ["6000"], f"of the broker: {told(*of_one)}")
+        check(told(*of_all) == ["5000"], f"of all brokers: {told(*of_all)}")
+        done = self.run(CONFIGS, "--alter", *of_one, "--add-config", "num.partitions=3")
+        check("InvalidRequestException" in done.stdout + done.stderr, f"num.partitions: {done}")
+        self.configure("--alter", *of_one, "--delete-config", name)
+        wait_for("the topic to follow all", lambda: told("--topic", topic) == ["5000"])
+        self.configure("--alter", *of_all, "--delete-config", name)
+        wait_for("the topic to be as before", lambda: told("--topic", topic) == before)
 
     def round_trip(self, codec):
         topic = self.fresh(codec)
