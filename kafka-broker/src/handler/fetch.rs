@@ -374,7 +374,7 @@ fn read(
     let mut row = PartitionData::default();
     let mut stretch = None;
     row.partition_index = reader.index;
-    match answer.load(version) {
+    match answer.load() {
         Ok(batches) => {
             row.high_watermark = batches.marks.high_watermark;
             row.last_stable_offset = batches.marks.last_stable_offset;

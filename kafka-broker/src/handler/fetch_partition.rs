@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
-use kafka_protocol::record::{BatchHeader, Compression};
 
 use crate::handler::error_code::code_of;
 use crate::handler::leader_epoch::check_leader_epoch;
@@ -145,8 +144,9 @@ impl Answer {
         !matches!(self, Self::Found(_))
     }
 
-    /// Reads what was found, for a client of this version.
-    pub(crate) fn load(self, version: i16) -> Result<Batches, Failure> {
+    /// Reads what was found. Batches in zstd go to clients of any version, as from a node without
+    /// conversion for old clients (KIP-724): who wrote them so knows the readers.
+    pub(crate) fn load(self) -> Result<Batches, Failure> {
         match self {
             Self::Failed(failure) => Err(failure),
             Self::Diverging(end, marks) => Ok(Batches {
@@ -165,9 +165,7 @@ impl Answer {
                     code,
                     marks: Some(marks),
                 };
-                // Old clients need a look into the batches.
-                let stretch = data.stretch().filter(|_| version >= ZSTD_SINCE);
-                if let Some(stretch) = stretch
+                if let Some(stretch) = data.stretch()
                     && let Some(records) = placeholder(&stretch)
                 {
                     return Ok(Batches {
@@ -183,9 +181,6 @@ impl Answer {
                     tracing::error!("fetch: {error}");
                     fail(code_of(&error))
                 })?;
-                if version < ZSTD_SINCE && has_zstd(&records) {
-                    return Err(fail(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
-                }
                 Ok(Batches {
                     records,
                     stretch: None,
@@ -209,18 +204,4 @@ fn failure(partition: &Partition, error: &PartitionError) -> Failure {
         _ => partition.marks().ok(),
     };
     Failure { code, marks }
-}
-
-/// From this version on clients know zstd.
-const ZSTD_SINCE: i16 = 10;
-
-/// Whether any of these batches is compressed with what old clients cannot read.
-fn has_zstd(mut batches: &[u8]) -> bool {
-    while let Ok(header) = BatchHeader::decode(batches) {
-        if header.attributes.compression() == Some(Compression::Zstd) {
-            return true;
-        }
-        batches = batches.get(header.total_len()..).unwrap_or_default();
-    }
-    false
 }
