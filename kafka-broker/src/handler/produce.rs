@@ -94,6 +94,14 @@ impl Failure {
             log_start_offset: -1,
         }
     }
+
+    /// Old producers tell by where the log begins whether what they wrote before is gone.
+    fn of(mut self, partition: &Partition) -> Self {
+        if let (true, Ok(marks)) = (is_of_producer(self.code), partition.marks()) {
+            self.log_start_offset = marks.log_start_offset;
+        }
+        self
+    }
 }
 
 fn check_acks(acks: i16) -> Option<Failure> {
@@ -176,7 +184,8 @@ fn produce(
         return Err(Failure::new(ErrorCode::INVALID_RECORD, "there is no batch"));
     }
     let sound = SoundBatches::check(&records).map_err(|error| failed(error.into()))?;
-    let rewritten = admit_batch(call, topic, &records, &sound)?;
+    let rewritten =
+        admit_batch(call, topic, &records, &sound).map_err(|failure| failure.of(partition))?;
     let sound = match &rewritten {
         Some(records) => SoundBatches::check(records).map_err(|error| failed(error.into()))?,
         None => sound,
@@ -191,12 +200,7 @@ fn failure_of(topic: &Topic, partition: &Partition, error: &PartitionError) -> F
     if code == ErrorCode::KAFKA_STORAGE_ERROR {
         tracing::error!(topic = %topic.name, partition = partition.index, "append: {error}");
     }
-    let mut failure = Failure::new(code, error.to_string());
-    // Old producers tell by it whether what they wrote before is gone.
-    if let (true, Ok(marks)) = (is_of_producer(code), partition.marks()) {
-        failure.log_start_offset = marks.log_start_offset;
-    }
-    failure
+    Failure::new(code, error.to_string()).of(partition)
 }
 
 /// Whether a log refuses with this code what a producer sent, and is sound itself.

@@ -241,9 +241,7 @@ pub(crate) fn validated(talk: &mut Conversation) {
     let records = Bytes::from(keyless.seal(ProducerStamp::NONE));
     for version in [7, 8, 9, 12] {
         let request = produce(&compacted, id, 0, Some(records.clone()));
-        talk.ask_and_hide("two records without a key", version, &request, |response| {
-            response.responses[0].partition_responses[0].log_start_offset = -1;
-        });
+        talk.ask("two records without a key", version, &request);
     }
     let (plain, plain_id) = talk.topic("plain", 1, &[]);
     // The checksum is right, and the records are none, fewer or more than the head counts.
@@ -418,7 +416,7 @@ pub(crate) fn recompressed(talk: &mut Conversation) {
             let batch = batch_by(made.producer_id, 0, sequence, &["c", "d"]);
             talk.ask(what, 9, &produce(&topic, id, 0, Some(batch)));
         }
-        for version in [10, 12] {
+        for version in [4, 12] {
             fetch_unpacked(talk, "what is stored", version, &topic, id);
         }
     }
@@ -459,10 +457,7 @@ pub(crate) fn recompressed(talk: &mut Conversation) {
     without.append(TIMESTAMP, None, Some(b"v"), []).unwrap();
     let without = without.seal(ProducerStamp::NONE);
     let request = produce(&topic, id, 0, Some(without.into()));
-    talk.ask_and_hide("no key", 9, &request, |response| {
-        let partition = &mut response.responses[0].partition_responses[0];
-        partition.log_start_offset = -1;
-    });
+    talk.ask("no key", 9, &request);
     let configs = [
         ("compression.type", "lz4"),
         ("message.timestamp.type", "LogAppendTime"),
