@@ -469,7 +469,9 @@ fn wait_for_disk(runtime: Runtime) {
     let began = Instant::now();
     let (ended, is_ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let say = std::thread::Builder::new().name("kafka-broker-end".to_owned());
+        // Without a thread the end is as good, and silent.
+        let _ = say.spawn_scoped(scope, move || {
             let mut has_said = false;
             while is_ended.recv_timeout(END_WAIT) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let waited = began.elapsed().as_secs();

@@ -3,18 +3,21 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use kafka_broker::Broker;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 /// A small Kafka broker of one node, for tests and for development.
 ///
 /// Prints one line, `listening on HOST:PORT`, on standard output once it serves, behind one for the control
 /// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in
-/// order, and a second one at once; after that, and after a crash, it comes back with all its data.
+/// order, and another one at once if that takes more than five seconds; after that, and after a crash, it
+/// comes back with all its data.
 #[derive(Debug, Parser)]
 #[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -159,19 +162,37 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
         println!("listening on {}", broker.bootstrap_servers());
     }
-    tokio::select! {
-        _ = interrupt.recv() => tracing::info!("interrupted"),
-        _ = terminate.recv() => tracing::info!("terminated"),
-    }
+    let mut told = async || {
+        tokio::select! {
+            _ = interrupt.recv() => "interrupted",
+            _ = terminate.recv() => "terminated",
+        }
+    };
+    let how = told().await;
+    tracing::info!("{how}");
     tokio::select! {
         stopped = broker.stop() => Ok(stopped?),
-        // Who cannot wait for the disk says so.
-        _ = interrupt.recv() => Err(AGAIN.into()),
-        _ = terminate.recv() => Err(AGAIN.into()),
+        () = told_late(told) => Err(AGAIN.into()),
     }
 }
 
-const AGAIN: &str = "told to end twice: the logs are not closed, and the next start verifies them";
+/// Waits to be told to end by whoever cannot wait for the disk any longer. A signal to a process and its parent,
+/// who hands it on, comes twice at once: what comes early is not heeded.
+async fn told_late(mut told: impl AsyncFnMut() -> &'static str) {
+    let began = Instant::now();
+    loop {
+        let how = told().await;
+        if began.elapsed() >= EARLY {
+            return;
+        }
+        tracing::info!("{how} again: the end is under way");
+    }
+}
+
+/// How long an end in order may take before another signal ends it.
+const EARLY: Duration = Duration::from_secs(5);
+
+const AGAIN: &str = "told to end again: the logs are not closed, and the next start verifies them";
 
 /// Asks the system for as many open files as it lets a process have: each connection is one, and each partition
 /// that is written to.
@@ -221,6 +242,19 @@ mod tests {
         assert!(parse(["--log", "warn,kafka_broker=debug"]).is_ok());
         // It is the broker that refuses it, with the property's name.
         assert_eq!(parse(["--node-id", "-4"]).unwrap().node_id, Some(-4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_under_way_is_given_time() {
+        let mut count = 0;
+        let began = Instant::now();
+        told_late(async || {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            count += 1;
+            "told"
+        })
+        .await;
+        assert_eq!((count, began.elapsed()), (3, Duration::from_secs(6)));
     }
 
     #[test]
