@@ -117,6 +117,12 @@ impl MemoryDisk {
         self.shared.faults.inject(fault);
     }
 
+    /// How many injected faults have not happened as often as they are to; one that only delays happens when the
+    /// delay begins.
+    pub fn pending_faults(&self) -> usize {
+        self.shared.faults.pending()
+    }
+
     /// Lets no fault happen any more that has not happened yet.
     pub fn heal(&self) {
         self.shared.faults.clear();

@@ -542,7 +542,9 @@ mod tests {
         disk.inject(Fault::delay(Operation::Read, Duration::from_secs(2)).after(reads - 1));
         std::thread::scope(|scope| {
             let finding = scope.spawn(find);
-            std::thread::sleep(Duration::from_millis(200));
+            while disk.pending_faults() > 0 {
+                std::thread::yield_now();
+            }
             let before = std::time::Instant::now();
             append().unwrap();
             assert!(before.elapsed() < Duration::from_secs(1));

@@ -143,6 +143,11 @@ impl Faults {
         self.any.store(true, Ordering::Release);
     }
 
+    pub(super) fn pending(&self) -> usize {
+        let pending = self.pending.lock();
+        pending.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn clear(&self) {
         self.pending
             .lock()
