@@ -32,7 +32,7 @@ use crate::state::partition::{Partition, PartitionError};
 use crate::state::record_log::{self, Pair, ReadError};
 use crate::state::refusal::Refusal;
 use crate::state::time::Now;
-use crate::state::topic_name::OFFSETS_TOPIC;
+use crate::state::topic_name::is_internal;
 use crate::state::topics::{NewTopic, Topic, Topics, log_config};
 
 /// What the broker has.
@@ -48,11 +48,19 @@ pub(crate) struct Catalog {
     /// What is set for single groups.
     pub(crate) group_configs: Arc<GroupConfigs>,
     /// Held by whoever changes something.
-    changes: Mutex<ProducerIds>,
+    changes: Mutex<Changes>,
     /// Held by whoever writes checkpoints, from the first look at a partition on: what is older must not be
     /// written last.
     checkpoints: Mutex<()>,
     random: fn() -> [u8; 16],
+}
+
+/// What only whoever changes something looks at.
+#[derive(Debug)]
+struct Changes {
+    producer_ids: ProducerIds,
+    /// What the metadata log has of settings made at run time, by broker: more than is heeded.
+    written: BTreeMap<ByteString, Overrides>,
 }
 
 /// Producer ids that were set aside in the metadata log, and are given out from memory.
@@ -102,7 +110,10 @@ impl Catalog {
             dir,
             metadata,
             topics: Topics::default(),
-            changes: Mutex::new(ProducerIds { next, end: next }),
+            changes: Mutex::new(Changes {
+                producer_ids: ProducerIds { next, end: next },
+                written: image.brokers.clone(),
+            }),
             checkpoints: Mutex::default(),
             random,
         };
@@ -266,19 +277,27 @@ impl Catalog {
         validate_only: bool,
         change: impl FnOnce(&mut Overrides) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let _changes = self.lock();
+        let mut changes = self.lock();
+        let name = self.name_of(scope);
+        let before = changes.written.get(&name).cloned().unwrap_or_default();
+        let mut written = before.clone();
+        change(&mut written)?;
+        let records = config_records(BROKER_RESOURCE, &name, &before, &written);
         let old = self.live.get();
-        let before = old.set_at_run_time(scope);
-        let mut overrides = before.clone();
-        change(&mut overrides)?;
-        let records = config_records(BROKER_RESOURCE, &self.name_of(scope), before, &overrides);
+        // What was passed over and stays as it was is passed over still.
+        let is_heeded = |name: &String, value: &String| {
+            before.get(name) != Some(value) || old.set_at_run_time(scope).contains_key(name)
+        };
+        let mut heeded = written.clone();
+        heeded.retain(|name, value| is_heeded(name, value));
         let new = old
-            .with(scope, overrides)
+            .with(scope, heeded)
             .map_err(|error| Refusal::new(ErrorCode::INVALID_REQUEST, error.to_string()))?;
         if validate_only || records.is_empty() {
             return Ok(());
         }
         self.record(now, records)?;
+        changes.written.insert(name, written);
         let new = Arc::new(new);
         self.live.set(Arc::clone(&new));
         self.group_configs.set_broker(Arc::clone(&new));
@@ -347,7 +366,8 @@ impl Catalog {
 
     /// A producer id that nobody had before.
     pub(crate) fn next_producer_id(&self, now: Now) -> Result<i64, Refusal> {
-        let mut ids = self.lock();
+        let mut changes = self.lock();
+        let ids = &mut changes.producer_ids;
         if ids.next >= ids.end {
             let end = ids.next + PRODUCER_ID_BLOCK;
             self.record(now, vec![producer_ids_record(self.config.node_id, end)])?;
@@ -569,7 +589,7 @@ impl Catalog {
 
     fn create(
         &self,
-        _changes: &MutexGuard<'_, ProducerIds>,
+        _changes: &MutexGuard<'_, Changes>,
         now: Now,
         new: NewTopic,
     ) -> Result<Arc<Topic>, Refusal> {
@@ -641,7 +661,8 @@ impl Catalog {
 
     fn topic_log(&self, topic: &str, config: &TopicConfig) -> LogConfig {
         let mut log = log_config(&self.live.get(), config);
-        if topic == OFFSETS_TOPIC {
+        // What the broker must write of its own must not depend on what clients may.
+        if is_internal(topic) {
             log.max_message_bytes = log.max_message_bytes.max(OWN_BATCH_MAX);
         }
         log
@@ -690,7 +711,7 @@ impl Catalog {
         self.metadata.flush(now.unix_ms)
     }
 
-    fn lock(&self) -> MutexGuard<'_, ProducerIds> {
+    fn lock(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -1025,6 +1046,51 @@ mod tests {
         let expected = set(&[("log.segment.bytes", "5000")]);
         assert_eq!(config.set_at_run_time(Scope::AllBrokers), &expected);
         assert!(config.set_at_run_time(Scope::ThisBroker).is_empty());
+    }
+
+    #[test]
+    fn settings_that_are_passed_over_can_be_taken_back() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let pairs = [("log.cleaner.threads", "2"), ("num.partitions", "9")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let written = Overrides::from(pairs);
+        let all = ByteString::new();
+        let records = config_records(BROKER_RESOURCE, &all, &Overrides::new(), &written);
+        catalog.record(NOW, records).unwrap();
+        catalog.close(NOW).unwrap();
+        let catalog = open(&disk);
+        // One thing that is heeded, beside them.
+        set(&catalog, Scope::AllBrokers, "message.max.bytes", "5");
+        let told = catalog
+            .live
+            .get()
+            .set_at_run_time(Scope::AllBrokers)
+            .clone();
+        assert_eq!(told.into_keys().collect::<Vec<_>>(), ["message.max.bytes"]);
+        assert_eq!(catalog.lock().written[&all].len(), 3);
+        let take_back = |overrides: &mut Overrides| {
+            assert!(overrides.remove("log.cleaner.threads").is_some());
+            Ok(())
+        };
+        catalog
+            .configure_broker(NOW, Scope::AllBrokers, false, take_back)
+            .unwrap();
+        catalog.close(NOW).unwrap();
+        let catalog = open(&disk);
+        let left: Vec<_> = catalog.lock().written[&all].keys().cloned().collect();
+        assert_eq!(left, ["message.max.bytes", "num.partitions"]);
+    }
+
+    #[test]
+    fn what_clients_may_write_does_not_bound_the_broker_itself() {
+        let catalog = open(&MemoryDisk::new());
+        set(&catalog, Scope::AllBrokers, "message.max.bytes", "0");
+        let config = TopicConfig::new(&catalog.live.get(), &Overrides::new());
+        let most = |topic| catalog.topic_log(topic, &config).max_message_bytes;
+        assert_eq!(most("t"), 0);
+        assert_eq!(most("__consumer_offsets"), OWN_BATCH_MAX);
+        assert_eq!(most("__transaction_state"), OWN_BATCH_MAX);
     }
 
     #[test]
