@@ -274,7 +274,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Kind::Long,
         "15000",
         Limit::AtLeast(0),
-        "How often it is looked for logs that are to be compacted.",
+        "How often it is looked for logs that are to be compacted; every 10 ms at the most.",
     ),
     row(
         "log.cleaner.dedupe.buffer.size",

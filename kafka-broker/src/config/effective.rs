@@ -123,11 +123,13 @@ impl EffectiveConfig {
             Scope::ThisBroker => Self::new(start, overrides, self.shared.clone()),
             Scope::AllBrokers => Self::new(start, self.own.clone(), overrides),
         };
-        let (_, most) = config.start.consumer_group_assignment_interval_bounds;
+        let (least, most) = config.start.consumer_group_assignment_interval_bounds;
         let interval = config.long(ASSIGNMENT_INTERVAL);
-        if config.is_set_at_run_time(ASSIGNMENT_INTERVAL) && interval > most {
-            let must =
-                format!("at most {most}, which group.consumer.max.assignment.interval.ms is");
+        if config.is_set_at_run_time(ASSIGNMENT_INTERVAL) && !(least..=most).contains(&interval) {
+            let must = format!(
+                "from {least} to {most}, which group.consumer.min.assignment.interval.ms and \
+                 group.consumer.max.assignment.interval.ms are"
+            );
             let error = ValueError::new(ASSIGNMENT_INTERVAL, interval, must);
             return Err(ConfigError::Value(error));
         }
@@ -162,7 +164,9 @@ impl EffectiveConfig {
                 return Err(ConfigError::PerBroker { name });
             }
             // As without Kafka's ZooKeeper: the name may be said again, and no more.
-            (UpdateMode::PerBroker, Scope::ThisBroker) if self.start.given(name) != Some(value) => {
+            (UpdateMode::PerBroker, Scope::ThisBroker)
+                if self.start.given(name) != Some(value.trim()) =>
+            {
                 return Err(ConfigError::ReadOnly { name });
             }
             (UpdateMode::PerBroker | UpdateMode::ClusterWide, _) => {}
@@ -353,8 +357,25 @@ mod tests {
             assert!(!check(scope, "listeners", "PLAINTEXT://:2"));
         }
         assert!(check(Scope::ThisBroker, "listeners", "PLAINTEXT://:1"));
+        assert!(check(Scope::ThisBroker, "listeners", " PLAINTEXT://:1 "));
         assert!(!check(Scope::AllBrokers, "listeners", "PLAINTEXT://:1"));
-        let long = overrides(&[(ASSIGNMENT_INTERVAL, "15001")]);
-        assert!(config.with(Scope::ThisBroker, long).is_err());
+    }
+
+    #[test]
+    fn the_interval_of_assignments_stays_between_what_groups_may_set() {
+        let config = config(&[("group.consumer.min.assignment.interval.ms", "100")]);
+        for (interval, fits) in [
+            ("99", false),
+            ("100", true),
+            ("15000", true),
+            ("15001", false),
+        ] {
+            let set = overrides(&[(ASSIGNMENT_INTERVAL, interval)]);
+            assert_eq!(
+                config.with(Scope::ThisBroker, set).is_ok(),
+                fits,
+                "{interval}"
+            );
+        }
     }
 }

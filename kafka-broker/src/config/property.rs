@@ -125,7 +125,7 @@ impl Property {
                 _ => Err(must("a number".to_owned())),
             },
             Kind::Text => match self.limit {
-                Limit::OneOf(words) if !words.contains(&value) => {
+                Limit::OneOf(words) if !words.contains(&value.trim()) => {
                     Err(must(format!("one of {}", words.join(", "))))
                 }
                 _ => Ok(()),
@@ -251,6 +251,7 @@ mod tests {
             (Kind::Double, Limit::Ratio, "1.5", false),
             (Kind::Double, Limit::Ratio, "NaN", false),
             (Kind::Text, Limit::OneOf(&["a", "b"]), "b", true),
+            (Kind::Text, Limit::OneOf(&["a", "b"]), " b ", true),
             (Kind::Text, Limit::OneOf(&["a", "b"]), "c", false),
             (Kind::List, Limit::SubsetOf(&["a", "b"]), "b, a", true),
             (Kind::List, Limit::SubsetOf(&["a", "b"]), "b,c", false),

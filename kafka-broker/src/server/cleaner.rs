@@ -30,7 +30,8 @@ impl Cleaner {
                 let mut looked = clock.now().elapsed;
                 loop {
                     // The time between two looks may change between them.
-                    let due = looked.saturating_add(catalog.live.get().cleaner_backoff);
+                    let backoff = catalog.live.get().cleaner_backoff.max(SHORTEST_BACKOFF);
+                    let due = looked.saturating_add(backoff);
                     let wait = due.saturating_sub(clock.now().elapsed);
                     if !told.goes_on_for(wait.min(LONGEST_WAIT)) {
                         return;
@@ -88,6 +89,9 @@ impl Stop {
         self.is_told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Without any it would look at all logs without end.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(10);
 
 /// How long the cleaner waits at most before it asks again how long it is to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
