@@ -24,6 +24,7 @@ use crate::error::BrokerError;
 use crate::handler::registry::{api_subjects, served_apis};
 use crate::log::{Disk, Keep, LogDir, LogDirOwner, MemoryDisk, OsDisk};
 use crate::plan::{Data, Plan, host_and_port};
+use crate::server::threads::{Threads, threads_max};
 use crate::server::{self, cleaner::Cleaner, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
 use crate::state::node::{Endpoint, Node};
@@ -342,6 +343,7 @@ impl Home {
     ) -> Result<Fate, BrokerError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.plan.worker_threads)
+            .max_blocking_threads(threads_max(self.plan.worker_threads))
             .thread_name("kafka-broker-io")
             .enable_all()
             .build()
@@ -366,7 +368,8 @@ impl Home {
         };
         let emulated = self.plan.emulated;
         let config = Arc::clone(&self.config);
-        let (node, catalog) = open(config, emulated, &self.data_dir, disk, clock)?;
+        let workers = self.plan.worker_threads;
+        let (node, catalog) = open(config, emulated, workers, &self.data_dir, disk, clock)?;
         let bootstrap_servers = if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
@@ -388,7 +391,9 @@ impl Home {
         let loses = matches!(self.disk, DataDisk::Memory(_));
         let switchboard = Arc::clone(&self.switchboard);
         let how = runtime.block_on(async {
-            let server = server::run(Arc::clone(&node), clock, switchboard, listener, stop);
+            let threads = Threads::new(workers);
+            let served = Arc::clone(&node);
+            let server = server::run(served, clock, switchboard, listener, threads, stop);
             let end = async {
                 self.switchboard.set_up(true);
                 let how = if tell_started(started) {
@@ -533,6 +538,7 @@ async fn until_told(
 fn open(
     config: Arc<BrokerConfig>,
     emulated: Option<Release>,
+    workers: usize,
     data_dir: &Path,
     disk: Arc<dyn Disk>,
     clock: Clock,
@@ -567,6 +573,7 @@ fn open(
         Arc::clone(&catalog),
         served_apis(emulated),
         emulated.is_none_or(Release::has_features),
+        workers,
         random,
         now,
     )

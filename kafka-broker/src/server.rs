@@ -13,6 +13,7 @@ use crate::control::switchboard::Switchboard;
 use crate::server::addresses::Addresses;
 use crate::server::clock::Clock;
 use crate::server::connection::{Shared, serve};
+use crate::server::threads::Threads;
 use crate::state::node::Node;
 
 pub(crate) mod addresses;
@@ -22,6 +23,7 @@ pub(crate) mod connection;
 pub(crate) mod interference;
 pub(crate) mod output;
 pub(crate) mod sink;
+pub(crate) mod threads;
 pub(crate) mod timers;
 
 /// Serves until `stop` says so, then waits for what is under way.
@@ -30,6 +32,7 @@ pub(crate) async fn run(
     clock: Clock,
     switchboard: Arc<Switchboard>,
     listener: TcpListener,
+    threads: Threads,
     mut stop: watch::Receiver<bool>,
 ) {
     let config = &node.config;
@@ -37,6 +40,7 @@ pub(crate) async fn run(
         node: Arc::clone(&node),
         clock,
         switchboard,
+        threads,
         request_max_bytes: config.request_max_bytes,
         idle_max: config.idle_max,
     });

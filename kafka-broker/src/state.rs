@@ -35,3 +35,4 @@ pub(crate) mod transaction_record;
 pub(crate) mod transaction_topic;
 pub(crate) mod transactions;
 pub(crate) mod typed_record;
+pub(crate) mod unpackers;

@@ -95,6 +95,11 @@ impl TopicConfig {
             segment_ms: long("segment.ms"),
         }
     }
+
+    /// Whether records must be durable before they are acknowledged, be it only some of them.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.flush_messages < i64::MAX
+    }
 }
 
 fn effective(broker: &EffectiveConfig, overrides: &Overrides, name: &str) -> Option<String> {

@@ -24,7 +24,8 @@ pub(crate) struct AddPartitionsToTxn;
 
 impl Handler for AddPartitionsToTxn {
     type Request = AddPartitionsToTxnRequest;
-    const WORK: Work = Work::Append;
+    /// It waits for whatever is being written in the transaction.
+    const WORK: Work = Work::Slow;
 
     fn handle(
         call: &Call,

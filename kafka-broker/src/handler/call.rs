@@ -24,6 +24,8 @@ pub(crate) trait Handler {
     type Request: Inspect;
     /// Whether it may keep a thread waiting.
     const WORK: Work = Work::Quick;
+    /// The longest body of a request that is read and answered in a moment, in bytes.
+    const SHORT_MAX: usize = 64 << 10;
 
     /// Puts into a request what it leaves out because it was said before, for whoever looks at what the
     /// request is about.
@@ -39,12 +41,23 @@ pub(crate) trait Handler {
 pub(crate) enum Work {
     /// Memory and the page cache: it runs where the request was read.
     Quick,
-    /// Appends, if only what the broker keeps of its groups and transactions: quick, unless a topic wants its
-    /// records durable before they are acknowledged, or in another codec than they come in. Then it runs on a
-    /// thread of its own, so that others can append meanwhile and share the sync.
+    /// Appends what the broker keeps of its groups and transactions: quick, unless a topic wants its records durable
+    /// before they are acknowledged. Then it runs on a thread of its own, so that others can append meanwhile and
+    /// share the sync.
     Append,
     /// Creates, deletes or syncs files: it runs on a thread of its own.
     Slow,
+}
+
+/// Why something is done on a thread of its own. No kind of work waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aside {
+    /// The request is long, and so is the time to read and to answer it.
+    Long,
+    /// What it brings is unpacked, or packed anew, or made durable.
+    Append,
+    /// It waits for the disk.
+    Disk,
 }
 
 /// One request beside its body: who asks, when, and of whom.
@@ -116,7 +129,12 @@ pub(crate) enum Outcome<T> {
     Spliced(T, Vec<FileStretch>),
     /// The answer comes later.
     Later(Box<dyn Later<T>>),
+    /// Nothing was done yet, since it takes long: it is for a thread of its own.
+    Aside(Rest<T>),
 }
+
+/// All that is still to be done for a request.
+pub(crate) type Rest<T> = Box<dyn FnOnce(&Call) -> Outcome<T> + Send>;
 
 /// An answer that waits for something.
 ///
@@ -162,6 +180,8 @@ pub(crate) enum Reply {
     Close(String),
     /// The answer comes later.
     Later(Box<dyn Waiting>),
+    /// Nothing was done yet: this is to be done aside.
+    Aside(Box<dyn FnOnce() -> Result<Self, EncodeError> + Send>),
 }
 
 impl fmt::Debug for Reply {
@@ -171,6 +191,7 @@ impl fmt::Debug for Reply {
             Self::Silent => "Silent",
             Self::Close(_) => "Close",
             Self::Later(_) => "Later",
+            Self::Aside(_) => "Aside",
         })
     }
 }

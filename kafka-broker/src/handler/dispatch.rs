@@ -8,7 +8,7 @@ use kafka_protocol::wire::Reader;
 use kafka_protocol::{ApiKey, Message};
 
 use crate::control::subjects::Subjects;
-use crate::handler::call::{Call, Peer, Reply, Wishes, Work};
+use crate::handler::call::{Aside, Call, Peer, Reply, Wishes, Work};
 use crate::handler::exchange::Refusal;
 use crate::handler::registry::{Entry, entry_of};
 use crate::state::node::Node;
@@ -24,12 +24,17 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Whether it is to be run where it may take long.
-    pub(crate) fn is_slow(&self) -> bool {
-        match self.entry.work {
+    /// Why it is to be run where it may take long, if it is.
+    pub(crate) fn aside(&self) -> Option<Aside> {
+        let waits = match self.entry.work {
             Work::Quick => false,
-            Work::Append => self.call.node.topics().table().is_any_slow(),
+            Work::Append => self.call.node.topics().table().is_any_synced(),
             Work::Slow => true,
+        };
+        match waits {
+            _ if self.body.remaining() > self.entry.short_max => Some(Aside::Long),
+            true => Some(Aside::Disk),
+            false => None,
         }
     }
 

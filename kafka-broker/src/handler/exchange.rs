@@ -40,22 +40,33 @@ pub(crate) fn run<H: Handler + 'static>(
         correlation_id,
         ending: Ending::of(&call.wishes),
     };
-    let ready = |answer, stretches| {
-        let answer = framing.frame::<H::Request>(answer, stretches);
-        Ok(Reply::Ready(answer.map_err(Refusal::Encode)?))
+    let outcome = match call.admit(About::WHOLE) {
+        Err(code) if H::Request::REFUSED_AS_A_WHOLE => Outcome::Ready(refusal::<H::Request>(code)),
+        _ => H::handle(&call, request),
     };
-    if H::Request::REFUSED_AS_A_WHOLE
-        && let Err(code) = call.admit(About::WHOLE)
-    {
-        return ready(refusal::<H::Request>(code), Vec::new());
+    reply::<H::Request>(call, framing, outcome).map_err(Refusal::Encode)
+}
+
+fn reply<R: Inspect + 'static>(
+    call: Call,
+    framing: Framing,
+    outcome: Outcome<R::Response>,
+) -> Result<Reply, EncodeError> {
+    let ready = |framing: &Framing, answer, stretches| {
+        let answer = framing.frame::<R>(answer, stretches)?;
+        Ok(Reply::Ready(answer))
+    };
+    match outcome {
+        Outcome::Ready(answer) => ready(&framing, answer, Vec::new()),
+        Outcome::Spliced(answer, stretches) => ready(&framing, answer, stretches),
+        Outcome::Silent => Ok(Reply::Silent),
+        Outcome::Close(reason) => Ok(Reply::Close(format!("{}: {reason}", R::KEY.name()))),
+        Outcome::Later(later) => Ok(Reply::Later(Box::new(Framed::<R> { later, framing }))),
+        Outcome::Aside(rest) => Ok(Reply::Aside(Box::new(move || {
+            let outcome = rest(&call);
+            reply::<R>(call, framing, outcome)
+        }))),
     }
-    Ok(match H::handle(&call, request) {
-        Outcome::Ready(answer) => ready(answer, Vec::new())?,
-        Outcome::Spliced(answer, stretches) => ready(answer, stretches)?,
-        Outcome::Silent => Reply::Silent,
-        Outcome::Close(reason) => Reply::Close(format!("{}: {reason}", key.name())),
-        Outcome::Later(later) => Reply::Later(Box::new(Framed::<H::Request> { later, framing })),
-    })
 }
 
 /// Tells what a request of the handler `H` is about; nothing, if it cannot be read.

@@ -12,10 +12,11 @@ use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
-use kafka_protocol::record::Compression;
+use kafka_protocol::record::{BatchHeader, Compression};
 
+use crate::config::topic::TopicConfig;
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome, Work};
+use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::handler::produce_records::{NAMED_MAX, admit_records};
 use crate::handler::produce_transaction::TransactionalPart;
@@ -25,6 +26,7 @@ use crate::log::{AppendInfo, AppendOrigin, SoundBatches};
 use crate::state::partition::{Partition, PartitionError};
 use crate::state::topics::{Topic, TopicTable};
 use crate::state::transactions::Refused;
+use crate::state::unpackers::{SMALL_MAX, unpacked_max};
 
 /// Produce.
 #[derive(Debug)]
@@ -32,15 +34,53 @@ pub(crate) struct Produce;
 
 impl Handler for Produce {
     type Request = ProduceRequest;
-    const WORK: Work = Work::Append;
+    /// Records are walked through far faster than what other requests have.
+    const SHORT_MAX: usize = SMALL_MAX;
 
     fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
         let table = call.node.topics().table();
-        match TransactionalPart::of(call, &table, &request) {
+        let part = TransactionalPart::of(call, &table, &request);
+        // Whatever else goes on in a transaction is waited for.
+        let is_long = part.is_some() || takes_long(call, &table, &request);
+        let write = move |call: &Call| match &part {
             None => produce_all(call, &table, request, &Refused::new()),
             Some(part) => part.write(call, |refused| produce_all(call, &table, request, refused)),
+        };
+        match is_long {
+            true => Outcome::Aside(Box::new(write)),
+            false => write(call),
         }
     }
+}
+
+/// Whether a topic wants its records durable or in another codec than they are in, or there may be very much to do.
+fn takes_long(call: &Call, table: &TopicTable, request: &ProduceRequest) -> bool {
+    let mut rows = 0;
+    let mut unpacked = 0;
+    for topic in &request.topic_data {
+        let found = find_topic(table, call.version >= 13, &topic.name, topic.topic_id).ok();
+        let config = found.as_ref().map(|topic| &topic.config);
+        if config.is_some_and(TopicConfig::is_synced) {
+            return true;
+        }
+        let codec = config.and_then(|config| config.codec);
+        for partition in &topic.partition_data {
+            let records = partition.records.as_deref().unwrap_or_default();
+            // What has no head is refused, and what is in no codec.
+            let compression = BatchHeader::decode(records)
+                .ok()
+                .and_then(|header| header.attributes.compression());
+            let Some(compression) = compression else {
+                continue;
+            };
+            if codec.is_some_and(|codec| codec.compression != compression) {
+                return true;
+            }
+            unpacked += unpacked_max(compression, records.len());
+        }
+        rows += topic.partition_data.len();
+    }
+    rows > ROWS_MAX || unpacked > SMALL_MAX
 }
 
 fn produce_all(
@@ -238,11 +278,13 @@ fn admit_batch(
         compressors: &call.node.compressors,
         max_len: usize::try_from(topic.config.message_max_bytes).unwrap_or_default(),
     });
-    admit_records(records, topic.config.compact, wanted).map_err(|error| Failure {
-        code: error.code(),
-        message: error.to_string(),
-        records: error.into_records(),
-        log_start_offset: -1,
+    admit_records(records, topic.config.compact, wanted, &call.node.unpackers).map_err(|error| {
+        Failure {
+            code: error.code(),
+            message: error.to_string(),
+            records: error.into_records(),
+            log_start_offset: -1,
+        }
     })
 }
 
@@ -282,3 +324,6 @@ fn first_failure(row: &TopicProduceResponse) -> Option<String> {
     let message = failed.error_message.clone().unwrap_or_default();
     Some(format!("{}-{}: {message}", row.name, failed.index))
 }
+
+/// To how many partitions a request may write that is done in a moment.
+const ROWS_MAX: usize = 1_000;

@@ -2,15 +2,15 @@
 //! a batch's head and checksum do not tell. As in Kafka nothing is stored that no consumer could read. And the batch in
 //! the codec that its topic wants, since the records are at hand here.
 
-use std::cell::RefCell;
 use std::fmt;
 
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
-use kafka_protocol::compression::{Compression, CompressionError, DECOMPRESSED_MAX, Decompressor};
+use kafka_protocol::compression::{Compression, CompressionError, DECOMPRESSED_MAX};
 use kafka_protocol::record::{Batch, BatchHeader, RecordError};
 
 use crate::handler::recompress::Recompression;
+use crate::state::unpackers::{SMALL_MAX, Unpacker, Unpackers, unpacked_max};
 
 /// What is wrong with the records.
 #[derive(Debug)]
@@ -61,53 +61,28 @@ pub(crate) fn admit_records(
     bytes: &Bytes,
     need_keys: bool,
     wanted: Option<Recompression<'_>>,
+    unpackers: &Unpackers,
 ) -> Result<Option<Bytes>, RecordsError> {
     let batch = Batch::decode(bytes.clone()).map_err(RecordsError::Unreadable)?;
-    UNPACKER.with_borrow_mut(|unpacker| {
-        let admitted = unpacker.admit(&batch, bytes, need_keys, wanted);
-        if unpacker.buffer.capacity() > BUFFER_KEPT {
-            unpacker.buffer = Vec::new();
-        }
-        admitted
-    })
-}
-
-/// What a thread keeps from batch to batch: to make the tables of a codec costs more than to unpack a small batch.
-#[derive(Default)]
-struct Unpacker {
-    decompressor: Decompressor,
-    buffer: Vec<u8>,
-}
-
-thread_local! {
-    static UNPACKER: RefCell<Unpacker> = RefCell::default();
-}
-
-impl Unpacker {
-    fn admit(
-        &mut self,
-        batch: &Batch,
-        bytes: &Bytes,
-        need_keys: bool,
-        wanted: Option<Recompression<'_>>,
-    ) -> Result<Option<Bytes>, RecordsError> {
-        walk(batch, need_keys, self)?;
-        let compression = batch.compression().unwrap_or_default();
-        // What the log would refuse must not become something that it takes.
-        let wanted = wanted.filter(|wanted| {
-            bytes.len() <= wanted.max_len && wanted.codec.compression != compression
-        });
+    let compression = batch.compression().unwrap_or_default();
+    // What the log would refuse must not become something that it takes.
+    let wanted = wanted
+        .filter(|wanted| bytes.len() <= wanted.max_len && wanted.codec.compression != compression);
+    let admit = |unpacker: &mut Unpacker| {
+        walk(&batch, need_keys, unpacker)?;
         let Some(wanted) = wanted else {
             return Ok(None);
         };
         let records = match compression {
             Compression::None => bytes.get(BatchHeader::LEN..).unwrap_or_default(),
-            _ => &self.buffer,
+            _ => &unpacker.buffer,
         };
-        wanted
-            .apply(batch, records)
-            .map(Some)
-            .map_err(RecordsError::NotRecompressed)
+        let packed = wanted.apply(&batch, records);
+        packed.map(Some).map_err(RecordsError::NotRecompressed)
+    };
+    match wanted.is_some() || unpacked_max(compression, bytes.len()) > SMALL_MAX {
+        true => unpackers.lend_in_turn(admit),
+        false => unpackers.lend(admit),
     }
 }
 
@@ -138,12 +113,13 @@ fn walk(batch: &Batch, need_keys: bool, unpacker: &mut Unpacker) -> Result<(), R
 /// The most records that an answer names: a batch of a megabyte may unpack to millions, and each is told why.
 pub(crate) const NAMED_MAX: usize = 10_000;
 
-/// The largest buffer that a thread keeps: a batch of the usual size at most, unpacked to four times that.
-const BUFFER_KEPT: usize = 4 << 20;
-
 #[cfg(test)]
 mod tests {
-    use kafka_protocol::compression::Compressor;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use kafka_protocol::compression::{Compressor, Decompressor};
     use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
     use super::*;
@@ -151,7 +127,7 @@ mod tests {
     use crate::state::compressors::Compressors;
 
     fn check_records(bytes: &Bytes, need_keys: bool) -> Result<(), RecordsError> {
-        let rewritten = admit_records(bytes, need_keys, None)?;
+        let rewritten = admit_records(bytes, need_keys, None, &Unpackers::new(1))?;
         assert_eq!(rewritten, None, "it is stored as it came");
         Ok(())
     }
@@ -206,6 +182,7 @@ mod tests {
     #[test]
     fn nothing_but_the_codec_changes_when_another_is_wanted() {
         let compressors = Compressors::default();
+        let unpackers = Unpackers::new(1);
         for from in Compression::ALL {
             let came = batch_in(from);
             for compression in Compression::ALL {
@@ -217,7 +194,7 @@ mod tests {
                     compressors: &compressors,
                     max_len: 1 << 20,
                 };
-                let stored = admit_records(&came, false, Some(wanted)).unwrap();
+                let stored = admit_records(&came, false, Some(wanted), &unpackers).unwrap();
                 assert_eq!(
                     stored.is_none(),
                     from == compression,
@@ -241,6 +218,7 @@ mod tests {
     #[test]
     fn what_the_log_would_refuse_comes_to_it_as_it_was() {
         let compressors = Compressors::default();
+        let unpackers = Unpackers::new(1);
         let wanted = |compression, max_len| Recompression {
             codec: Codec {
                 compression,
@@ -251,12 +229,12 @@ mod tests {
         };
         let came = batch_in(Compression::None);
         let small = wanted(Compression::Gzip, came.len() - 1);
-        let admitted = admit_records(&came, false, Some(small)).unwrap();
+        let admitted = admit_records(&came, false, Some(small), &unpackers).unwrap();
         assert_eq!(admitted, None, "too large, though it would not be in gzip");
         let packed = batch_in(Compression::Gzip);
         for (max_len, is_admitted) in [(came.len(), true), (came.len() - 1, false)] {
             let plain = wanted(Compression::None, max_len);
-            let admitted = admit_records(&packed, false, Some(plain));
+            let admitted = admit_records(&packed, false, Some(plain), &unpackers);
             assert_eq!(
                 admitted.is_ok(),
                 is_admitted,
@@ -305,6 +283,40 @@ mod tests {
                 "{compression:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_may_become_large_or_is_packed_anew_waits_for_its_turn() {
+        let unpackers = Unpackers::new(1);
+        let compressors = Compressors::default();
+        let plain = batch_in(Compression::None);
+        let packed = batch_in(Compression::Zstd);
+        let to_gzip = Recompression {
+            codec: Codec {
+                compression: Compression::Gzip,
+                level: None,
+            },
+            compressors: &compressors,
+            max_len: 1 << 20,
+        };
+        let (done, is_done) = mpsc::channel();
+        thread::scope(|scope| {
+            unpackers.lend_in_turn(|_| {
+                admit_records(&plain, false, None, &unpackers).unwrap();
+                for (batch, wanted) in [(&packed, None), (&plain, Some(to_gzip))] {
+                    let (done, unpackers) = (done.clone(), &unpackers);
+                    scope.spawn(move || {
+                        admit_records(batch, false, wanted, unpackers).unwrap();
+                        done.send(()).unwrap();
+                    });
+                }
+                let early = is_done.recv_timeout(Duration::from_millis(50));
+                assert!(early.is_err(), "the turn is somebody else's");
+            });
+            for _ in 0..2 {
+                is_done.recv_timeout(Duration::from_secs(20)).unwrap();
+            }
+        });
     }
 
     #[test]

@@ -55,6 +55,7 @@ use crate::state::node::ServedApi;
 pub(crate) struct Entry {
     pub(crate) key: ApiKey,
     pub(crate) work: Work,
+    pub(crate) short_max: usize,
     /// The newest version that is answered, where that is not the newest of all.
     newest: i16,
     pub(crate) run: fn(Call, i32, Reader) -> Result<Reply, Refusal>,
@@ -119,6 +120,7 @@ const fn entry_up_to<H: Handler + 'static>(newest: i16) -> Entry {
     Entry {
         key: H::Request::KEY,
         work: H::WORK,
+        short_max: H::SHORT_MAX,
         newest,
         run: run::<H>,
         subjects: subjects::<H>,

@@ -18,13 +18,14 @@ use crate::control::figures::OpenConnection;
 use crate::control::journal::Outcome;
 use crate::control::ruleset::Fate;
 use crate::control::switchboard::Switchboard;
-use crate::handler::call::{Answer, Peer, Piece, Reply, Waiting};
+use crate::handler::call::{Answer, Aside, Peer, Piece, Reply, Waiting};
 use crate::handler::dispatch::{Task, begin};
 use crate::handler::exchange::Refusal;
 use crate::server::clock::Clock;
 use crate::server::interference::{Interference, cut, misnumbered, pieces};
 use crate::server::output::Output;
 use crate::server::sink::Sink;
+use crate::server::threads::Threads;
 use crate::state::node::Node;
 
 /// What every connection of a broker has in common.
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) node: Arc<Node>,
     pub(crate) clock: Clock,
     pub(crate) switchboard: Arc<Switchboard>,
+    pub(crate) threads: Threads,
     pub(crate) request_max_bytes: usize,
     pub(crate) idle_max: Duration,
 }
@@ -209,25 +211,36 @@ impl<S: AsyncRead + Sink> Connection<S> {
 
     /// The answer to a request; none if the client wants none.
     async fn answer(&mut self, task: Task) -> Result<Option<Answer>, End> {
-        let reply = if task.is_slow() {
-            // What was answered before must not wait for the disk.
-            self.flush().await?;
-            match tokio::task::spawn_blocking(move || task.run()).await {
-                Ok(reply) => reply,
-                Err(error) => return Err(End::Io(io::Error::other(error))),
-            }
-        } else {
-            task.run()
+        let mut reply = match task.aside() {
+            Some(kind) => self.aside(kind, move || task.run()).await?,
+            None => task.run(),
         };
-        match reply.map_err(End::Refused)? {
-            Reply::Ready(answer) => Ok(Some(answer)),
-            Reply::Silent => Ok(None),
-            Reply::Close(reason) => {
-                self.flush().await?;
-                Err(End::Asked(reason))
+        loop {
+            match reply.map_err(End::Refused)? {
+                Reply::Ready(answer) => return Ok(Some(answer)),
+                Reply::Silent => return Ok(None),
+                Reply::Close(reason) => {
+                    self.flush().await?;
+                    return Err(End::Asked(reason));
+                }
+                Reply::Later(waiting) => return self.wait(waiting).await.map(Some),
+                Reply::Aside(rest) => {
+                    let done = self.aside(Aside::Append, rest).await?;
+                    reply = done.map_err(Refusal::Encode);
+                }
             }
-            Reply::Later(waiting) => self.wait(waiting).await.map(Some),
         }
+    }
+
+    /// Does something that takes long. What was answered before must not wait for it.
+    async fn aside<T: Send + 'static>(
+        &mut self,
+        kind: Aside,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, End> {
+        self.flush().await?;
+        let done = self.shared.threads.run(kind, work).await;
+        done.map_err(End::Io)
     }
 
     /// Waits for an answer that depends on others.

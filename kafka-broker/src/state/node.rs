@@ -28,6 +28,7 @@ use crate::state::transaction::{Participant, ProducerClaim};
 use crate::state::transaction_record::TransactionRecord;
 use crate::state::transaction_topic::TransactionTopic;
 use crate::state::transactions::Transactions;
+use crate::state::unpackers::Unpackers;
 
 /// The state of one broker.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) groups: Arc<Groups>,
     /// What batches are compressed with that do not come as their topic wants them.
     pub(crate) compressors: Compressors,
+    /// What batches are unpacked with when they come.
+    pub(crate) unpackers: Unpackers,
     /// What readers want from fetch to fetch.
     pub(crate) fetch_sessions: FetchSessions,
     /// Transactional ids and their transactions.
@@ -87,12 +90,13 @@ impl fmt::Debug for Random {
 
 impl Node {
     /// A broker with all that the catalog knows; groups and transactional ids are as they were saved,
-    /// and transactions whose end was decided are ended.
+    /// and transactions whose end was decided are ended. Of large batches so many are unpacked at once.
     pub(crate) fn new(
         config: Arc<BrokerConfig>,
         catalog: Arc<Catalog>,
         apis: Vec<ServedApi>,
         has_features: bool,
+        large_at_once: usize,
         random: fn() -> [u8; 16],
         now: Now,
     ) -> Result<Self, ReadError> {
@@ -119,6 +123,7 @@ impl Node {
             has_features,
             groups,
             compressors: Compressors::default(),
+            unpackers: Unpackers::new(large_at_once),
             fetch_sessions: FetchSessions::new(config.fetch_session_slots),
             transactions,
             transaction_topic,

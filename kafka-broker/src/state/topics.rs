@@ -84,8 +84,8 @@ pub(crate) struct TopicTable {
     by_id: BTreeMap<Uuid, Arc<Topic>>,
     /// Counts the changes.
     version: u64,
-    /// Whether there was a topic to which an append takes long.
-    is_any_slow: bool,
+    /// Whether an append to one of the topics waits for the disk.
+    is_any_synced: bool,
 }
 
 impl TopicTable {
@@ -104,9 +104,9 @@ impl TopicTable {
         self.by_name.values()
     }
 
-    /// Whether an append may take long because a topic wants it so: wait for the disk, or compress anew.
-    pub(crate) fn is_any_slow(&self) -> bool {
-        self.is_any_slow
+    /// Whether an append may have to wait for the disk because a topic wants it so.
+    pub(crate) fn is_any_synced(&self) -> bool {
+        self.is_any_synced
     }
 
     /// Tells whether a topic of this name may be made.
@@ -137,7 +137,6 @@ impl TopicTable {
 
     /// Puts a topic in, in the place of one with its id.
     pub(crate) fn insert(&mut self, topic: Arc<Topic>) {
-        self.is_any_slow |= topic.config.flush_messages < i64::MAX || topic.config.codec.is_some();
         self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         self.by_id.insert(topic.id, topic);
     }
@@ -196,6 +195,8 @@ impl Topics {
         let mut table = TopicTable::clone(&self.table());
         table.version += 1;
         change(&mut table);
+        let is_any_synced = table.iter().any(|topic| topic.config.is_synced());
+        table.is_any_synced = is_any_synced;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 }
@@ -267,20 +268,25 @@ mod tests {
     }
 
     #[test]
-    fn an_append_takes_long_where_a_topic_wants_it_synced_or_in_another_codec() {
+    fn an_append_waits_for_the_disk_as_long_as_a_topic_wants_it_synced() {
         let broker = broker();
-        let is_slow = |set: &[(&str, &str)]| {
+        let topics = Topics::default();
+        let put = |id, set: &[(&str, &str)]| {
             let set = set.iter();
             let set = set.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let topic = Topic::new(&broker, "t".into(), Uuid([1; 16]), set.collect(), vec![]);
-            let mut table = TopicTable::default();
-            table.insert(Arc::new(topic));
-            table.is_any_slow()
+            let (name, id) = (format!("t{id}").into(), Uuid([id; 16]));
+            let topic = Topic::new(&broker, name, id, set.collect(), vec![]);
+            topics.change(|table| table.insert(Arc::new(topic)));
+            topics.table().is_any_synced()
         };
-        assert!(!is_slow(&[]));
-        assert!(!is_slow(&[("compression.type", "producer")]));
-        assert!(is_slow(&[("compression.type", "uncompressed")]));
-        assert!(is_slow(&[("flush.messages", "1")]));
+        assert!(!put(1, &[]));
+        assert!(!put(1, &[("compression.type", "gzip")]));
+        assert!(put(2, &[("flush.messages", "1")]));
+        assert!(put(1, &[]), "the other one does");
+        assert!(!put(2, &[]));
+        assert!(put(1, &[("flush.messages", "5")]));
+        topics.change(|table| table.remove(Uuid([1; 16])));
+        assert!(!topics.table().is_any_synced());
     }
 
     #[test]

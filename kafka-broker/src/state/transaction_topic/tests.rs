@@ -120,7 +120,7 @@ fn open(disk: &MemoryDisk, now: Now) -> Node {
     let dir = LogDir::open(Arc::new(disk.clone()), Path::new("data"), &owner).unwrap();
     let config = Arc::new(BrokerConfig::new([]).unwrap());
     let catalog = Catalog::open(Arc::clone(&config), dir, random, now).unwrap();
-    Node::new(config, Arc::new(catalog), Vec::new(), true, random, now).unwrap()
+    Node::new(config, Arc::new(catalog), Vec::new(), true, 1, random, now).unwrap()
 }
 
 fn create_topic(node: &Node) {

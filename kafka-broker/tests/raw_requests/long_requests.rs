@@ -1,0 +1,54 @@
+//! Requests that take long: nobody else waits for them, not even where one thread serves all connections.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_broker::Broker;
+use kafka_protocol::Request;
+use kafka_protocol::compression::{Compression, Compressor};
+use kafka_protocol::messages::ProduceRequest;
+use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
+
+use crate::connection::{Connection, produce};
+
+/// A batch that has a value of so many zeros in it, and is far smaller.
+fn packed(zeros: usize, compression: Compression) -> Bytes {
+    let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    builder.append(0, None, Some(&vec![0; zeros]), []).unwrap();
+    let mut compressor = Compressor::new(compression).unwrap();
+    let mut batch = Vec::new();
+    builder
+        .seal_compressed(ProducerStamp::NONE, &mut compressor, &mut batch)
+        .unwrap();
+    batch.into()
+}
+
+/// Has another connection served while the first one waits for the answer to its request.
+fn assert_holds_nobody_up<R: Request>(broker: &Broker, request: &R, version: i16) -> R::Response {
+    let mut bystander = Connection::open(broker);
+    bystander.assert_served();
+    let mut connection = Connection::open(broker);
+    connection.send(request, version);
+    thread::sleep(Duration::from_millis(10));
+    bystander.assert_served();
+    connection.0.set_nonblocking(true).unwrap();
+    let answer = connection.0.peek(&mut [0]);
+    let kind = answer.map_err(|error| error.kind());
+    assert_eq!(kind, Err(io::ErrorKind::WouldBlock), "it was served before");
+    connection.0.set_nonblocking(false).unwrap();
+    connection.receive::<R>(version)
+}
+
+#[tokio::test]
+async fn what_unpacks_to_very_much_is_unpacked_aside() {
+    let broker = Broker::builder().worker_threads(1).start().await.unwrap();
+    Connection::open(&broker).create_topic("t", 1);
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let batch = packed(100 << 20, compression);
+        let request: ProduceRequest = produce("t", 0, &batch);
+        let answer = assert_holds_nobody_up(&broker, &request, 9);
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+}
