@@ -25,4 +25,4 @@ COPY --from=build --chown=10001:10001 /root-of-user/ /
 USER 10001:10001
 VOLUME /data
 EXPOSE 9092
-ENTRYPOINT ["/kafka-broker", "--listen", "0.0.0.0:9092", "--data-dir", "/data"]
+ENTRYPOINT ["/kafka-broker", "--set", "listeners=PLAINTEXT://0.0.0.0:9092", "--data-dir", "/data"]

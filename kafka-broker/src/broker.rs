@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::Uuid;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
+use crate::broker::listener::Listener;
 use crate::config::broker::BrokerConfig;
 use crate::config::release::Release;
 use crate::control::Control;
@@ -23,11 +23,13 @@ use crate::control_port::ControlPort;
 use crate::error::BrokerError;
 use crate::handler::registry::{api_subjects, served_apis};
 use crate::log::{Disk, Keep, LogDir, LogDirOwner, MemoryDisk, OsDisk};
-use crate::plan::{Data, Plan, host_and_port};
+use crate::plan::{Data, Plan};
 use crate::server::threads::{Threads, threads_max};
 use crate::server::{self, cleaner::Cleaner, clock::Clock};
 use crate::state::catalog::{Catalog, CatalogError};
-use crate::state::node::{Endpoint, Node};
+use crate::state::node::Node;
+
+pub(crate) mod listener;
 
 /// A Kafka broker of one node, running on threads of its own.
 ///
@@ -47,8 +49,8 @@ use crate::state::node::{Endpoint, Node};
 /// ```
 #[derive(Debug)]
 pub struct Broker {
-    bootstrap_servers: String,
-    local_address: SocketAddr,
+    listener: Listener,
+    other_listeners: Vec<Listener>,
     data_dir: PathBuf,
     switchboard: Arc<Switchboard>,
     control_port: Option<ControlPort>,
@@ -66,22 +68,28 @@ struct Running {
 
 /// What the broker's thread tells when it serves.
 struct Started {
-    local_address: SocketAddr,
-    bootstrap_servers: String,
+    listener: Listener,
+    other_listeners: Vec<Listener>,
     data_dir: PathBuf,
 }
 
 impl Broker {
-    /// What clients take for `bootstrap.servers`: the advertised `HOST:PORT`.
+    /// What clients take for `bootstrap.servers`: the advertised `HOST:PORT`, that of the first listener if there
+    /// are several.
     #[must_use]
     pub fn bootstrap_servers(&self) -> &str {
-        &self.bootstrap_servers
+        self.listener.bootstrap_servers()
     }
 
-    /// Where the broker listens.
+    /// Where the broker listens, with the first listener if there are several.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        self.local_address
+        self.listener.local_address()
+    }
+
+    /// All places where the broker is reached, in the order of the property `listeners`.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        std::iter::once(&self.listener).chain(&self.other_listeners)
     }
 
     /// Where the data lies; of a broker in memory, a path that no file system has.
@@ -160,8 +168,8 @@ impl Broker {
         };
         match started.await {
             Ok(started) => Ok(Self {
-                bootstrap_servers: started.bootstrap_servers,
-                local_address: started.local_address,
+                listener: started.listener,
+                other_listeners: started.other_listeners,
                 data_dir: started.data_dir,
                 switchboard,
                 control_port,
@@ -230,7 +238,7 @@ fn live(
             let tell = |started: Started| {
                 tracing::info!(
                     "restarted by a fault on demand, at {}",
-                    started.local_address
+                    started.listener.local_address()
                 );
                 done.take().is_some_and(|done| done.send(Ok(())).is_ok())
             };
@@ -359,9 +367,15 @@ impl Home {
     ) -> Result<Fate, BrokerError> {
         let clock = Clock::start();
         // First the port: a broker that cannot be reached should leave the data alone.
-        let listener = self.listen(&runtime)?;
-        let local_address = listener.local_addr().map_err(|source| self.deaf(source))?;
-        let (host, port) = self.advertised(local_address);
+        let mut sockets = Vec::new();
+        let mut listeners = Vec::new();
+        for planned in &mut self.plan.listeners {
+            let (socket, listener) = runtime.block_on(Listener::open(planned))?;
+            sockets.push(socket);
+            listeners.push(listener);
+        }
+        let mut listeners = listeners.into_iter();
+        let listener = listeners.next().ok_or(BrokerError::Ended)?;
         let disk: Arc<dyn Disk> = match self.disk.clone() {
             DataDisk::Os(disk) => Arc::new(disk),
             DataDisk::Memory(disk) => Arc::new(disk),
@@ -370,18 +384,9 @@ impl Home {
         let config = Arc::clone(&self.config);
         let workers = self.plan.worker_threads;
         let (node, catalog) = open(config, emulated, workers, &self.data_dir, disk, clock)?;
-        let bootstrap_servers = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
-        node.set_endpoint(Endpoint {
-            host: host.into(),
-            port,
-        });
         let started = Started {
-            local_address,
-            bootstrap_servers,
+            listener,
+            other_listeners: listeners.collect(),
             data_dir: self.data_dir.clone(),
         };
 
@@ -393,7 +398,7 @@ impl Home {
         let how = runtime.block_on(async {
             let threads = Threads::new(workers);
             let served = Arc::clone(&node);
-            let server = server::run(served, clock, switchboard, listener, threads, stop);
+            let server = server::run(served, clock, switchboard, sockets, threads, stop);
             let end = async {
                 self.switchboard.set_up(true);
                 let how = if tell_started(started) {
@@ -423,32 +428,6 @@ impl Home {
                 wait_for_disk(runtime);
                 self.close(catalog, clock).map(|()| Fate::Ended)
             }
-        }
-    }
-
-    /// Listens where the plan says, and from the second life on where the first one did.
-    fn listen(&mut self, runtime: &Runtime) -> Result<TcpListener, BrokerError> {
-        let listener = runtime
-            .block_on(TcpListener::bind(&self.plan.listen))
-            .map_err(|source| self.deaf(source))?;
-        let local = listener.local_addr().map_err(|source| self.deaf(source))?;
-        if self.plan.advertise.is_none() {
-            self.plan.advertise = Some((advertised_host(&self.plan.listen, local), local.port()));
-        }
-        self.plan.listen = local.to_string();
-        Ok(listener)
-    }
-
-    /// What clients are told.
-    fn advertised(&self, local: SocketAddr) -> (String, u16) {
-        let known = self.plan.advertise.clone();
-        known.unwrap_or_else(|| (local.ip().to_string(), local.port()))
-    }
-
-    fn deaf(&self, source: std::io::Error) -> BrokerError {
-        BrokerError::Listen {
-            address: self.plan.listen.clone(),
-            source,
         }
     }
 
@@ -582,17 +561,6 @@ fn open(
         reason: error.to_string(),
     })?;
     Ok((Arc::new(node), catalog))
-}
-
-/// The host that clients are told: the one that was named, unless it stands for all addresses.
-fn advertised_host(listen: &str, local: SocketAddr) -> String {
-    if local.ip().is_unspecified() {
-        return "localhost".to_owned();
-    }
-    match host_and_port(listen) {
-        Some((host, _)) => host,
-        None => local.ip().to_string(),
-    }
 }
 
 /// Sixteen bytes from the system. Without any, ids are no longer unique, and nothing else matters.

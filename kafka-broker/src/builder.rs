@@ -8,7 +8,8 @@ use crate::config::property::list;
 use crate::config::release::Release;
 use crate::error::BrokerError;
 use crate::log::MemoryDisk;
-use crate::plan::{Data, Plan, host_and_port};
+use crate::plan::listeners::planned;
+use crate::plan::{Data, Plan};
 
 /// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
 /// [`start`](Self::start).
@@ -53,13 +54,15 @@ impl BrokerBuilder {
         self.set("node.id", node_id.to_string())
     }
 
-    /// The address to listen at, `HOST:PORT`; port 0 takes a free one. Default `127.0.0.1:0`.
+    /// The address to listen at, `HOST:PORT`; port 0 takes a free one. Default: that of the property `listeners`,
+    /// which can name several, and without it `127.0.0.1:0`.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = Some(address.into());
         self
     }
 
-    /// The address that clients are told, `HOST:PORT`. Default: where the broker listens.
+    /// The address that clients are told, `HOST:PORT`. Default: that of the property `advertised.listeners`, which
+    /// says it for each listener, and without it where the broker listens.
     pub fn advertise(mut self, address: impl Into<String>) -> Self {
         self.advertise = Some(address.into());
         self
@@ -111,9 +114,9 @@ impl BrokerBuilder {
     }
 
     /// Opens a control port at this address, `HOST:PORT`, for users of other languages: what
-    /// [`Control`](crate::control::Control) can do, by HTTP and JSON, and figures for Prometheus. The address must
-    /// be a loopback address, since whoever reaches it may do anything to the broker; port 0 takes a free one.
-    /// Default: none.
+    /// [`Control`](crate::control::Control) can do, by HTTP and JSON, and figures for Prometheus. Whoever reaches it
+    /// may do anything to the broker: let it be a loopback address unless the broker is alone in a container. Port 0
+    /// takes a free one. Default: none.
     pub fn control_port(mut self, address: impl Into<String>) -> Self {
         self.control_port = Some(address.into());
         self
@@ -152,38 +155,7 @@ impl BrokerBuilder {
             None => None,
             Some(name) => Some(Release::named(name).map_err(|error| invalid(error.to_string()))?),
         };
-        let listener = |name: &str| {
-            match config.given(name) {
-            None => Ok(None),
-            Some(value) => plaintext(value).map(Some).ok_or_else(|| {
-                invalid(format!(
-                    "invalid value {value} for configuration {name}: must be one PLAINTEXT://HOST:PORT"
-                ))
-            }),
-        }
-        };
-        let listen = match self.listen {
-            Some(listen) => Some(listen),
-            None => listener("listeners")?,
-        };
-        let advertise = match self.advertise {
-            Some(advertise) => Some(advertise),
-            None => listener("advertised.listeners")?,
-        };
-        let advertise = match advertise {
-            None => None,
-            Some(address) => Some(host_and_port(&address).ok_or_else(|| {
-                invalid(format!(
-                    "invalid address {address} to advertise: must be HOST:PORT"
-                ))
-            })?),
-        };
-        let listen = listen.unwrap_or_else(|| LISTEN.to_owned());
-        if host_and_port(&listen).is_none() {
-            return Err(invalid(format!(
-                "invalid address {listen} to listen at: must be HOST:PORT"
-            )));
-        }
+        let listeners = planned(&config, self.listen, self.advertise).map_err(invalid)?;
         let data = match (self.data_dir, data_dir_of(&config)?, self.in_memory) {
             (Some(path), _, false) | (None, Some(path), false) => Data::Directory(path),
             (None, None, false) => Data::Temporary,
@@ -197,8 +169,7 @@ impl BrokerBuilder {
         };
         Ok(Plan {
             config,
-            listen,
-            advertise,
+            listeners,
             data,
             memory: self.memory,
             worker_threads: self.worker_threads.max(1),
@@ -223,19 +194,6 @@ fn data_dir_of(config: &BrokerConfig) -> Result<Option<PathBuf>, BrokerError> {
     }
 }
 
-/// The address of the only listener.
-fn plaintext(value: &str) -> Option<String> {
-    let address = value.trim().strip_prefix("PLAINTEXT://")?;
-    // No host stands for all of this machine's addresses.
-    let address = match address.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => address.to_owned(),
-    };
-    host_and_port(&address)?;
-    Some(address)
-}
-
-const LISTEN: &str = "127.0.0.1:0";
 const WORKER_THREADS: usize = 2;
 
 #[cfg(test)]
@@ -250,16 +208,18 @@ mod tests {
             .set("log.dirs", "/data")
             .plan()
             .unwrap();
-        assert_eq!(plan.listen, "127.0.0.1:9092");
-        assert_eq!(plan.advertise, Some(("kafka".to_owned(), 9092)));
+        let [listener] = &*plan.listeners else {
+            panic!("{:?}", plan.listeners);
+        };
+        assert_eq!(listener.listen, "127.0.0.1:9092");
+        assert_eq!(listener.advertise, Some(("kafka".to_owned(), 9092)));
         assert_eq!(plan.data, Data::Directory(PathBuf::from("/data")));
         let both = BrokerBuilder::new().in_memory().data_dir("/data").plan();
         assert!(both.unwrap_err().to_string().contains("/data"));
         let old = BrokerBuilder::new().emulate("1.1").plan();
         assert!(old.unwrap_err().to_string().contains("2.1"));
         for (name, value) in [
-            ("listeners", "SSL://a:1"),
-            ("listeners", "PLAINTEXT://a:1,PLAINTEXT://b:2"),
+            ("listeners", "a:1"),
             ("log.dirs", "/a,/b"),
             ("no.such.thing", "1"),
         ] {

@@ -33,6 +33,7 @@ mod server;
 mod state;
 
 pub use broker::Broker;
+pub use broker::listener::Listener;
 pub use builder::BrokerBuilder;
 pub use error::BrokerError;
 pub use kafka_protocol::{ApiKey, ErrorCode};

@@ -14,21 +14,21 @@ use tracing_subscriber::EnvFilter;
 
 /// A small Kafka broker of one node, for tests and for development.
 ///
-/// Prints one line, `listening on HOST:PORT`, on standard output once it serves, behind one for the control
-/// port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in
+/// Prints one line, `listening on HOST:PORT`, on standard output once it serves, or one for each listener,
+/// behind one for the control port if there is one, `control on HOST:PORT`; and logs to standard error. SIGINT and SIGTERM end it in
 /// order, and another one at once if that takes more than five seconds; after that, and after a crash, it
 /// comes back with all its data.
 #[derive(Debug, Parser)]
 #[command(name = "kafka-broker", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The address to listen at; port 0 takes a free one. Without it that of the property listeners, and
+    /// The address to listen at; port 0 takes a free one. Without it those of the property listeners, and
     /// without that 127.0.0.1:9092. Where a broker listens and what it tells clients stays as it was started:
     /// listeners and advertised.listeners cannot be altered while it runs.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// The address that clients are told, if it is not the one to listen at; as the property
-    /// advertised.listeners.
+    /// The address that clients are told, if it is not the one to listen at. With several listeners it is the
+    /// property advertised.listeners that says it for each.
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
 
@@ -46,8 +46,9 @@ struct Arguments {
     #[arg(long, value_name = "RELEASE")]
     emulate: Option<String>,
 
-    /// Opens a control port: faults, the journal of requests, /metrics and /ready, by HTTP and JSON; at a
-    /// loopback address; port 0 takes a free one.
+    /// Opens a control port: faults, the journal of requests, /metrics and /ready, by HTTP and JSON. Whoever
+    /// reaches it may do anything to the broker: give a loopback address, except in a container. Port 0 takes a
+    /// free one.
     #[arg(long, value_name = "HOST:PORT")]
     control: Option<String>,
 
@@ -160,7 +161,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         if let Some(address) = broker.control_address() {
             println!("control on {address}");
         }
-        println!("listening on {}", broker.bootstrap_servers());
+        for listener in broker.listeners() {
+            println!("listening on {}", listener.bootstrap_servers());
+        }
     }
     let mut told = async || {
         tokio::select! {

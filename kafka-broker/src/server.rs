@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::control::switchboard::Switchboard;
+use crate::handler::call::Peer;
 use crate::server::addresses::Addresses;
 use crate::server::clock::Clock;
 use crate::server::connection::{Shared, serve};
+use crate::server::listeners::{Listener, Listeners};
 use crate::server::threads::Threads;
 use crate::state::node::Node;
 
@@ -21,6 +22,7 @@ pub(crate) mod cleaner;
 pub(crate) mod clock;
 pub(crate) mod connection;
 pub(crate) mod interference;
+pub(crate) mod listeners;
 pub(crate) mod output;
 pub(crate) mod sink;
 pub(crate) mod threads;
@@ -31,7 +33,7 @@ pub(crate) async fn run(
     node: Arc<Node>,
     clock: Clock,
     switchboard: Arc<Switchboard>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     threads: Threads,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -56,10 +58,11 @@ pub(crate) async fn run(
     let stop_of_connections = stop.clone();
     let addresses = Addresses::default();
     let live = &node.catalog().live;
+    let mut listeners = Listeners::new(listeners);
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, address)) if connections.len() < live.get().connections_max => {
+            accepted = listeners.accept() => match accepted {
+                Ok((stream, address, endpoint)) if connections.len() < live.get().connections_max => {
                     let per_ip_max = live.get().connections_per_ip_max;
                     let Some(seat) = addresses.take(address.ip(), per_ip_max) else {
                         tracing::warn!(%address, "refused: max.connections.per.ip are there");
@@ -69,13 +72,14 @@ pub(crate) async fn run(
                         tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
                     }
                     let stop = stop_of_connections.clone();
-                    let serving = serve(Arc::clone(&shared), stream, address, stop);
+                    let peer = Peer::new(address.ip(), endpoint);
+                    let serving = serve(Arc::clone(&shared), stream, peer, address, stop);
                     connections.spawn(async move {
                         serving.await;
                         drop(seat);
                     });
                 }
-                Ok((_, address)) => {
+                Ok((_, address, _)) => {
                     tracing::warn!(%address, "refused: max.connections are there");
                 }
                 Err(error) => {
@@ -88,7 +92,7 @@ pub(crate) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
-    drop(listener);
+    drop(listeners);
     let farewell = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
         connections.shutdown().await;

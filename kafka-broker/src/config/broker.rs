@@ -106,7 +106,7 @@ impl BrokerConfig {
     }
 
     /// The value that holds for a property of the broker, set or default.
-    fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         match self.given.get(name) {
             Some(value) => Some(value),
             None => broker_property(name)?.default,

@@ -26,7 +26,7 @@ pub(crate) enum UpdateMode {
 pub(crate) fn update_mode(name: &str) -> UpdateMode {
     if CLUSTER_WIDE.contains(&name) {
         UpdateMode::ClusterWide
-    } else if name == LISTENERS {
+    } else if PER_BROKER.contains(&name) {
         UpdateMode::PerBroker
     } else {
         UpdateMode::ReadOnly
@@ -67,7 +67,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "advertised.listeners",
         Kind::List,
         Limit::Any,
-        "The address that clients are told, as PLAINTEXT://HOST:PORT.",
+        "The address that clients of each listener are told, as NAME://HOST:PORT; where it listens if it is not named.",
     ),
     row(
         "auto.create.topics.enable",
@@ -263,11 +263,18 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Limit::AtLeast(1),
         "The shortest session timeout a group member may ask for.",
     ),
+    row(
+        "listener.security.protocol.map",
+        Kind::List,
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+        Limit::Any,
+        "The protocol of each listener, as NAME:PROTOCOL; it must be PLAINTEXT.",
+    ),
     unset(
-        LISTENERS,
+        "listeners",
         Kind::List,
         Limit::Any,
-        "The address to listen at, as PLAINTEXT://HOST:PORT.",
+        "The addresses to listen at, as NAME://HOST:PORT; clients are told the address of the one that they come by.",
     ),
     row(
         "log.cleaner.backoff.ms",
@@ -602,7 +609,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
     ),
 ];
 
-const LISTENERS: &str = "listeners";
+const PER_BROKER: &[&str] = &["listener.security.protocol.map", "listeners"];
 
 /// What Kafka 4.4 lets be changed while its brokers run, of what is in the table.
 const CLUSTER_WIDE: &[&str] = &[

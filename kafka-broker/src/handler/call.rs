@@ -71,6 +71,8 @@ pub(crate) struct Call {
     pub(crate) client_id: ByteString,
     /// Where the client is, as Kafka writes it.
     pub(crate) client_host: ByteString,
+    /// Where the client finds the broker.
+    pub(crate) endpoint: Arc<Endpoint>,
     /// When the request was read.
     pub(crate) now: Now,
     /// What rules want of it.
@@ -106,13 +108,25 @@ impl Call {
 pub(crate) struct Peer {
     /// Its address, as Kafka writes it: behind a slash.
     pub(crate) host: ByteString,
+    /// What it is told of where the broker is.
+    pub(crate) endpoint: Arc<Endpoint>,
+}
+
+/// Where clients find a broker that come by one of its listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// A name or an address.
+    pub(crate) host: ByteString,
+    /// The port.
+    pub(crate) port: u16,
 }
 
 impl Peer {
     /// The peer at this address.
-    pub(crate) fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr, endpoint: Arc<Endpoint>) -> Self {
         Self {
             host: format!("/{address}").into(),
+            endpoint,
         }
     }
 }

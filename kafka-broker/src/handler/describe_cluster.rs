@@ -24,7 +24,7 @@ impl Handler for DescribeCluster {
                 Some("this listener tells the endpoints of brokers only".into());
             return Outcome::Ready(response);
         }
-        let endpoint = call.node.endpoint();
+        let endpoint = &call.endpoint;
         let mut broker = DescribeClusterBroker::default();
         broker.broker_id = call.node.config.node_id;
         broker.host = endpoint.host.clone();

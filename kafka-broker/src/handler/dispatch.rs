@@ -99,6 +99,7 @@ pub(crate) fn begin(
         version,
         client_id: header.client_id.unwrap_or_default(),
         client_host: peer.host.clone(),
+        endpoint: Arc::clone(&peer.endpoint),
         now,
         wishes: Wishes::default(),
     };

@@ -17,7 +17,7 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Later, Outcome};
+use crate::handler::call::{Call, Endpoint, Handler, Later, Outcome};
 use crate::handler::detached::detached;
 use crate::handler::each_once::each_once;
 use crate::handler::fetch_partition::{Answer, Reader};
@@ -156,6 +156,7 @@ fn key(by_id: bool, topic: &ByteString, topic_id: Uuid, index: i32) -> SessionKe
 /// A fetch until it is answered.
 struct Pending {
     node: Arc<Node>,
+    endpoint: Arc<Endpoint>,
     version: i16,
     readers: Vec<(SessionKey, Reader)>,
     session: Option<Arc<Session>>,
@@ -189,6 +190,7 @@ impl Pending {
         let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         Self {
             node: Arc::clone(&call.node),
+            endpoint: Arc::clone(&call.endpoint),
             version: call.version,
             readers,
             session: scope.session,
@@ -245,7 +247,7 @@ impl Pending {
             put(&mut response.responses, key, partition);
         }
         if moved && self.version >= 16 {
-            let endpoint = self.node.endpoint();
+            let endpoint = &self.endpoint;
             let mut row = NodeEndpoint::default();
             row.node_id = node_id;
             row.host = endpoint.host.clone();

@@ -65,7 +65,7 @@ fn find(call: &Call, key_type: i8, key: ByteString) -> Coordinator {
     };
     match refusal {
         None => {
-            let endpoint = call.node.endpoint();
+            let endpoint = &call.endpoint;
             row.node_id = call.node.config.node_id;
             row.host = endpoint.host.clone();
             row.port = i32::from(endpoint.port);

@@ -30,7 +30,7 @@ impl Handler for Metadata {
 
     fn handle(call: &Call, request: MetadataRequest) -> Outcome<MetadataResponse> {
         let config = &call.node.config;
-        let endpoint = call.node.endpoint();
+        let endpoint = &call.endpoint;
         let mut broker = MetadataResponseBroker::default();
         broker.node_id = config.node_id;
         broker.host = endpoint.host.clone();

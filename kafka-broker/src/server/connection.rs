@@ -43,11 +43,12 @@ pub(crate) struct Shared {
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: impl AsyncRead + Sink,
+    peer: Peer,
     address: SocketAddr,
     stop: watch::Receiver<bool>,
 ) {
     let mut connection = Connection {
-        peer: Peer::new(address.ip()),
+        peer,
         open: shared.switchboard.counts.connected(),
         shared,
         stream,

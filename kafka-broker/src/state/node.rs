@@ -1,7 +1,7 @@
 //! The broker as its handlers see it.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use kafka_protocol::{ApiKey, Uuid, VersionRange};
@@ -54,7 +54,6 @@ pub(crate) struct Node {
     /// Where these are kept, and how partitions learn of their ends.
     pub(crate) transaction_topic: Arc<TransactionTopic>,
     catalog: Arc<Catalog>,
-    endpoint: OnceLock<Endpoint>,
     random: Random,
 }
 
@@ -67,15 +66,6 @@ pub(crate) struct ServedApi {
     pub(crate) served: VersionRange,
     /// The versions that clients are told of.
     pub(crate) advertised: VersionRange,
-}
-
-/// Where clients find a broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    /// A name or an address.
-    pub(crate) host: ByteString,
-    /// The port.
-    pub(crate) port: u16,
 }
 
 /// A source of randomness, from above.
@@ -129,7 +119,6 @@ impl Node {
             transaction_topic,
             config,
             catalog,
-            endpoint: OnceLock::new(),
             random: Random(random),
         };
         node.restore_groups(now)?;
@@ -152,20 +141,6 @@ impl Node {
         self.apis
             .iter()
             .any(|api| api.key == key && api.served.contains(version))
-    }
-
-    /// Says where clients find this broker, once it listens.
-    pub(crate) fn set_endpoint(&self, endpoint: Endpoint) {
-        // Said once, before anyone is served.
-        let _ = self.endpoint.set(endpoint);
-    }
-
-    /// Where clients find this broker.
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        self.endpoint.get_or_init(|| Endpoint {
-            host: ByteString::new(),
-            port: 0,
-        })
     }
 
     /// Sixteen bytes that nobody could guess.

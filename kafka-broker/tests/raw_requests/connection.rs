@@ -1,7 +1,7 @@
 //! A connection that says what it is told to, and a broker to say it to.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +32,11 @@ pub(crate) struct Connection(pub(crate) TcpStream);
 
 impl Connection {
     pub(crate) fn open(broker: &Broker) -> Self {
-        let stream = TcpStream::connect(broker.local_address()).unwrap();
+        Self::to(broker.local_address())
+    }
+
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)

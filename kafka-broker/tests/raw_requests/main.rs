@@ -4,6 +4,7 @@ mod bad_peers;
 mod cold_reads;
 mod connection;
 mod directories;
+mod listeners;
 mod long_requests;
 mod repetition;
 mod run_time_configs;
