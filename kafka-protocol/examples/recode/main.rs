@@ -29,8 +29,12 @@ fn main() -> ExitCode {
     let form = match arguments.as_slice() {
         [] => Form::Bytes,
         ["--pretty"] => Form::Pretty,
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         _ => {
-            eprintln!("usage: recode [--pretty] < lines");
+            eprintln!("{USAGE}");
             return ExitCode::FAILURE;
         }
     };
@@ -44,3 +48,5 @@ fn main() -> ExitCode {
         }
     }
 }
+
+const USAGE: &str = "usage: recode [--pretty] < lines";
