@@ -493,7 +493,7 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         Kind::Int,
         "1",
         Limit::AtLeast(1),
-        "How many replicas must be in sync for a produce request with acks=all.",
+        "How many replicas must be in sync for a produce request with acks=all, but not more than there are: here one.",
     ),
     row(
         "node.id",

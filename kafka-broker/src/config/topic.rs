@@ -41,8 +41,6 @@ pub(crate) struct TopicConfig {
     pub(crate) min_compaction_lag_ms: i64,
     /// `max.compaction.lag.ms`.
     pub(crate) max_compaction_lag_ms: i64,
-    /// `min.insync.replicas`.
-    pub(crate) min_insync_replicas: i32,
     /// `retention.bytes`.
     pub(crate) retention_bytes: i64,
     /// `retention.ms`.
@@ -86,7 +84,6 @@ impl TopicConfig {
                 .unwrap_or_default(),
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
             max_compaction_lag_ms: long("max.compaction.lag.ms"),
-            min_insync_replicas: int("min.insync.replicas"),
             retention_bytes: long("retention.bytes"),
             retention_ms: long("retention.ms"),
             segment_bytes: int("segment.bytes"),

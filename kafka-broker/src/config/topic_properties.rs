@@ -171,7 +171,7 @@ pub(crate) const TOPIC_PROPERTIES: &[Property] = &[
         "1",
         Limit::AtLeast(1),
         Some("min.insync.replicas"),
-        "How many replicas must be in sync for a produce request with acks=all.",
+        "How many replicas must be in sync for a produce request with acks=all, but not more than there are: here one.",
     ),
     row(
         "preallocate",

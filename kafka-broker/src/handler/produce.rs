@@ -1,8 +1,8 @@
 //! Produce, versions 3 to 13: batches to the end of partitions, which go by topic id from version 13
 //! on.
 //!
-//! There is one replica, so that `acks` of 1 and of all are the same unless a topic asks for more
-//! replicas in sync than there are.
+//! There is one replica, so that `acks` of 1 and of all are the same: a topic that asks for more replicas in sync than
+//! there are gets as many as there are.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -95,7 +95,7 @@ fn produce_all(
     let mut failed = None;
     let mut named = 0;
     for topic in request.topic_data {
-        let mut row = produce_topic(call, table, topic, acks, bad_acks.as_ref(), refused);
+        let mut row = produce_topic(call, table, topic, bad_acks.as_ref(), refused);
         for partition in &mut row.partition_responses {
             partition.record_errors.truncate(NAMED_MAX - named);
             partition.record_errors.shrink_to_fit();
@@ -157,7 +157,6 @@ fn produce_topic(
     call: &Call,
     table: &TopicTable,
     request: TopicProduceData,
-    acks: i16,
     bad_acks: Option<&Failure>,
     refused: &Refused,
 ) -> TopicProduceResponse {
@@ -172,7 +171,7 @@ fn produce_topic(
             (Err(code), None) => Err(Failure::new(*code, "no such topic")),
             (Ok(topic), None) => match refusal_of(refused, topic, index) {
                 Some(refusal) => Err(refusal),
-                None => produce(call, topic, partition, acks),
+                None => produce(call, topic, partition),
             },
         };
         row.partition_responses.push(answer(index, result));
@@ -195,7 +194,6 @@ fn produce(
     call: &Call,
     topic: &Topic,
     request: PartitionProduceData,
-    acks: i16,
 ) -> Result<AppendInfo, Failure> {
     let Some(partition) = topic.partition(request.index) else {
         return Err(Failure::new(
@@ -207,15 +205,6 @@ fn produce(
         return Err(Failure::new(
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             format!("topic {} is written by the broker alone", topic.name),
-        ));
-    }
-    if acks == -1 && topic.config.min_insync_replicas > 1 {
-        return Err(Failure::new(
-            ErrorCode::NOT_ENOUGH_REPLICAS,
-            format!(
-                "{} replicas in sync are wanted, there is 1",
-                topic.config.min_insync_replicas
-            ),
         ));
     }
     let records = request.records.unwrap_or_default();

@@ -108,12 +108,21 @@ async fn topics_follow_the_broker_at_once_unless_they_have_a_word_of_their_own()
     assert_eq!(alter(connection, (BROKER, ""), NAME, None), 0);
     fits(connection, [true, true]);
     // A topic that is made later follows as well.
-    set(connection, (BROKER, ""), "min.insync.replicas", "2");
+    set(connection, (BROKER, ""), NAME, "1000");
     connection.create_topic("later", 1);
     for topic in ["follows", "later"] {
         let refused = produce(connection, topic, &large);
-        assert_eq!(refused, ErrorCode::NOT_ENOUGH_REPLICAS, "{topic}");
+        assert_eq!(refused, ErrorCode::MESSAGE_TOO_LARGE, "{topic}");
     }
+}
+
+#[tokio::test]
+async fn no_more_replicas_are_waited_for_than_there_are() {
+    let broker = broker(&[("min.insync.replicas", "2")]).await;
+    let mut connection = Connection::open(&broker);
+    connection.create_topic("t", 1);
+    let written = produce(&mut connection, "t", &batch(100, 1));
+    assert_eq!(written, ErrorCode::NONE);
 }
 
 #[tokio::test]

@@ -62,6 +62,9 @@ pub(crate) fn accepted(talk: &mut Conversation) {
             talk.ask("acks 1", 9, &request);
         }
     }
+    // More in sync than there are replicas: as many as there are suffice.
+    let (strict, strict_id) = talk.topic("strict", 1, &[("min.insync.replicas", "2")]);
+    fill(talk, &strict, strict_id, &[&["first"]]);
     for codec in [
         Compression::Gzip,
         Compression::Snappy,
