@@ -580,11 +580,25 @@ pub(crate) const BROKER_PROPERTIES: &[Property] = &[
         "How often expired transactional ids are looked for.",
     ),
     row(
+        "transaction.state.log.min.isr",
+        Kind::Int,
+        "1",
+        Limit::AtLeast(1),
+        "How many replicas of the topic of transactional ids must be in sync; without effect on a single node.",
+    ),
+    row(
         "transaction.state.log.num.partitions",
         Kind::Int,
         "50",
         Limit::AtLeast(1),
         "Partitions of the topic of transactional ids; fixed once that topic exists.",
+    ),
+    row(
+        "transaction.state.log.replication.factor",
+        Kind::Int,
+        "1",
+        Limit::Between(1, 1),
+        "Replicas of the topic of transactional ids; this broker is one node.",
     ),
     row(
         "transaction.state.log.segment.bytes",
