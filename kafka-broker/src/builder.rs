@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use crate::broker::Broker;
 use crate::config::broker::BrokerConfig;
+use crate::config::error::ConfigError;
 use crate::config::property::list;
 use crate::config::release::Release;
 use crate::error::BrokerError;
 use crate::log::MemoryDisk;
-use crate::plan::listeners::planned;
+use crate::plan::address::host_and_port;
+use crate::plan::listeners::{PlannedListener, planned};
 use crate::plan::{Data, Plan};
 
 /// What a broker is to be. Made by [`Broker::builder`]; nothing happens before
@@ -122,8 +124,9 @@ impl BrokerBuilder {
         self
     }
 
-    /// Sets a property by Kafka's name, such as `num.partitions`. The last of several values holds.
-    /// A name that the broker does not know is an error at [`start`](Self::start).
+    /// Sets a property by Kafka's name, such as `num.partitions`. The last of several values holds; where there is a
+    /// method for the same ([`listen`](Self::listen), [`advertise`](Self::advertise), [`data_dir`](Self::data_dir)),
+    /// it goes first. A name that the broker does not know is an error at [`start`](Self::start).
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((name.into(), value.into()));
         self
@@ -146,27 +149,36 @@ impl BrokerBuilder {
 
     fn plan(self) -> Result<Plan, BrokerError> {
         let invalid = |reason: String| BrokerError::Config { reason };
-        let pairs = self
-            .properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        let config = BrokerConfig::new(pairs).map_err(|error| invalid(error.to_string()))?;
+        let mut config = self.config()?;
         let emulated = match &self.emulated {
             None => None,
             Some(name) => Some(Release::named(name).map_err(|error| invalid(error.to_string()))?),
         };
-        let listeners = planned(&config, self.listen, self.advertise).map_err(invalid)?;
-        let data = match (self.data_dir, data_dir_of(&config)?, self.in_memory) {
-            (Some(path), _, false) | (None, Some(path), false) => Data::Directory(path),
-            (None, None, false) => Data::Temporary,
-            (None, None, true) => Data::Memory,
-            (Some(path), _, true) | (None, Some(path), true) => {
+        let advertised = self.advertise.clone();
+        let listeners = planned(&config, self.listen.clone(), advertised).map_err(invalid)?;
+        if let Some(address) = &self.control_port
+            && host_and_port(address).is_none()
+        {
+            return Err(invalid(format!(
+                "invalid address {address} for the control port: must be HOST:PORT"
+            )));
+        }
+        let path = match &self.data_dir {
+            Some(path) => Some(path.clone()),
+            None => data_dir_of(&config)?,
+        };
+        let data = match (path, self.in_memory) {
+            (Some(path), false) => Data::Directory(path),
+            (None, false) => Data::Temporary,
+            (None, true) => Data::Memory,
+            (Some(path), true) => {
                 return Err(invalid(format!(
                     "the data cannot lie both in memory and in {}",
                     path.display()
                 )));
             }
         };
+        self.describe(&mut config, &listeners);
         Ok(Plan {
             config,
             listeners,
@@ -176,6 +188,34 @@ impl BrokerBuilder {
             emulated,
             control_port: self.control_port,
         })
+    }
+
+    /// What was set, property by property.
+    fn config(&self) -> Result<BrokerConfig, BrokerError> {
+        let set = self.properties.iter();
+        let set = set.map(|(name, value)| (name.as_str(), value.as_str()));
+        BrokerConfig::new(set).map_err(|error| BrokerError::Config {
+            reason: match error {
+                ConfigError::Unknown { nearest: None, .. } => {
+                    format!("{error}: docs/properties.md tells what there is")
+                }
+                _ => error.to_string(),
+            },
+        })
+    }
+
+    /// Lets properties be described as set for which there is a method of its own, and which that has set.
+    fn describe(&self, config: &mut BrokerConfig, listeners: &[PlannedListener]) {
+        if let ([listener], Some(address)) = (listeners, &self.listen) {
+            config.put("listeners", format!("{}://{address}", listener.name));
+        }
+        if let ([listener], Some(address)) = (listeners, &self.advertise) {
+            let told = format!("{}://{address}", listener.name);
+            config.put("advertised.listeners", told);
+        }
+        if let Some(path) = &self.data_dir {
+            config.put("log.dirs", path.display().to_string());
+        }
     }
 }
 
@@ -189,7 +229,9 @@ fn data_dir_of(config: &BrokerConfig) -> Result<Option<PathBuf>, BrokerError> {
     match (paths.next(), paths.next()) {
         (Some(path), None) => Ok(Some(PathBuf::from(path))),
         _ => Err(BrokerError::Config {
-            reason: format!("invalid value {value} for configuration log.dirs: one directory"),
+            reason: format!(
+                "invalid value {value} for configuration log.dirs: must be one directory"
+            ),
         }),
     }
 }
@@ -214,6 +256,23 @@ mod tests {
         assert_eq!(listener.listen, "127.0.0.1:9092");
         assert_eq!(listener.advertise, Some(("kafka".to_owned(), 9092)));
         assert_eq!(plan.data, Data::Directory(PathBuf::from("/data")));
+        // What has a word of its own is described as if it were set, and goes first.
+        let plan = BrokerBuilder::new()
+            .listen("127.0.0.1:0")
+            .advertise("kafka:9092")
+            .data_dir("/own")
+            .set("listeners", "PLAINTEXT://127.0.0.1:9092")
+            .set("log.dirs", "/a,/b")
+            .plan()
+            .unwrap();
+        assert_eq!(plan.data, Data::Directory(PathBuf::from("/own")));
+        for (name, told) in [
+            ("listeners", "PLAINTEXT://127.0.0.1:0"),
+            ("advertised.listeners", "PLAINTEXT://kafka:9092"),
+            ("log.dirs", "/own"),
+        ] {
+            assert_eq!(plan.config.given(name), Some(told));
+        }
         let both = BrokerBuilder::new().in_memory().data_dir("/data").plan();
         assert!(both.unwrap_err().to_string().contains("/data"));
         let old = BrokerBuilder::new().emulate("1.1").plan();
@@ -226,5 +285,15 @@ mod tests {
             let error = BrokerBuilder::new().set(name, value).plan().unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
+        let unknown = BrokerBuilder::new().set("process.roles", "broker").plan();
+        assert_eq!(
+            unknown.unwrap_err().to_string(),
+            "unknown configuration process.roles: docs/properties.md tells what there is"
+        );
+        let control = BrokerBuilder::new().control_port("127.0.0.1").plan();
+        assert_eq!(
+            control.unwrap_err().to_string(),
+            "invalid address 127.0.0.1 for the control port: must be HOST:PORT"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::broker_properties::{BROKER_PROPERTIES, broker_property};
 use crate::config::error::ConfigError;
 use crate::config::overrides::known;
-use crate::config::property::{list, parse_bool};
+use crate::config::property::{ValueError, list, parse_bool};
 
 /// What a broker was started with.
 ///
@@ -94,8 +94,13 @@ impl BrokerConfig {
             property.check(value).map_err(ConfigError::Value)?;
             given.insert(property.name, value.trim().to_owned());
         }
-        if let (Some(id), None) = (given.get("broker.id").cloned(), given.get("node.id")) {
-            given.insert("node.id", id);
+        match (given.get("broker.id").cloned(), given.get("node.id")) {
+            (Some(id), None) => drop(given.insert("node.id", id)),
+            (Some(id), Some(node)) if id != *node => {
+                let must = format!("that of node.id, which is {node}");
+                return Err(ConfigError::Value(ValueError::new("broker.id", id, must)));
+            }
+            _ => {}
         }
         let mut config = Self {
             given,
@@ -116,6 +121,12 @@ impl BrokerConfig {
     /// The value that was set, without the default.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(String::as_str)
+    }
+
+    /// Holds a value that was set by other means than its name, and was checked.
+    pub(crate) fn put(&mut self, name: &'static str, value: String) {
+        debug_assert!(broker_property(name).is_some(), "{name} is no property");
+        self.given.insert(name, value);
     }
 
     fn read(&mut self) {
@@ -269,6 +280,13 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "invalid value 0 for configuration num.partitions: must be at least 1"
+        );
+        let same = BrokerConfig::new([("broker.id", "6"), ("node.id", "6")]);
+        assert_eq!(same.unwrap().node_id, 6);
+        let error = BrokerConfig::new([("broker.id", "6"), ("node.id", "5")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid value 6 for configuration broker.id: must be that of node.id, which is 5"
         );
     }
 }

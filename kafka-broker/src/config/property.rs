@@ -143,7 +143,10 @@ impl Property {
         match self.limit {
             Limit::AtLeast(least) if number < least => Err(format!("at least {least}")),
             Limit::Between(least, most) if number < least || number > most => {
-                Err(format!("from {least} to {most}"))
+                Err(match least == most {
+                    true => least.to_string(),
+                    false => format!("from {least} to {most}"),
+                })
             }
             Limit::OneOrBetween(one, least, most)
                 if number != one && (number < least || number > most) =>
@@ -231,6 +234,13 @@ mod tests {
         assert_eq!(text(""), format!("invalid value \"\" {must}"));
         assert_eq!(text(" "), format!("invalid value \" \" {must}"));
         assert_eq!(text("a"), format!("invalid value a {must}"));
+    }
+
+    #[test]
+    fn a_number_that_can_be_no_other_is_told_as_it_is() {
+        let one = property(Kind::Int, Limit::Between(1, 1));
+        let text = one.check("3").unwrap_err().to_string();
+        assert_eq!(text, "invalid value 3 for configuration x: must be 1");
     }
 
     #[test]
