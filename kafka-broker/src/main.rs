@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// A small Kafka broker of one node, for tests and for development.
 ///
@@ -32,8 +33,8 @@ struct Arguments {
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
 
-    /// Where the data lies; made if it is not there. Without it the data is temporary and goes with
-    /// the broker.
+    /// Where the data lies; made if it is not there. Without it, and without the property log.dirs, the data is
+    /// temporary and goes with the broker; after kill -9 it stays in the folder for temporary files.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
@@ -57,12 +58,13 @@ struct Arguments {
     node_id: Option<i32>,
 
     /// A property by Kafka's name, such as num.partitions=3; may be given several times. A name that
-    /// the broker does not know is an error.
+    /// the broker does not know is an error: docs/properties.md has those it knows. What an option says as well,
+    /// the option says.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
     properties: Vec<(String, String)>,
 
-    /// How much is logged: error, warn, info, debug or trace, or a filter such as
-    /// kafka_broker=debug.
+    /// How much is logged: off, error, warn, info, debug or trace, or a filter such as
+    /// warn,kafka_broker=debug.
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     log: EnvFilter,
 
@@ -212,8 +214,16 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Strictly: what cannot be understood would otherwise log nothing, in silence.
+/// Strictly: what cannot be understood would otherwise log nothing, in silence. So would a word that is no level, which
+/// stands for a part of the program.
 fn filter(text: &str) -> Result<EnvFilter, String> {
+    let words = text.split(',').map(str::trim);
+    let mut bare = words.filter(|word| !word.is_empty() && !word.contains('='));
+    if let Some(word) = bare.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "{word} is not off, error, warn, info, debug or trace, nor PART=LEVEL"
+        ));
+    }
     EnvFilter::builder()
         .parse(text)
         .map_err(|error| error.to_string())
@@ -235,6 +245,8 @@ mod tests {
         };
         for bad in [
             ["--log", "nonsense=xx"],
+            ["--log", "inof"],
+            ["--log", "warn,kafka_broker"],
             ["--node-id", "one"],
             ["--set", "num.partitions"],
             ["--log-format", "xml"],
