@@ -1,5 +1,6 @@
 //! DeleteGroups, versions 0 to 3: groups without members go, and what they committed.
 
+use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -29,7 +30,7 @@ impl Handler for DeleteGroups {
                 row.error_code = error.code();
                 row.error_message = match error {
                     ErrorCode::NONE => None,
-                    error => error.meaning().map(Into::into),
+                    error => error.meaning().map(ByteString::from_static),
                 };
                 row.group_id = id;
                 row

@@ -1,8 +1,7 @@
 //! DescribeProducers, version 0: who writes to partitions with a producer id, and since when in a
 //! transaction.
 
-use std::collections::BTreeSet;
-
+use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
@@ -11,6 +10,7 @@ use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersRespon
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::each_once::NamedPartitions;
 use crate::handler::error_code::code_of;
 use crate::log::ActiveProducer;
 
@@ -27,14 +27,11 @@ impl Handler for DescribeProducers {
     ) -> Outcome<DescribeProducersResponse> {
         let table = call.node.topics().table();
         let mut response = DescribeProducersResponse::default();
-        let mut seen = BTreeSet::new();
+        let mut named = NamedPartitions::default();
         for topic in request.topics {
             let found = table.by_name(&topic.name);
             let mut row = TopicResponse::default();
-            for index in topic.partition_indexes {
-                if !seen.insert((topic.name.clone(), index)) {
-                    continue;
-                }
+            for index in named.news_of(topic.name.clone(), topic.partition_indexes) {
                 let partition = found.and_then(|topic| topic.partition(index));
                 let about = About::topic(&topic.name).partition(index);
                 let producers = match partition {
@@ -72,7 +69,7 @@ fn answer(index: i32, producers: Result<Vec<ActiveProducer>, ErrorCode>) -> Part
         }
         Err(code) => {
             row.error_code = code.code();
-            row.error_message = code.meaning().map(Into::into);
+            row.error_message = code.meaning().map(ByteString::from_static);
         }
     }
     row

@@ -84,7 +84,9 @@ pub(crate) fn begin(
 ) -> Result<Task, Refusal> {
     let (key, version) = key_and_version(&request);
     let entry = entry_of(key).ok_or(Refusal::Key(key))?;
-    let mut body = Reader::new(request).limit_memory(REQUEST_MEMORY_MAX);
+    let mut body = Reader::new(request)
+        .limit_memory(REQUEST_MEMORY_MAX)
+        .charge_elements(ROW);
     let served = node.serves(entry.key, version);
     // The header of an ApiVersions from the future begins like one of today, and the answer to it
     // must be one that every client can read.
@@ -111,10 +113,14 @@ pub(crate) fn begin(
     })
 }
 
-/// What a request may take in memory beside its frame: a frame of 100 MB that is full of empty elements would else become
-/// 48 times as much. The largest that clients send, a fetch of a hundred thousand partitions, takes a fifth of it; what
-/// a producer sends stays in the frame.
+/// What a request may take in memory beside its frame, with the rows of its answer: a frame of 100 MB that is full of
+/// empty elements would else become 48 times as much, and its answer more than that. The largest that clients send, a
+/// fetch of a hundred thousand partitions, takes a third of it; what a producer sends stays in the frame.
 const REQUEST_MEMORY_MAX: usize = 64 << 20;
+
+/// What a row of an answer takes in memory, about: there is one for each element of most requests, and some elements are
+/// but four bytes.
+const ROW: usize = 128;
 
 /// The first four bytes of a header, whatever its version; what is missing is zero and fails later.
 fn key_and_version(request: &Bytes) -> (i16, i16) {

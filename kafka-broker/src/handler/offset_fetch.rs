@@ -15,6 +15,7 @@ use kafka_protocol::{ErrorCode, Uuid};
 
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::each_once::NamedPartitions;
 use crate::handler::topic_ref::find_topic;
 use crate::state::group_members::GroupKind;
 use crate::state::groups::Group;
@@ -51,29 +52,9 @@ impl Handler for OffsetFetch {
     }
 }
 
-/// What an answer tells of already: with an offset goes what its committer wrote beside it, which is far longer than
-/// the number of a partition.
-#[derive(Default)]
-struct Told(BTreeSet<(ByteString, ByteString, Uuid, i32)>);
-
-impl Told {
-    /// The partitions of a topic that the answer does not tell of yet.
-    fn news_of(
-        &mut self,
-        group: &ByteString,
-        topic: &ByteString,
-        id: Uuid,
-        partitions: Vec<i32>,
-    ) -> Vec<i32> {
-        let partitions = partitions.into_iter();
-        partitions
-            .filter(|index| {
-                let place = (group.clone(), topic.clone(), id, *index);
-                self.0.insert(place)
-            })
-            .collect()
-    }
-}
+/// What an answer tells of already, by group and topic: with an offset goes what its committer wrote beside it, which is
+/// far longer than the number of a partition.
+type Told = NamedPartitions<(ByteString, ByteString, Uuid)>;
 
 fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let group = call.node.groups.find(&request.group_id);
@@ -97,7 +78,8 @@ fn fetch_one(call: &Call, table: &TopicTable, request: OffsetFetchRequest) -> Of
     let mut told = Told::default();
     for (name, partitions) in topics {
         let mut row = OffsetFetchResponseTopic::default();
-        for index in told.news_of(&request.group_id, &name, Uuid::ZERO, partitions) {
+        let of = (request.group_id.clone(), name.clone(), Uuid::ZERO);
+        for index in told.news_of(of, partitions) {
             let mut answer = OffsetFetchResponsePartition::default();
             answer.partition_index = index;
             let about = About::topic(&name).partition(index);
@@ -164,7 +146,8 @@ fn fetch_group(
         } else {
             Ok(name.clone())
         };
-        for index in told.news_of(&request.group_id, &name, id, partitions) {
+        let of = (request.group_id.clone(), name.clone(), id);
+        for index in told.news_of(of, partitions) {
             let mut answer = OffsetFetchResponsePartitions::default();
             answer.partition_index = index;
             let about = About::topic_by(&name, id).partition(index);

@@ -4,10 +4,13 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, OffsetFetchRequest};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, DescribeProducersRequest, FetchRequest, OffsetFetchRequest,
+};
 
 use crate::connection::{Connection, batch, broker, fetch};
 
@@ -80,13 +83,41 @@ async fn a_request_that_would_take_too_much_memory_ends_its_connection_alone() {
     let broker = broker(&[]).await;
     let mut bystander = Connection::open(&broker);
     let mut group = OffsetFetchRequestGroup::default();
-    group.topics = Some(vec![OffsetFetchRequestTopics::default(); 500_000]);
+    group.topics = Some(vec![OffsetFetchRequestTopics::default(); 200_000]);
     let mut request = OffsetFetchRequest::default();
     request.groups = vec![group];
     let mut connection = Connection::open(&broker);
-    assert_eq!(connection.ask(&request, 9).groups[0].topics.len(), 500_000);
+    assert_eq!(connection.ask(&request, 9).groups[0].topics.len(), 200_000);
     request.groups.extend_from_within(..);
     connection.send(&request, 9);
+    connection.assert_hung_up();
+    bystander.assert_served();
+}
+
+/// The number of a partition is 4 bytes of a request, and a whole row of the answer.
+#[tokio::test]
+async fn a_request_whose_answer_would_take_too_much_memory_ends_its_connection_alone() {
+    let broker = broker(&[]).await;
+    let mut bystander = Connection::open(&broker);
+    let mut connection = Connection::open(&broker);
+    let mut topic = OffsetFetchRequestTopic::default();
+    topic.partition_indexes = (0..400_000).collect();
+    let mut request = OffsetFetchRequest::default();
+    request.group_id = "g".into();
+    request.topics = Some(vec![topic]);
+    let answer = connection.ask(&request, 5);
+    assert_eq!(answer.topics[0].partitions.len(), 400_000);
+    let topics = request.topics.as_mut().unwrap();
+    topics[0].partition_indexes = (0..1_000_000).collect();
+    connection.send(&request, 5);
+    connection.assert_hung_up();
+
+    let mut topic = TopicRequest::default();
+    topic.partition_indexes = (0..1_000_000).collect();
+    let mut request = DescribeProducersRequest::default();
+    request.topics = vec![topic];
+    let mut connection = Connection::open(&broker);
+    connection.send(&request, 0);
     connection.assert_hung_up();
     bystander.assert_served();
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use kafka_broker::Broker;
 use kafka_protocol::Request;
 use kafka_protocol::compression::{Compression, Compressor};
-use kafka_protocol::messages::ProduceRequest;
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
+use kafka_protocol::messages::{OffsetFetchRequest, ProduceRequest};
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
 use crate::connection::{Connection, produce};
@@ -51,4 +52,17 @@ async fn what_unpacks_to_very_much_is_unpacked_aside() {
         let answer = assert_holds_nobody_up(&broker, &request, 9);
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
     }
+}
+
+#[tokio::test]
+async fn what_names_very_much_is_read_and_answered_aside() {
+    let broker = Broker::builder().worker_threads(1).start().await.unwrap();
+    let mut topic = OffsetFetchRequestTopic::default();
+    topic.name = "t".into();
+    topic.partition_indexes = (0..400_000).collect();
+    let mut request = OffsetFetchRequest::default();
+    request.group_id = "g".into();
+    request.topics = Some(vec![topic]);
+    let answer = assert_holds_nobody_up(&broker, &request, 5);
+    assert_eq!(answer.topics[0].partitions.len(), 400_000);
 }

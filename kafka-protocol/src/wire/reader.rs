@@ -26,6 +26,8 @@ pub struct Reader {
     promised: usize,
     /// Bytes of memory that may still be taken for arrays and tagged fields that are kept.
     memory_left: usize,
+    /// Bytes that each element of an array takes of these beside its own.
+    element_charge: usize,
     /// Name and version of the message that was read last, for errors behind it.
     message: Option<(&'static str, i16)>,
 }
@@ -51,6 +53,7 @@ impl Reader {
             len,
             promised: 0,
             memory_left: usize::MAX,
+            element_charge: 0,
             message: None,
         }
     }
@@ -63,6 +66,14 @@ impl Reader {
     #[must_use]
     pub fn limit_memory(mut self, bytes: usize) -> Self {
         self.memory_left = bytes;
+        self
+    }
+
+    /// Counts each element of an array as so many `bytes` more than it takes itself: for what whoever reads makes of
+    /// it, like a row of an answer. An int32 that names a partition is 4 bytes, and the row for it far more.
+    #[must_use]
+    pub fn charge_elements(mut self, bytes: usize) -> Self {
+        self.element_charge = bytes;
         self
     }
 
@@ -117,13 +128,26 @@ impl Reader {
         self.promised -= len;
     }
 
+    /// Takes memory for `count` elements of the type `T`, and for what is made of them.
+    pub(crate) fn take_elements<T>(
+        &mut self,
+        count: usize,
+        field: &'static str,
+    ) -> Result<(), DecodeError> {
+        let each = self.element_charge.saturating_add(size_of::<T>());
+        self.take_bytes(count.saturating_mul(each), field)
+    }
+
     /// Takes memory for `count` values of the type `T`.
     pub(crate) fn take_memory<T>(
         &mut self,
         count: usize,
         field: &'static str,
     ) -> Result<(), DecodeError> {
-        let needed = count.saturating_mul(size_of::<T>());
+        self.take_bytes(count.saturating_mul(size_of::<T>()), field)
+    }
+
+    fn take_bytes(&mut self, needed: usize, field: &'static str) -> Result<(), DecodeError> {
         let Some(left) = self.memory_left.checked_sub(needed) else {
             return Err(self.beyond_memory(needed, field));
         };
@@ -369,7 +393,7 @@ impl Reader {
         field: &'static str,
     ) -> Result<(), DecodeError> {
         let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
-        self.take_memory::<i32>(count, field)?;
+        self.take_elements::<i32>(count, field)?;
         let len = count * size_of::<i32>();
         let Some(bytes) = self.rest.get(..len) else {
             return Err(self.truncated(len, field));
@@ -503,7 +527,7 @@ macro_rules! fixed_size_arrays {
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
                     let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
-                    self.take_memory::<$type>(count, field)?;
+                    self.take_elements::<$type>(count, field)?;
                     let len = count * $size;
                     let Some(bytes) = self.rest.get(..len) else {
                         return Err(self.truncated(len, field));
@@ -566,7 +590,7 @@ macro_rules! sized_arrays {
                     field: &'static str,
                 ) -> Result<(), DecodeError> {
                     let count = self.array_len(flexible, false, 1, field)?.unwrap_or(0);
-                    self.take_memory::<$type>(count, field)?;
+                    self.take_elements::<$type>(count, field)?;
                     into.reserve_exact(count);
                     for index in 0..count {
                         let mut element = <$type>::new();

@@ -132,7 +132,7 @@ impl Reader {
         field: &'static str,
         version: i16,
     ) -> Result<(), DecodeError> {
-        self.take_memory::<T>(count, field)?;
+        self.take_elements::<T>(count, field)?;
         into.reserve_exact(count);
         self.promise(count * T::SMALLEST);
         for index in 0..count {

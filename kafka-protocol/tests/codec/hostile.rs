@@ -4,17 +4,22 @@ use std::hint::black_box;
 
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use kafka_protocol::catalog::{self, MessageVisitor};
 use kafka_protocol::compression::{CompressionError, Compressor, Decompressor, decompress};
 use kafka_protocol::error::DecodeErrorKind;
 use kafka_protocol::frame::{self, FrameError};
 use kafka_protocol::header::decode_request_header;
+use kafka_protocol::messages::write_txn_markers_request::{
+    WritableTxnMarker, WritableTxnMarkerTopic,
+};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, DescribeGroupsRequest, HeartbeatResponse, MetadataRequest, SyncGroupRequest,
+    ApiVersionsRequest, DescribeGroupsRequest, HeartbeatResponse, MetadataRequest,
+    SyncGroupRequest, WriteTxnMarkersRequest,
 };
 use kafka_protocol::record::{BatchBuilder, BatchOptions, Batches, Compression, ProducerStamp};
-use kafka_protocol::wire::Reader;
 use kafka_protocol::wire::limits::{MAX_ARRAY_LEN, MAX_TAGGED_FIELDS, MEMORY_FACTOR};
+use kafka_protocol::wire::{Reader, Writer};
 use kafka_protocol::{DecodeError, Message};
 use kafka_protocol_codegen::{Crowd, Sampler};
 
@@ -115,6 +120,40 @@ fn a_reader_takes_no_more_memory_than_it_may() {
     }
     println!("{read} read, {refused} refused");
     assert!(read > 100 && refused > 1000, "{read}, {refused}");
+}
+
+/// Whoever reads says what is made of each element: of the names of topics, of what lies in them, of numbers.
+#[test]
+fn elements_may_be_counted_as_more_than_they_are() {
+    let mut topic = WritableTxnMarkerTopic::default();
+    topic.partition_indexes = vec![7; 1_000];
+    let mut marker = WritableTxnMarker::default();
+    marker.topics = vec![topic; 2];
+    let mut request = WriteTxnMarkersRequest::default();
+    request.markers = vec![marker];
+    let mut groups = DescribeGroupsRequest::default();
+    groups.groups = vec!["g".into(); 1_000];
+
+    let structs = size_of::<WritableTxnMarker>() + 2 * size_of::<WritableTxnMarkerTopic>();
+    assert_needs(&request, 3 + 2_000, structs + 2_000 * size_of::<i32>());
+    assert_needs(&groups, 1_000, 1_000 * size_of::<ByteString>());
+}
+
+/// Asserts that a message has so many elements, and that they take so many bytes.
+fn assert_needs<M: Message>(message: &M, elements: usize, bytes: usize) {
+    let version = M::VERSIONS.max;
+    let mut writer = Writer::new();
+    message.encode(&mut writer, version).unwrap();
+    let encoded = writer.into_bytes();
+    for charge in [0, 1, 100] {
+        let needed = bytes + charge * elements;
+        for (limit, is_read) in [(needed, true), (needed - 1, false)] {
+            let reader = Reader::new(encoded.clone());
+            let mut reader = reader.limit_memory(limit).charge_elements(charge);
+            let read = M::decode(&mut reader, version);
+            assert_eq!(read.is_ok(), is_read, "{charge} {limit}");
+        }
+    }
 }
 
 /// The most bytes that were allocated at once while the message was decoded, or refused.
