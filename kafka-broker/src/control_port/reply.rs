@@ -30,19 +30,39 @@ pub(super) fn text(kind: &'static str, text: String) -> Reply {
 pub(super) struct Refused {
     status: StatusCode,
     reason: String,
+    /// The methods that the path takes.
+    allow: Option<&'static str>,
 }
 
 /// What was wrong.
 pub(super) fn refused(status: StatusCode, reason: impl Display) -> Refused {
     let reason = reason.to_string();
-    Refused { status, reason }
+    Refused {
+        status,
+        reason,
+        allow: None,
+    }
+}
+
+/// The path takes other methods than that of the request.
+pub(super) fn other_method(reason: String, allow: &'static str) -> Refused {
+    Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        reason,
+        allow: Some(allow),
+    }
 }
 
 impl Refused {
     /// As JSON with an `error`.
     pub(super) fn into_reply(self) -> Reply {
         let value = json!({ "error": self.reason });
-        reply(self.status, "application/json", format!("{value}\n"))
+        let mut reply = reply(self.status, "application/json", format!("{value}\n"));
+        if let Some(methods) = self.allow {
+            let methods = header::HeaderValue::from_static(methods);
+            reply.headers_mut().insert(header::ALLOW, methods);
+        }
+        reply
     }
 }
 

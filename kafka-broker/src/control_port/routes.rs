@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::control::figures::name_of;
 use crate::control::{Control, ControlError, Entry, RuleStatus, Unsynced};
 use crate::control_port::figures::figures;
-use crate::control_port::reply::{Refused, Reply, done, json, refused, text};
+use crate::control_port::reply::{Refused, Reply, done, json, other_method, refused, text};
 use crate::control_port::rule_json::{Fields, parse_rule, rule_to_json};
 
 /// Answers one request.
@@ -60,20 +60,28 @@ async fn route(request: Request<Incoming>, control: &Control) -> Result<Reply, R
             turn_broker(control, broker, action, &body).await
         }
         (&Method::POST, ["groups", group, "clock"]) => turn_clock(control, group, &body).await,
-        (
-            _,
-            ["ready" | "metrics" | "rules" | "journal"]
-            | ["rules", _]
-            | ["brokers", _, _]
-            | ["groups", _, "clock"],
-        ) => {
-            let reason = format!("{method} is not for {path}");
-            Err(refused(StatusCode::METHOD_NOT_ALLOWED, reason))
-        }
-        _ => {
-            let reason = format!("there is no {path}; there is {PATHS}");
-            Err(refused(StatusCode::NOT_FOUND, reason))
-        }
+        (_, segments) => match methods_of(segments) {
+            Some(methods) => {
+                let reason = format!("{method} is not for {path}, which takes {methods}");
+                Err(other_method(reason, methods))
+            }
+            None => {
+                let reason = format!("there is no {path}; there is {PATHS}");
+                Err(refused(StatusCode::NOT_FOUND, reason))
+            }
+        },
+    }
+}
+
+/// What may be asked of a path; `None` if there is no such path.
+fn methods_of(segments: &[&str]) -> Option<&'static str> {
+    match segments {
+        ["ready" | "metrics"] => Some("GET"),
+        ["rules"] => Some("GET, POST, DELETE"),
+        ["journal"] => Some("GET, DELETE"),
+        ["rules", _] => Some("DELETE"),
+        ["brokers", _, _] | ["groups", _, "clock"] => Some("POST"),
+        _ => None,
     }
 }
 
@@ -81,9 +89,13 @@ async fn body_of(request: Request<Incoming>) -> Result<Vec<u8>, Refused> {
     let body = Limited::new(request.into_body(), BODY_MAX);
     match timeout(BODY_WAIT, body.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
-        Ok(Err(error)) => {
-            let reason = format!("no body of up to {BODY_MAX} bytes: {error}");
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let reason = format!("the body is larger than {BODY_MAX} bytes");
             Err(refused(StatusCode::PAYLOAD_TOO_LARGE, reason))
+        }
+        Ok(Err(error)) => {
+            let reason = format!("the body breaks off: {error}");
+            Err(refused(StatusCode::BAD_REQUEST, reason))
         }
         Err(_) => Err(refused(
             StatusCode::REQUEST_TIMEOUT,
@@ -172,7 +184,7 @@ async fn turn_broker(
             control.resume(id)
         }
         _ => {
-            let reason = format!("a broker can kill, restart, stall and resume, not {action:?}");
+            let reason = format!("a broker takes kill, restart, stall and resume, not {action:?}");
             return Err(refused(StatusCode::NOT_FOUND, reason));
         }
     };
@@ -183,6 +195,9 @@ async fn turn_clock(control: &Control, group: &str, body: &[u8]) -> Result<Reply
     let group = percent_decoded(group);
     let bad = |reason: String| refused(StatusCode::BAD_REQUEST, reason);
     let mut fields = Fields::new(fields_of(body)?);
+    if group.is_empty() {
+        return Err(bad("the group has no name".to_owned()));
+    }
     let turn = fields.text("turn").map_err(bad)?;
     let advance = fields.number("advance_ms").map_err(bad)?;
     fields.finish(&["turn", "advance_ms"]).map_err(bad)?;
@@ -193,7 +208,7 @@ async fn turn_clock(control: &Control, group: &str, body: &[u8]) -> Result<Reply
             let by = Duration::from_millis(ms);
             control.advance_group_clock(&group, by).await
         }
-        _ => return Err(bad("one of turn, stop or resume, and advance_ms".to_owned())),
+        _ => return Err(bad(TURNS.to_owned())),
     };
     let told = |exists| json(&json!({ "group_exists": exists }));
     turned.map(told).map_err(failed)
@@ -271,6 +286,10 @@ fn percent_decoded(segment: &str) -> String {
 
 const PATHS: &str = "/ready, /metrics, /rules, /rules/NAME, /journal, /brokers/ID/{kill,restart,stall,resume}, \
      /groups/NAME/clock";
+
+/// What can be done to the clock of a group.
+const TURNS: &str =
+    r#"a clock takes one of {"turn": "stop"}, {"turn": "resume"} and {"advance_ms": MILLISECONDS}"#;
 
 /// How large a body may be.
 const BODY_MAX: usize = 64 * 1024;

@@ -128,14 +128,14 @@ fn parse_actions(fields: &mut Fields) -> Result<Vec<Action>, String> {
     if let Some(ms) = fields.number("delay_ms")? {
         actions.push(Action::Delay(Duration::from_millis(ms)));
     }
-    if let Some(when) = fields.text("drop")? {
-        actions.push(Action::Drop(when_named(&when)?));
+    if let Some(when) = when(fields, "drop")? {
+        actions.push(Action::Drop(when));
     }
-    if let Some(when) = fields.text("close")? {
-        actions.push(Action::Close(when_named(&when)?));
+    if let Some(when) = when(fields, "close")? {
+        actions.push(Action::Close(when));
     }
-    if let Some(when) = fields.text("stall")? {
-        actions.push(Action::Stall(when_named(&when)?));
+    if let Some(when) = when(fields, "stall")? {
+        actions.push(Action::Stall(when));
     }
     if let Some(bytes) = fields.number("cut")? {
         actions.push(Action::Cut(size(bytes)));
@@ -224,11 +224,15 @@ fn names_with<'a>(short: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a 
         .collect()
 }
 
-fn when_named(name: &str) -> Result<When, String> {
-    match name {
-        "unapplied" => Ok(When::Unapplied),
-        "applied" => Ok(When::Applied),
-        _ => Err(format!("{name:?} must be unapplied or applied")),
+/// When the action of this name is done, if it is there.
+fn when(fields: &mut Fields, action: &str) -> Result<Option<When>, String> {
+    match fields.text(action)?.as_deref() {
+        None => Ok(None),
+        Some("unapplied") => Ok(Some(When::Unapplied)),
+        Some("applied") => Ok(Some(When::Applied)),
+        Some(other) => Err(format!(
+            "{action} must be unapplied or applied, not {other:?}"
+        )),
     }
 }
 
@@ -367,7 +371,7 @@ mod tests {
             ),
             (
                 json!({"name": "r", "drop": "later"}),
-                "unapplied or applied",
+                "drop must be unapplied or applied, not \"later\"",
             ),
             (json!({"name": "r", "error": "NOT_LEADER"}), "unknown error"),
             (

@@ -263,46 +263,75 @@ async fn a_broker_is_killed_and_comes_back() {
 #[tokio::test]
 async fn what_is_not_understood_is_refused_and_harms_nobody() {
     let port = Port::open().await;
-    for (method, path, body, status) in [
-        ("GET", "/", "", 404),
-        ("GET", "/nothing", "", 404),
-        ("PUT", "/rules", "", 405),
-        ("POST", "/rules", "{", 400),
-        ("POST", "/rules", "[]", 400),
-        ("POST", "/rules", r#"{"name":"r","eror":"X"}"#, 400),
+    let long = "x".repeat(100_000);
+    for (method, path, body, status, reason) in [
+        ("GET", "/", "", 404, "there is /ready, /metrics"),
+        ("GET", "/nothing", "", 404, "no /nothing"),
+        ("PUT", "/rules", "", 405, "which takes GET, POST, DELETE"),
+        ("GET", "/rules/r", "", 405, "which takes DELETE"),
+        ("POST", "/rules", "{", 400, "not JSON"),
+        ("POST", "/rules", "[]", 400, "must be a JSON object"),
+        ("POST", "/rules", &long, 413, "larger than 65536 bytes"),
+        (
+            "POST",
+            "/rules",
+            r#"{"name":"r","eror":"X"}"#,
+            400,
+            "did you mean error?",
+        ),
         (
             "POST",
             "/rules",
             r#"{"name":"r","cut":1,"api":"Vote"}"#,
             400,
+            "does not serve Vote",
         ),
-        ("POST", "/groups/g/clock", "{}", 400),
-        ("POST", "/groups/g/clock", r#"{"turn":"back"}"#, 400),
-        ("POST", "/brokers/x/kill", "", 400),
-        ("POST", "/brokers/2/kill", "", 404),
-        ("POST", "/brokers/1/burn", "", 404),
-        ("POST", "/brokers/1/kill", r#"{"unsinced":"lost"}"#, 400),
-        ("POST", "/brokers/1/kill", r#"{"unsynced":"maybe"}"#, 400),
+        ("POST", "/groups/g/clock", "{}", 400, r#"{"turn": "stop"}"#),
+        (
+            "POST",
+            "/groups/g/clock",
+            r#"{"turn":"back"}"#,
+            400,
+            r#"{"turn": "stop"}"#,
+        ),
+        (
+            "POST",
+            "/groups//clock",
+            r#"{"turn":"stop"}"#,
+            400,
+            "has no name",
+        ),
+        ("POST", "/brokers/x/kill", "", 400, "no node id"),
+        ("POST", "/brokers/2/kill", "", 404, "no broker 2"),
+        ("POST", "/brokers/1/burn", "", 404, "takes kill, restart"),
+        (
+            "POST",
+            "/brokers/1/kill",
+            r#"{"unsinced":"lost"}"#,
+            400,
+            "did you mean unsynced?",
+        ),
+        (
+            "POST",
+            "/brokers/1/kill",
+            r#"{"unsynced":"maybe"}"#,
+            400,
+            "kept or lost",
+        ),
     ] {
         let (got, answer) = port.ask(method, path, body);
-        assert_eq!(got, status, "{method} {path} {body}: {answer}");
-        assert!(answer["error"].is_string(), "{method} {path}: {answer}");
+        assert_eq!(got, status, "{method} {path}: {answer}");
+        let told = answer["error"].as_str().unwrap_or_default();
+        assert!(told.contains(reason), "{method} {path}: {answer}");
     }
-    let (_, answer) = port.ask("POST", "/brokers/1/kill", r#"{"unsinced":"lost"}"#);
-    assert!(
-        answer["error"]
-            .as_str()
-            .unwrap()
-            .contains("did you mean unsynced?")
-    );
+    let put = b"PUT /rules HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(port.raw(put).contains("allow: GET, POST, DELETE\r\n"));
     let topc = r#"{"name":"moved","error":"NOT_LEADER_OR_FOLLOWER","topc":"orders"}"#;
     let refused = (
         400,
         json!({"error": "unknown field \"topc\" (did you mean topic?)"}),
     );
     assert_eq!(port.ask("POST", "/rules", topc), refused);
-    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(100_000));
-    assert_eq!(port.ask("POST", "/rules", &large).0, 413);
     let page = "GET /rules HTTP/1.1\r\nHost: x\r\nOrigin: http://evil\r\nConnection: close\r\n\r\n";
     assert!(port.raw(page.as_bytes()).starts_with("HTTP/1.1 403"));
     // Garbage, and heads without end.
