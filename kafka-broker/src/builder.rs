@@ -1,11 +1,14 @@
 //! How a broker is asked for.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::broker::Broker;
 use crate::config::broker::BrokerConfig;
 use crate::config::error::ConfigError;
 use crate::config::property::list;
+use crate::config::property_file::{Line, parse};
 use crate::config::release::Release;
 use crate::error::BrokerError;
 use crate::log::MemoryDisk;
@@ -26,7 +29,16 @@ pub struct BrokerBuilder {
     worker_threads: usize,
     emulated: Option<String>,
     control_port: Option<String>,
-    properties: Vec<(String, String)>,
+    settings: Vec<Setting>,
+}
+
+/// Properties that were set, in the order in which they were.
+#[derive(Clone, Debug)]
+enum Setting {
+    /// One.
+    Property(String, String),
+    /// Those in a file.
+    File(PathBuf),
 }
 
 impl Broker {
@@ -47,7 +59,7 @@ impl BrokerBuilder {
             worker_threads: WORKER_THREADS,
             emulated: None,
             control_port: None,
-            properties: Vec::new(),
+            settings: Vec::new(),
         }
     }
 
@@ -128,7 +140,16 @@ impl BrokerBuilder {
     /// method for the same ([`listen`](Self::listen), [`advertise`](Self::advertise), [`data_dir`](Self::data_dir)),
     /// it goes first. A name that the broker does not know is an error at [`start`](Self::start).
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.properties.push((name.into(), value.into()));
+        self.settings
+            .push(Setting::Property(name.into(), value.into()));
+        self
+    }
+
+    /// Sets the properties in a file, as Java writes them: `NAME=VALUE` a line, comments after `#`. What is
+    /// [set](Self::set) before this gives way to them, what is set after goes before them. The file is read at
+    /// [`start`](Self::start), whose error names each line that does not fit.
+    pub fn properties_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.push(Setting::File(path.into()));
         self
     }
 
@@ -192,15 +213,18 @@ impl BrokerBuilder {
 
     /// What was set, property by property.
     fn config(&self) -> Result<BrokerConfig, BrokerError> {
-        let set = self.properties.iter();
-        let set = set.map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut set = Vec::new();
+        for setting in &self.settings {
+            match setting {
+                Setting::Property(name, value) => set.push((name.clone(), value.clone())),
+                Setting::File(path) => set.extend(read_properties(path)?),
+            }
+        }
+        let set = set
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         BrokerConfig::new(set).map_err(|error| BrokerError::Config {
-            reason: match error {
-                ConfigError::Unknown { nearest: None, .. } => {
-                    format!("{error}: docs/properties.md tells what there is")
-                }
-                _ => error.to_string(),
-            },
+            reason: reason_of(&error),
         })
     }
 
@@ -216,6 +240,48 @@ impl BrokerBuilder {
         if let Some(path) = &self.data_dir {
             config.put("log.dirs", path.display().to_string());
         }
+    }
+}
+
+/// The properties in a file, each of which fits.
+fn read_properties(path: &Path) -> Result<Vec<(String, String)>, BrokerError> {
+    let failed = |source| BrokerError::PropertiesFile {
+        path: path.to_owned(),
+        source,
+    };
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_MAX)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    let lines = parse(&text);
+    let check = |line: &Line| {
+        let checked = BrokerConfig::new([(line.name.as_str(), line.value.as_str())]);
+        let error = checked.err()?;
+        Some(format!("line {}: {}", line.number, reason_of(&error)))
+    };
+    let wrong: Vec<_> = lines.iter().filter_map(check).collect();
+    if !wrong.is_empty() {
+        let wrong = wrong.join("\n  ");
+        let reason = format!(
+            "these properties in {} do not fit:\n  {wrong}",
+            path.display()
+        );
+        return Err(BrokerError::Config { reason });
+    }
+    Ok(lines
+        .into_iter()
+        .map(|line| (line.name, line.value))
+        .collect())
+}
+
+/// What is wrong, and where to look for what is right.
+fn reason_of(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Unknown { nearest: None, .. } => {
+            format!("{error}: docs/properties.md tells what there is")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -237,6 +303,9 @@ fn data_dir_of(config: &BrokerConfig) -> Result<Option<PathBuf>, BrokerError> {
 }
 
 const WORKER_THREADS: usize = 2;
+
+/// How much of a file of properties is read.
+const FILE_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -294,6 +363,41 @@ mod tests {
         assert_eq!(
             control.unwrap_err().to_string(),
             "invalid address 127.0.0.1 for the control port: must be HOST:PORT"
+        );
+    }
+
+    #[test]
+    fn a_file_sets_properties_at_its_place_among_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.properties");
+        let plan = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            BrokerBuilder::new()
+                .set("num.partitions", "1")
+                .set("listeners", "PLAINTEXT://127.0.0.1:1")
+                .properties_file(&path)
+                .set("node.id", "3")
+                .plan()
+        };
+        let text = "# of a test\nnum.partitions=2\nnode.id=2\nlisteners=PLAINTEXT://127.0.0.1:2\n";
+        let planned = plan(text).unwrap();
+        assert_eq!((planned.config.partitions, planned.config.node_id), (2, 3));
+        assert_eq!(planned.listeners[0].listen, "127.0.0.1:2");
+        let error = plan("num.partitons=2\n\nprocess.roles=broker\nnode.id=1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "these properties in {} do not fit:\n  line 1: unknown configuration num.partitons (did you mean \
+                 num.partitions?)\n  line 3: unknown configuration process.roles: docs/properties.md tells what there is",
+                path.display()
+            )
+        );
+        std::fs::remove_file(&path).unwrap();
+        let missing = BrokerBuilder::new().properties_file(&path).plan();
+        let text = missing.unwrap_err().to_string();
+        assert!(
+            text.starts_with(&format!("cannot read {}: ", path.display())),
+            "{text}"
         );
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod overrides;
 #[cfg(test)]
 mod page;
 pub(crate) mod property;
+pub(crate) mod property_file;
 pub(crate) mod release;
 pub(crate) mod topic;
 pub(crate) mod topic_properties;

@@ -16,6 +16,13 @@ pub enum BrokerError {
         /// What is wrong with which property.
         reason: String,
     },
+    /// The file of properties cannot be read.
+    PropertiesFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The address cannot be listened at.
     Listen {
         /// The address.
@@ -64,6 +71,7 @@ impl fmt::Display for BrokerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config { reason } => f.write_str(reason)?,
+            Self::PropertiesFile { path, .. } => write!(f, "cannot read {}", path.display())?,
             Self::Listen { address, .. } => write!(f, "cannot listen at {address}")?,
             Self::TemporaryDirectory { .. } => {
                 f.write_str("cannot make a directory for temporary data")?;
@@ -99,6 +107,7 @@ impl std::error::Error for BrokerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Listen { source, .. }
+            | Self::PropertiesFile { source, .. }
             | Self::TemporaryDirectory { source }
             | Self::Runtime { source } => Some(source),
             Self::DataDirectory { source, .. } => Some(source),

@@ -63,6 +63,11 @@ struct Arguments {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
     properties: Vec<(String, String)>,
 
+    /// A file of properties, as Java writes them: NAME=VALUE a line, comments after #. What --set or an option says goes
+    /// before it.
+    #[arg(long = "properties", value_name = "FILE")]
+    properties_file: Option<PathBuf>,
+
     /// How much is logged: off, error, warn, info, debug or trace, or a filter such as
     /// warn,kafka_broker=debug.
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
@@ -71,15 +76,6 @@ struct Arguments {
     /// How the log is written.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
-}
-
-impl Arguments {
-    /// The address to listen at, unless a property tells it.
-    fn listen_address(&self) -> Option<&str> {
-        let is_told = self.properties.iter().any(|(key, _)| key == "listeners");
-        let listen = self.listen.as_deref();
-        listen.or_else(|| (!is_told).then_some(LISTEN))
-    }
 }
 
 /// How the log is written.
@@ -91,7 +87,8 @@ enum LogFormat {
     Json,
 }
 
-const LISTEN: &str = "127.0.0.1:9092";
+/// Where it listens if nobody says so.
+const LISTENERS: &str = "PLAINTEXT://127.0.0.1:9092";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,6 +98,8 @@ Examples:
       one in a container, with data that stays
   kafka-broker --listen 127.0.0.1:0 --set num.partitions=3 --emulate 2.8
       one on a free port that looks like Kafka 2.8
+  kafka-broker --properties test.properties --set num.partitions=3
+      one with the properties in a file, and one of them otherwise
   kafka-broker --control 127.0.0.1:9644 --log warn --log-format json
       one that tests can order faults from: see docs/faults.md";
 
@@ -117,7 +116,6 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let listen = arguments.listen_address().map(str::to_owned);
     let log = tracing_subscriber::fmt()
         .with_env_filter(arguments.log)
         .with_writer(std::io::stderr)
@@ -129,12 +127,17 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     allow_many_files();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut builder = Broker::builder().worker_threads(cores());
-    if let Some(address) = listen {
-        builder = builder.listen(address);
+    let mut builder = Broker::builder()
+        .worker_threads(cores())
+        .set("listeners", LISTENERS);
+    if let Some(path) = arguments.properties_file {
+        builder = builder.properties_file(path);
     }
     for (key, value) in arguments.properties {
         builder = builder.set(key, value);
+    }
+    if let Some(address) = arguments.listen {
+        builder = builder.listen(address);
     }
     if let Some(node_id) = arguments.node_id {
         builder = builder.node_id(node_id);
@@ -270,19 +273,5 @@ mod tests {
         })
         .await;
         assert_eq!((count, began.elapsed()), (3, Duration::from_secs(6)));
-    }
-
-    #[test]
-    fn an_address_is_listened_at_that_a_property_tells() {
-        let address = |words: &[&str]| {
-            let words = ["kafka-broker"].iter().chain(words);
-            let arguments = Arguments::try_parse_from(words).unwrap();
-            arguments.listen_address().map(str::to_owned)
-        };
-        let property = "--set=listeners=PLAINTEXT://127.0.0.1:19092";
-        assert_eq!(address(&[]).as_deref(), Some(LISTEN));
-        assert_eq!(address(&[property]), None);
-        let both = address(&[property, "--listen=127.0.0.1:0"]);
-        assert_eq!(both.as_deref(), Some("127.0.0.1:0"));
     }
 }

@@ -93,7 +93,9 @@ const HEAD: &str = "\
 Written from the broker's tables by `WRITE_DOCS=1 cargo test -p kafka-broker page_of_properties`; the test fails
 while this page says something else.
 
-A broker is started with properties of Kafka's names (`--set NAME=VALUE`, `BrokerBuilder::set`). A name that is not
+A broker is started with properties of Kafka's names (`--set NAME=VALUE`, `BrokerBuilder::set`), or with a file of
+them, as Java writes it (`--properties FILE`, `BrokerBuilder::properties_file`); what is set goes before the file, and
+options of one's own (`--listen`, `--advertise`, `--data-dir`, `--node-id`) before both. A name that is not
 here is refused, and so is a value that does not fit: what is taken and not heeded would be a lie. The same goes for
 what is set while the broker runs. A real node takes names then that it does not know, and properties of what is not
 here (threads, TLS, SASL, tiered storage): those are refused with INVALID_REQUEST.
