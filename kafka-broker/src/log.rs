@@ -9,6 +9,7 @@ mod batch_filter;
 mod batch_scan;
 mod checkpoint;
 mod cleaned_transactions;
+mod client_batch;
 mod compaction;
 mod config;
 mod disk;
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use kafka_protocol::Uuid;
 use kafka_protocol::record::{BatchHeader, TimestampType, set_log_append_time};
 
+pub(crate) use client_batch::ClientBatch;
 pub use compaction::{Compaction, CompactionStats, Dirtiness, Replacement};
 pub use config::LogConfig;
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};

@@ -55,6 +55,7 @@ pub(crate) const CASES: &[Case] = cases![
     produce::refused,
     produce::idempotent,
     produce::validated,
+    produce::held_to_their_head,
     produce::recompressed,
     produce::codecs,
     topics::allowed,

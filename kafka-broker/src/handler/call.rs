@@ -45,7 +45,7 @@ pub(crate) enum Work {
     /// before they are acknowledged. Then it runs on a thread of its own, so that others can append meanwhile and
     /// share the sync.
     Append,
-    /// Creates, deletes or syncs files: it runs on a thread of its own.
+    /// Creates, deletes or syncs files, or unpacks batches: it runs on a thread of its own.
     Slow,
 }
 

@@ -5,7 +5,6 @@
 //! there are gets as many as there are.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
@@ -20,9 +19,11 @@ use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
 use crate::handler::produce_records::{NAMED_MAX, admit_records};
 use crate::handler::produce_transaction::TransactionalPart;
-use crate::handler::recompress::Recompression;
+use crate::handler::recompress::{Recompression, Rewritten};
+use crate::handler::record_rules::{Fault, RecordRules};
 use crate::handler::topic_ref::find_topic;
-use crate::log::{AppendInfo, AppendOrigin, SoundBatches};
+use crate::handler::unpack_budget::UnpackBudget;
+use crate::log::{AppendInfo, AppendOrigin, ClientBatch, LogError, SoundBatches};
 use crate::state::partition::{Partition, PartitionError};
 use crate::state::topics::{Topic, TopicTable};
 use crate::state::transactions::Refused;
@@ -90,12 +91,17 @@ fn produce_all(
     refused: &Refused,
 ) -> Outcome<ProduceResponse> {
     let acks = request.acks;
-    let bad_acks = check_acks(acks);
+    let mut terms = Terms {
+        call,
+        bad_acks: check_acks(acks),
+        refused,
+        budget: UnpackBudget::for_batches(batches_len(&request)),
+    };
     let mut response = ProduceResponse::default();
     let mut failed = None;
     let mut named = 0;
     for topic in request.topic_data {
-        let mut row = produce_topic(call, table, topic, bad_acks.as_ref(), refused);
+        let mut row = produce_topic(&mut terms, table, topic);
         for partition in &mut row.partition_responses {
             partition.record_errors.truncate(NAMED_MAX - named);
             partition.record_errors.shrink_to_fit();
@@ -114,13 +120,30 @@ fn produce_all(
     }
 }
 
+/// What holds for all partitions of a request.
+struct Terms<'a> {
+    call: &'a Call,
+    bad_acks: Option<Failure>,
+    /// What the transaction of the producer does not let it write to.
+    refused: &'a Refused,
+    budget: UnpackBudget,
+}
+
+/// How many bytes of batches a request brings.
+fn batches_len(request: &ProduceRequest) -> usize {
+    let topics = request.topic_data.iter();
+    let partitions = topics.flat_map(|topic| &topic.partition_data);
+    let records = partitions.filter_map(|partition| partition.records.as_ref());
+    records.map(Bytes::len).sum()
+}
+
 /// Why a batch is not appended.
 #[derive(Clone, Debug)]
 struct Failure {
     code: ErrorCode,
     message: String,
-    /// The records of the batch that are to blame, if it is not the batch as a whole.
-    records: Vec<i32>,
+    /// The records of the batch that are to blame, if it is not the batch as a whole, and for what.
+    records: Vec<(i32, Fault)>,
     /// Where the log begins, if it was the log that refused; else -1.
     log_start_offset: i64,
 }
@@ -154,24 +177,23 @@ fn check_acks(acks: i16) -> Option<Failure> {
 }
 
 fn produce_topic(
-    call: &Call,
+    terms: &mut Terms<'_>,
     table: &TopicTable,
     request: TopicProduceData,
-    bad_acks: Option<&Failure>,
-    refused: &Refused,
 ) -> TopicProduceResponse {
+    let call = terms.call;
     let topic = find_topic(table, call.version >= 13, &request.name, request.topic_id);
     let mut row = TopicProduceResponse::default();
     for partition in request.partition_data {
         let index = partition.index;
         let about = About::topic_by(&request.name, request.topic_id).partition(index);
-        let result = match (&topic, bad_acks) {
+        let result = match (&topic, &terms.bad_acks) {
             (_, Some(refusal)) => Err(refusal.clone()),
             _ if let Err(code) = call.admit(about) => Err(Failure::new(code, "a rule refuses it")),
             (Err(code), None) => Err(Failure::new(*code, "no such topic")),
-            (Ok(topic), None) => match refusal_of(refused, topic, index) {
+            (Ok(topic), None) => match refusal_of(terms.refused, topic, index) {
                 Some(refusal) => Err(refusal),
-                None => produce(call, topic, partition),
+                None => produce(terms, topic, partition),
             },
         };
         row.partition_responses.push(answer(index, result));
@@ -191,7 +213,7 @@ fn refusal_of(refused: &Refused, topic: &Topic, index: i32) -> Option<Failure> {
 }
 
 fn produce(
-    call: &Call,
+    terms: &mut Terms<'_>,
     topic: &Topic,
     request: PartitionProduceData,
 ) -> Result<AppendInfo, Failure> {
@@ -212,16 +234,56 @@ fn produce(
     if records.is_empty() {
         return Err(Failure::new(ErrorCode::INVALID_RECORD, "there is no batch"));
     }
-    let sound = SoundBatches::check(&records).map_err(|error| failed(error.into()))?;
-    let rewritten =
-        admit_batch(call, topic, &records, &sound).map_err(|failure| failure.of(partition))?;
+    let refused = |error: LogError| failed(error.into());
+    let batch = ClientBatch::of(&records).map_err(refused)?;
+    check_codec(terms.call.version, batch.header())?;
+    batch.check(max_batch_len(&topic.config)).map_err(refused)?;
+    let rewritten = admit(terms, topic, &records).map_err(|failure| failure.of(partition))?;
     let sound = match &rewritten {
-        Some(records) => SoundBatches::check(records).map_err(|error| failed(error.into()))?,
-        None => sound,
+        Some(rewritten) => SoundBatches::sealed(&rewritten.bytes, rewritten.header),
+        None => SoundBatches::sealed(&records, *batch.header()),
     };
     partition
-        .append_sound(sound, AppendOrigin::Client, call.now.unix_ms)
+        .append_sound(sound, AppendOrigin::Client, terms.call.now.unix_ms)
         .map_err(failed)
+}
+
+/// Whether the version of a request may speak of the codec of a batch.
+fn check_codec(version: i16, header: &BatchHeader) -> Result<(), Failure> {
+    if header.attributes.compression() == Some(Compression::Zstd) && version < 7 {
+        return Err(Failure::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            "zstd needs version 7 of Produce",
+        ));
+    }
+    Ok(())
+}
+
+fn max_batch_len(config: &TopicConfig) -> usize {
+    usize::try_from(config.message_max_bytes).unwrap_or_default()
+}
+
+/// The batch as it is to be stored, if that is otherwise than it came.
+fn admit(
+    terms: &mut Terms<'_>,
+    topic: &Topic,
+    records: &Bytes,
+) -> Result<Option<Rewritten>, Failure> {
+    let config = &topic.config;
+    let rules = RecordRules::of(config, terms.call.now.unix_ms);
+    let wanted = config.codec.map(|codec| Recompression {
+        codec,
+        compressors: &terms.call.node.compressors,
+        max_len: max_batch_len(config),
+    });
+    let unpackers = &terms.call.node.unpackers;
+    let admitted = admit_records(records, &rules, wanted, unpackers, &mut terms.budget);
+    admitted.map_err(|error| Failure {
+        code: error.code(),
+        message: error.to_string(),
+        records: error.into_records(),
+        log_start_offset: -1,
+    })
 }
 
 fn failure_of(topic: &Topic, partition: &Partition, error: &PartitionError) -> Failure {
@@ -244,39 +306,6 @@ fn is_of_producer(code: ErrorCode) -> bool {
     )
 }
 
-/// The batch in the codec that the topic wants, if that is another; refused for what depends on the version of the
-/// request or is not in its head.
-fn admit_batch(
-    call: &Call,
-    topic: &Topic,
-    records: &Bytes,
-    sound: &SoundBatches<'_>,
-) -> Result<Option<Bytes>, Failure> {
-    // More than one are the log's to refuse.
-    let [header] = sound.headers.as_slice() else {
-        return Ok(None);
-    };
-    if header.attributes.compression() == Some(Compression::Zstd) && call.version < 7 {
-        return Err(Failure::new(
-            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            "zstd needs version 7 of Produce",
-        ));
-    }
-    let wanted = topic.config.codec.map(|codec| Recompression {
-        codec,
-        compressors: &call.node.compressors,
-        max_len: usize::try_from(topic.config.message_max_bytes).unwrap_or_default(),
-    });
-    admit_records(records, topic.config.compact, wanted, &call.node.unpackers).map_err(|error| {
-        Failure {
-            code: error.code(),
-            message: error.to_string(),
-            records: error.into_records(),
-            log_start_offset: -1,
-        }
-    })
-}
-
 fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceResponse {
     let mut row = PartitionProduceResponse::default();
     row.index = index;
@@ -288,15 +317,14 @@ fn answer(index: i32, result: Result<AppendInfo, Failure>) -> PartitionProduceRe
         }
         Err(failure) => {
             row.error_code = failure.code.code();
-            let message = ByteString::from(failure.message);
-            let error = |record| {
+            let error = |(record, fault): (i32, Fault)| {
                 let mut error = BatchIndexAndErrorMessage::default();
                 error.batch_index = record;
-                error.batch_index_error_message = Some(message.clone());
+                error.batch_index_error_message = Some(fault.to_string().into());
                 error
             };
             row.record_errors = failure.records.into_iter().map(error).collect();
-            row.error_message = Some(message);
+            row.error_message = Some(failure.message.into());
             row.base_offset = -1;
             row.log_append_time_ms = -1;
             row.log_start_offset = failure.log_start_offset;

@@ -10,13 +10,38 @@ use crate::log::error::LogError;
 
 /// The rules for a batch that a leader is to append, whoever wrote it.
 pub(crate) fn check_leader(header: &BatchHeader, config: &LogConfig) -> Result<(), LogError> {
+    check_size(header, config.max_message_bytes)?;
+    check_content(header)
+}
+
+/// The further rules for the batches of a client.
+pub(crate) fn check_client(
+    headers: &[BatchHeader],
+    config: &LogConfig,
+    now_ms: i64,
+) -> Result<(), LogError> {
+    let [header] = headers else {
+        return invalid(format!(
+            "a partition takes one batch per request, not {}",
+            headers.len()
+        ));
+    };
+    check_base_offset(header)?;
+    check_writer(header)?;
+    check_timestamp(header, config, now_ms)
+}
+
+/// Whether a batch is no larger than `max.message.bytes`.
+pub(crate) const fn check_size(header: &BatchHeader, max: usize) -> Result<(), LogError> {
     let size = header.total_len();
-    if size > config.max_message_bytes {
-        return Err(LogError::BatchTooLarge {
-            size,
-            max: config.max_message_bytes,
-        });
+    if size > max {
+        return Err(LogError::BatchTooLarge { size, max });
     }
+    Ok(())
+}
+
+/// Whether a head counts what follows it, and says how to read it.
+pub(crate) fn check_content(header: &BatchHeader) -> Result<(), LogError> {
     if i64::from(header.record_count) != i64::from(header.last_offset_delta) + 1 {
         return invalid(format!(
             "the batch counts {} records and a last offset delta of {}",
@@ -32,24 +57,19 @@ pub(crate) fn check_leader(header: &BatchHeader, config: &LogConfig) -> Result<(
     Ok(())
 }
 
-/// The further rules for the batches of a client.
-pub(crate) fn check_client(
-    headers: &[BatchHeader],
-    config: &LogConfig,
-    now_ms: i64,
-) -> Result<(), LogError> {
-    let [header] = headers else {
-        return invalid(format!(
-            "a partition takes one batch per request, not {}",
-            headers.len()
-        ));
-    };
+/// Whether a client leaves it to the log where its records stand.
+pub(crate) fn check_base_offset(header: &BatchHeader) -> Result<(), LogError> {
     if header.base_offset != 0 {
         return invalid(format!(
             "base offset {} where 0 is expected",
             header.base_offset
         ));
     }
+    Ok(())
+}
+
+/// Whether a client writes as itself.
+pub(crate) fn check_writer(header: &BatchHeader) -> Result<(), LogError> {
     if header.attributes.is_control() {
         return invalid("clients may not write control records".to_owned());
     }
@@ -62,27 +82,23 @@ pub(crate) fn check_client(
     if header.attributes.is_transactional() && header.producer_id < 0 {
         return invalid("a transactional batch names no producer".to_owned());
     }
-    check_timestamps(header, config, now_ms)
+    Ok(())
 }
 
-fn check_timestamps(header: &BatchHeader, config: &LogConfig, now_ms: i64) -> Result<(), LogError> {
+/// Of the timestamps the head tells the highest alone, and whose they are.
+fn check_timestamp(header: &BatchHeader, config: &LogConfig, now_ms: i64) -> Result<(), LogError> {
     if config.message_timestamp_type == TimestampType::LogAppendTime {
         return Ok(());
     }
-    let refused = |timestamp| LogError::InvalidTimestamp {
-        timestamp,
-        now: now_ms,
-    };
-    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(refused(header.max_timestamp));
-    }
-    let ahead = header.max_timestamp.saturating_sub(now_ms);
-    if header.max_timestamp >= 0 && ahead > config.message_timestamp_after_max_ms {
-        return Err(refused(header.max_timestamp));
-    }
-    let behind = now_ms.saturating_sub(header.base_timestamp);
-    if header.base_timestamp >= 0 && behind > config.message_timestamp_before_max_ms {
-        return Err(refused(header.base_timestamp));
+    let timestamp = header.max_timestamp;
+    let ahead = timestamp.saturating_sub(now_ms);
+    if header.attributes.timestamp_type() == TimestampType::LogAppendTime
+        || (timestamp >= 0 && ahead > config.message_timestamp_after_max_ms)
+    {
+        return Err(LogError::InvalidTimestamp {
+            timestamp,
+            now: now_ms,
+        });
     }
     Ok(())
 }

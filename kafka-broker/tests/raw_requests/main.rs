@@ -6,6 +6,7 @@ mod connection;
 mod directories;
 mod listeners;
 mod long_requests;
+mod records;
 mod repetition;
 mod run_time_configs;
 mod sessions;

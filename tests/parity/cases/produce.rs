@@ -6,7 +6,7 @@ use kafka_protocol::compression::{Compression, Compressor, Decompressor};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 use kafka_protocol::record::{
-    AnyBatch, BatchBuilder, BatchHeader, BatchOptions, Batches, ProducerStamp,
+    AnyBatch, BatchBuilder, BatchHeader, BatchOptions, Batches, ProducerStamp, TimestampType,
 };
 
 use crate::cases::configs::{TOPIC, ask_for, change, describe};
@@ -165,6 +165,46 @@ pub(crate) fn validated(talk: &mut Conversation) {
         let mut other = good.clone();
         other[16] = magic;
         ask(talk, &format!("magic {magic}"), other.into());
+    }
+    // What is told first when more than one thing is wrong.
+    let large = {
+        let mut batch = batch(&[&"x".repeat(3_000)]);
+        batch[200] ^= 1;
+        batch
+    };
+    ask(
+        talk,
+        "too large, and a wrong checksum",
+        large.clone().into(),
+    );
+    let mut elsewhere = large.clone();
+    elsewhere[7] = 1;
+    ask(talk, "too large, and a base offset", elsewhere.into());
+    let mut unknown = large;
+    unknown[22] = 7;
+    ask(talk, "too large, and no codec", unknown.into());
+    let mut early: Vec<u8> = compressed(Compression::Zstd, &["a", "b"]).into();
+    *early.last_mut().unwrap() ^= 1;
+    let request = produce(&topic, id, 0, Some(early.into()));
+    talk.ask_and_hide(
+        "zstd before its time, and a wrong checksum",
+        6,
+        &request,
+        hide_details,
+    );
+    for codec in [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let mut packed: Vec<u8> = compressed(codec, &["a", "b"]).into();
+        packed[BatchHeader::LEN..].fill(0x7e);
+        ask(
+            talk,
+            &format!("nonsense in {codec}, and a wrong checksum"),
+            packed.into(),
+        );
     }
     let length = |length: i32| {
         let mut other = good.clone();
@@ -476,6 +516,152 @@ pub(crate) fn recompressed(talk: &mut Conversation) {
         partition.records = Some(format!("{:?}", header.attributes).into());
     });
 }
+
+/// A batch of records of these times and keys, under a head that `lie` has changed.
+fn told_otherwise(
+    compression: Compression,
+    records: &[(i64, Option<&[u8]>)],
+    lie: impl FnOnce(&mut BatchHeader),
+) -> Bytes {
+    let mut builder = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    for (timestamp, key) in records {
+        builder.append(*timestamp, *key, Some(b"v"), []).unwrap();
+    }
+    let mut batch = Vec::new();
+    let mut compressor = Compressor::new(compression).unwrap();
+    builder
+        .seal_compressed(ProducerStamp::NONE, &mut compressor, &mut batch)
+        .unwrap();
+    let mut header = BatchHeader::decode(&batch).unwrap();
+    lie(&mut header);
+    patched(batch, 0, &header.encode())
+}
+
+/// Batches whose records are not what their head says, or not what their topic wants.
+pub(crate) fn held_to_their_head(talk: &mut Conversation) {
+    let young: &[_] = &[
+        ("message.timestamp.before.max.ms", "315360000000"),
+        ("cleanup.policy", "compact"),
+    ];
+    for (wanted, configs) in [
+        ("plain", &[][..]),
+        ("zstd", &[("compression.type", "zstd")]),
+        ("young", young),
+        ("stamped", &[("message.timestamp.type", "LogAppendTime")]),
+    ] {
+        let (topic, id) = talk.topic(wanted, 1, configs);
+        fill(talk, &topic, id, &[&["a"]]);
+        for compression in [Compression::None, Compression::Gzip] {
+            talk.about(format!("{wanted}, {compression}: "));
+            tell_otherwise(talk, (&topic, id), compression, wanted == "zstd");
+        }
+        talk.about(format!("{wanted}: "));
+        let mut request = fetch(&topic, id, 0, 0);
+        request.isolation_level = 0;
+        talk.ask_and_hide("what is stored", 12, &request, |response| {
+            let partition = &mut response.responses[0].partitions[0];
+            partition.records = match wanted {
+                // When it was stored.
+                "stamped" => None,
+                _ => partition.records.take().map(unpacked),
+            };
+        });
+    }
+    talk.about("");
+}
+
+fn tell_otherwise(
+    talk: &mut Conversation,
+    (topic, id): (&str, Uuid),
+    compression: Compression,
+    is_rebuilt: bool,
+) {
+    type Lie<'a> = &'a dyn Fn(&mut BatchHeader);
+    let mut tell = |what: &str, records: &[(i64, Option<&[u8]>)], lie: Lie<'_>| {
+        let batch = told_otherwise(compression, records, lie);
+        let request = produce(topic, id, 0, Some(batch));
+        talk.ask_and_hide(what, 12, &request, |response| {
+            let time = &mut response.responses[0].partition_responses[0].log_append_time_ms;
+            *time = (*time).min(0);
+        });
+    };
+    let key = Some(b"k".as_slice());
+    let at = |timestamp: i64| (timestamp, key);
+    let (past, future) = (TIMESTAMP - CENTURY / 2, TIMESTAMP + CENTURY);
+    let two = [at(TIMESTAMP), at(TIMESTAMP + 1)];
+    tell("as it should be", &two, &|_| {});
+    let late = [at(TIMESTAMP), at(future), at(future + 1)];
+    tell("records of the future", &late, &|_| {});
+    tell("records of the future, denied", &late, &|head| {
+        head.max_timestamp = TIMESTAMP;
+    });
+    tell("a record of the past", &[at(past), at(TIMESTAMP)], &|_| {});
+    for (what, max_timestamp) in [
+        ("in the future", future),
+        ("later than its records", TIMESTAMP + 9),
+        ("earlier than its records", TIMESTAMP - 9),
+        ("without a time", -1),
+    ] {
+        tell(&format!("a head {what}"), &two, &|head| {
+            head.max_timestamp = max_timestamp;
+        });
+    }
+    let timeless = [at(-1), at(-1)];
+    tell("no times at all", &timeless, &|_| {});
+    tell("one time", &[at(-1), at(TIMESTAMP)], &|_| {});
+    tell("times that wrap", &[at(TIMESTAMP + 1)], &|head| {
+        (head.base_timestamp, head.max_timestamp) = (i64::MAX, i64::MIN);
+    });
+    if !is_rebuilt {
+        // Kafka takes another base when it writes a batch anew.
+        tell(
+            "a base of the past",
+            &[at(TIMESTAMP + CENTURY / 2)],
+            &|head| {
+                head.base_timestamp -= CENTURY / 2;
+                head.max_timestamp = TIMESTAMP;
+            },
+        );
+    }
+    for (what, max_timestamp) in [("at no time", -1), ("in the future", future)] {
+        tell(&format!("stamped by the log {what}"), &two, &|head| {
+            let attributes = head.attributes;
+            head.attributes = attributes.with_timestamp_type(TimestampType::LogAppendTime);
+            head.max_timestamp = max_timestamp;
+        });
+    }
+    let mixed = [(TIMESTAMP, None), at(future), at(TIMESTAMP), (future, None)];
+    tell("no key, and of the future", &mixed, &|_| {});
+    tell("no key", &[at(TIMESTAMP), (TIMESTAMP, None)], &|_| {});
+    let by = |head: &mut BatchHeader, id, epoch, sequence| {
+        (head.producer_id, head.producer_epoch, head.base_sequence) = (id, epoch, sequence);
+    };
+    tell("an epoch of nobody", &two, &|head| by(head, -1, 3, -1));
+    tell("a sequence of nobody", &two, &|head| by(head, -1, -1, 3));
+    tell("a producer without a sequence", &two, &|head| {
+        by(head, 4_000, 0, -1);
+    });
+    tell("control records", &two, &|head| {
+        head.attributes = head.attributes.with_control();
+    });
+    tell("too few counted", &two, &|head| head.record_count = 1);
+    tell("one left over", &two, &|head| {
+        (head.record_count, head.last_offset_delta) = (1, 0);
+    });
+    tell("one missing", &two, &|head| {
+        (head.record_count, head.last_offset_delta) = (3, 2);
+    });
+    tell("no records", &two, &|head| {
+        (head.record_count, head.last_offset_delta) = (0, -1);
+    });
+    tell("a base offset", &two, &|head| head.base_offset = 3);
+    tell("a leader epoch", &two, &|head| {
+        head.partition_leader_epoch = 99;
+    });
+}
+
+/// In milliseconds.
+const CENTURY: i64 = 100 * 365 * 86_400_000;
 
 pub(crate) fn codecs(talk: &mut Conversation) {
     let (topic, _) = talk.topic("t", 1, &[("compression.type", "gzip")]);
