@@ -51,6 +51,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kafka_protocol::Uuid;
+use kafka_protocol::compression::Decompressor;
 use kafka_protocol::record::{BatchHeader, TimestampType, set_log_append_time};
 
 pub(crate) use client_batch::ClientBatch;
@@ -493,7 +494,11 @@ impl Log {
         &self,
         timestamp: i64,
     ) -> Result<Option<TimestampedOffset>, LogError> {
-        TimedBatch::search(|from| self.locate_timestamp(timestamp, from))
+        TimedBatch::search(
+            |from| self.locate_timestamp(timestamp, from),
+            &mut Decompressor::new(),
+            &mut Vec::new(),
+        )
     }
 
     /// The first batch from an offset on whose highest timestamp is at least `timestamp`. It may turn out that no

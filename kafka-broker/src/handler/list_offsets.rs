@@ -13,7 +13,7 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::error_code::code_of;
 use crate::handler::leader_epoch::check_leader_epoch;
 use crate::state::partition::Partition;
@@ -24,6 +24,8 @@ pub(crate) struct ListOffsets;
 
 impl Handler for ListOffsets {
     type Request = ListOffsetsRequest;
+    /// A time is looked up in the records of a batch, which may have to be unpacked.
+    const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: ListOffsetsRequest) -> Outcome<ListOffsetsResponse> {
         let table = call.node.topics().table();
@@ -45,7 +47,7 @@ impl Handler for ListOffsets {
                 let result = match found {
                     _ if let Err(code) = call.admit(about) => Err(code),
                     _ if times != Some(1) => Err(ErrorCode::INVALID_REQUEST),
-                    Some(found) => list(call.version, found, &partition, committed),
+                    Some(found) => list(call, found, &partition, committed),
                     None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                 };
                 row.partitions
@@ -78,7 +80,7 @@ struct Listed {
 }
 
 fn list(
-    version: i16,
+    call: &Call,
     partition: &Partition,
     request: &ListOffsetsPartition,
     committed: bool,
@@ -103,7 +105,7 @@ fn list(
         EARLIEST_PENDING_UPLOAD => 11,
         _ => 1,
     };
-    if version < first_version {
+    if call.version < first_version {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
     match request.timestamp {
@@ -117,11 +119,13 @@ fn list(
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(plain(-1, -1)),
         timestamp if timestamp < EARLIEST_PENDING_UPLOAD => Err(ErrorCode::UNSUPPORTED_VERSION),
         timestamp => {
-            let found = if timestamp == MAX_TIMESTAMP {
-                partition.max_timestamp()
-            } else {
-                partition.offset_for_timestamp(timestamp)
-            };
+            let found = call
+                .node
+                .unpackers
+                .lend_in_turn(|unpacker| match timestamp {
+                    MAX_TIMESTAMP => partition.max_timestamp(unpacker),
+                    timestamp => partition.offset_for_timestamp(timestamp, unpacker),
+                });
             // What is not committed yet has no offset yet.
             let found = found.map_err(refused)?.filter(|found| found.offset < end);
             Ok(match found {

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::record::{BatchHeader, TimestampType};
+use kafka_protocol::record::{
+    BatchBuilder, BatchHeader, BatchOptions, ProducerStamp, TimestampType, crc32c,
+};
 
 use crate::log::test_batches::{batch, marker, produced, transactional};
 use crate::log::{
@@ -948,4 +950,45 @@ fn the_age_of_a_segment_outlives_a_restart() {
         log.roll_if_due(NOW + 1001).unwrap();
         assert_eq!(log.segment_count(), 2);
     }
+}
+
+/// Heads of another origin may promise times that no record has.
+#[test]
+fn who_looks_for_a_time_is_not_led_on_for_ever() {
+    let disk = memory();
+    let mut log = open(&disk, LogConfig::default());
+    let lying = |promised: i64| {
+        let mut batch = batch(2, 10, NOW);
+        let mut header = BatchHeader::decode(&batch).unwrap();
+        header.max_timestamp = promised;
+        batch[..BatchHeader::LEN].copy_from_slice(&header.encode());
+        header.crc = crc32c(&batch[BatchHeader::CRC_START..]);
+        batch[..BatchHeader::LEN].copy_from_slice(&header.encode());
+        batch
+    };
+    append(&mut log, &batch(2, 10, NOW));
+    for nth in 0..50 {
+        append(&mut log, &lying(NOW + 1000 + nth));
+    }
+    append(&mut log, &batch(1, 10, NOW + 2000));
+    let found = log.offset_for_timestamp(NOW + 500).unwrap().unwrap();
+    assert_eq!(
+        (found.offset, found.timestamp),
+        (10, NOW + 1004),
+        "the fifth promise is believed"
+    );
+    // Honest heads are never in the way.
+    let found = log.offset_for_timestamp(NOW + 1500).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp), (102, NOW + 2000));
+    // Nor are those without records, as compaction leaves them.
+    for _ in 0..10 {
+        let options = BatchOptions::new()
+            .base_offset(log.log_end_offset())
+            .max_timestamp(NOW + 3000);
+        let bare = BatchBuilder::new(Vec::new(), options).seal(ProducerStamp::NONE);
+        log.append_replicated(&bare, NOW).unwrap();
+    }
+    append(&mut log, &batch(1, 10, NOW + 4000));
+    let found = log.offset_for_timestamp(NOW + 2500).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp), (113, NOW + 4000));
 }

@@ -36,29 +36,57 @@ pub(crate) struct TimedBatch {
 
 impl TimedBatch {
     /// Reads batch after batch, as they are located from an offset on, until one has a record that is wanted.
+    ///
+    /// A head promises such a record, and keeps its promise unless the record lies before the log begins: the broker
+    /// has set right what clients said. Heads of another origin may lie, and to unpack batch after batch for nothing
+    /// would take for ever. After so many broken promises one is believed: nothing that is wanted lies before its batch.
     pub(crate) fn search<E: From<LogError>>(
         locate: impl Fn(i64) -> Result<Option<Self>, E>,
+        decompressor: &mut Decompressor,
+        buffer: &mut Vec<u8>,
     ) -> Result<Option<TimestampedOffset>, E> {
         let mut from = 0;
+        let mut promises = 0;
         while let Some(batch) = locate(from)? {
-            if let Some(found) = batch.first_record()? {
+            from = batch.batch.header.next_offset();
+            // Compaction leaves the heads of batches without records.
+            if batch.batch.header.record_count == 0 {
+                continue;
+            }
+            if promises == BROKEN_PROMISES_MAX {
+                return Ok(Some(batch.promised()));
+            }
+            if let Some(found) = batch.first_record(decompressor, buffer)? {
                 return Ok(Some(found));
             }
-            from = batch.batch.header.next_offset();
+            promises += 1;
         }
         Ok(None)
     }
 
-    fn first_record(&self) -> Result<Option<TimestampedOffset>, LogError> {
+    /// What the head says of the record that is wanted: it stands here or behind.
+    fn promised(&self) -> TimestampedOffset {
+        let header = &self.batch.header;
+        TimestampedOffset {
+            timestamp: header.max_timestamp,
+            offset: header.base_offset.max(self.log_start_offset),
+            leader_epoch: header.partition_leader_epoch,
+        }
+    }
+
+    fn first_record(
+        &self,
+        decompressor: &mut Decompressor,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<TimestampedOffset>, LogError> {
         let unreadable = |error: RecordError| LogError::InvalidRecord {
             reason: error.to_string(),
         };
         let len = self.batch.header.total_len();
         let bytes = self.file.read_at(self.batch.position, len)?;
         let batch = Batch::decode(Bytes::from(bytes)).map_err(unreadable)?;
-        let mut buffer = Vec::new();
         let records = batch
-            .records(&mut Decompressor::new(), &mut buffer, DECOMPRESSED_MAX)
+            .records(decompressor, buffer, DECOMPRESSED_MAX)
             .map_err(unreadable)?;
         for record in records {
             let record = record.map_err(unreadable)?;
@@ -73,3 +101,6 @@ impl TimedBatch {
         Ok(None)
     }
 }
+
+/// How many batches are read in vain by one look-up. Each may become as large as a batch can.
+const BROKEN_PROMISES_MAX: usize = 4;

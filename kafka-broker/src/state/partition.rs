@@ -14,6 +14,7 @@ use crate::log::{
     FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, SoundBatches, TimedBatch,
     TimestampedOffset, TopicPartition,
 };
+use crate::state::unpackers::Unpacker;
 
 /// A partition.
 #[derive(Debug)]
@@ -228,18 +229,26 @@ impl Partition {
         })
     }
 
-    /// The first record at or after a time. Reads batches without the lock.
+    /// The first record at or after a time. Reads and unpacks batches without the lock.
     pub(crate) fn offset_for_timestamp(
         &self,
         timestamp: i64,
+        unpacker: &mut Unpacker,
     ) -> Result<Option<TimestampedOffset>, PartitionError> {
-        TimedBatch::search(|from| self.with(|log| log.locate_timestamp(timestamp, from)))
+        TimedBatch::search(
+            |from| self.with(|log| log.locate_timestamp(timestamp, from)),
+            &mut unpacker.decompressor,
+            &mut unpacker.buffer,
+        )
     }
 
     /// The record with the highest timestamp.
-    pub(crate) fn max_timestamp(&self) -> Result<Option<TimestampedOffset>, PartitionError> {
+    pub(crate) fn max_timestamp(
+        &self,
+        unpacker: &mut Unpacker,
+    ) -> Result<Option<TimestampedOffset>, PartitionError> {
         match self.with(|log| Ok(log.highest_timestamp()))? {
-            Some(timestamp) => self.offset_for_timestamp(timestamp),
+            Some(timestamp) => self.offset_for_timestamp(timestamp, unpacker),
             None => Ok(None),
         }
     }
@@ -530,7 +539,7 @@ mod tests {
         let partition = flushed(&disk);
         let append = || partition.append(&batch(), AppendOrigin::Client, NOW);
         append().unwrap();
-        let find = || partition.offset_for_timestamp(NOW);
+        let find = || partition.offset_for_timestamp(NOW, &mut Unpacker::default());
         let reads = (0..100).take_while(|nth| {
             disk.inject(Fault::new(Operation::Read, std::io::ErrorKind::Other).after(*nth));
             let is_failed = find().is_err();

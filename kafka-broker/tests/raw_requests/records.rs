@@ -1,8 +1,14 @@
-//! What costs a broker more than it costs who sends it: batches that unpack to much.
+//! What costs a broker more than it costs who sends it: batches that unpack to much, and looks into them.
+
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kafka_broker::Broker;
+use kafka_broker::log::{Fault, MemoryDisk, Operation};
 use kafka_protocol::ErrorCode;
 use kafka_protocol::compression::{Compression, Compressor};
+use kafka_protocol::messages::ListOffsetsRequest;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::record::{BatchBuilder, BatchHeader, BatchOptions, ProducerStamp};
 
@@ -70,4 +76,48 @@ async fn the_batches_of_a_request_share_what_they_may_become() {
     }
 }
 
+fn at_time(timestamp: i64) -> ListOffsetsRequest {
+    let mut partition = ListOffsetsPartition::default();
+    partition.timestamp = timestamp;
+    let mut topic = ListOffsetsTopic::default();
+    topic.name = "t".into();
+    topic.partitions.push(partition);
+    let mut request = ListOffsetsRequest::default();
+    request.replica_id = -1;
+    request.topics.push(topic);
+    request
+}
+
+#[tokio::test]
+async fn who_looks_for_a_time_holds_no_other_connection_up() {
+    let disk = MemoryDisk::new();
+    // One thread for all connections.
+    let builder = Broker::builder().worker_threads(1);
+    let broker = builder.memory_disk(disk.clone()).start().await.unwrap();
+    let mut connection = Connection::open(&broker);
+    connection.create_topic("t", 1);
+    let batch = Bytes::from(packed(Compression::Gzip, &[7; 100]));
+    connection.append("t", 0, &batch);
+    let request = at_time(TIMESTAMP);
+    let found = connection.ask(&request, 7);
+    assert_eq!(found.topics[0].partitions[0].offset, 0);
+    disk.inject(Fault::delay(Operation::Read, READ));
+    let mut looking: Vec<_> = (0..4).map(|_| Connection::open(&broker)).collect();
+    let began = Instant::now();
+    for connection in &mut looking {
+        connection.send(&request, 7);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    Connection::open(&broker).assert_served();
+    let took = began.elapsed();
+    disk.heal();
+    assert!(took < READ, "{took:?}");
+    for connection in &mut looking {
+        let found = connection.receive::<ListOffsetsRequest>(7);
+        assert_eq!(found.topics[0].partitions[0].offset, 0);
+    }
+}
+
+/// Longer than everything else takes together.
+const READ: Duration = Duration::from_secs(2);
 const TIMESTAMP: i64 = 1_760_000_000_000;
