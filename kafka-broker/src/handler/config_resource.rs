@@ -23,8 +23,29 @@ pub(crate) const TOPIC: i8 = 2;
 /// A broker, by the number of its node; without one, all brokers.
 pub(crate) const BROKER: i8 = 4;
 
+/// The levels of a broker's loggers.
+const BROKER_LOGGER: i8 = 8;
+
+/// A subscription to the metrics of clients.
+const CLIENT_METRICS: i8 = 16;
+
 /// A consumer group, by its id.
 pub(crate) const GROUP: i8 = 32;
+
+/// What is said of resources that have no configuration here.
+pub(crate) fn not_configurable(resource_type: i8) -> Refusal {
+    let reason = match resource_type {
+        BROKER_LOGGER => {
+            "what is logged (BROKER_LOGGER) is said at the start, and neither told nor changed later"
+                .to_owned()
+        }
+        CLIENT_METRICS => {
+            "the metrics of clients (CLIENT_METRICS) are not gathered here".to_owned()
+        }
+        other => format!("there is no configuration of resources of type {other}"),
+    };
+    Refusal::new(ErrorCode::INVALID_REQUEST, reason)
+}
 
 /// A resource whose settings can be changed.
 #[derive(Debug)]
@@ -53,10 +74,7 @@ impl<'a> Configurable<'a> {
             TOPIC => Ok(Self::Topic(name)),
             GROUP => check_group_name(name).map(|()| Self::Group(name)),
             BROKER => scope_of(call, name).map(Self::Broker),
-            other => Err(Refusal::new(
-                ErrorCode::INVALID_REQUEST,
-                format!("resources of type {other} have no settings that could be changed here"),
-            )),
+            other => Err(not_configurable(other)),
         }
     }
 
@@ -197,6 +215,18 @@ pub(crate) fn scope_of(call: &Call, name: &str) -> Result<Scope, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_configuration_is_named() {
+        for (resource_type, name) in [
+            (BROKER_LOGGER, "BROKER_LOGGER"),
+            (CLIENT_METRICS, "CLIENT_METRICS"),
+            (77, "of type 77"),
+        ] {
+            let refusal = not_configurable(resource_type);
+            assert!(refusal.to_string().contains(name), "{refusal}");
+        }
+    }
 
     #[test]
     fn a_resource_is_its_type_and_its_name() {

@@ -21,7 +21,7 @@ use crate::config::topic_properties::TOPIC_PROPERTIES;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::config_resource::{
     BROKER, DEFAULT_SOURCE, GROUP, GROUP_SOURCE, TOPIC, TOPIC_SOURCE, about, check_group_name,
-    scope_of, source_code, unknown_topic,
+    not_configurable, scope_of, source_code, unknown_topic,
 };
 use crate::state::refusal::Refusal;
 use crate::state::topic_name::check_topic_name;
@@ -117,10 +117,7 @@ fn describe(
                 .filter_map(|one| broker_row(&broker, scope, one))
                 .collect())
         }
-        other => Err(Refusal::new(
-            ErrorCode::INVALID_REQUEST,
-            format!("resources of type {other} have no configuration here"),
-        )),
+        other => Err(not_configurable(other)),
     }
 }
 
