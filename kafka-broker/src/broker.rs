@@ -534,6 +534,8 @@ fn open(
             path: path(),
             source,
         })?;
+    let was_clean = dir.was_clean();
+    let began = Instant::now();
     let now = clock.now();
     let catalog =
         Catalog::open(Arc::clone(&config), dir, random, now).map_err(|error| match error {
@@ -546,6 +548,16 @@ fn open(
                 reason: error.to_string(),
             },
         })?;
+    let topics = catalog.topics.table().iter().count();
+    match was_clean || topics == 0 {
+        true => tracing::info!(topics, "the data lies in {}", data_dir.display()),
+        false => tracing::info!(
+            topics,
+            took = ?began.elapsed(),
+            "the data lies in {}; its logs were verified, since the last end was not in order",
+            data_dir.display()
+        ),
+    }
     let catalog = Arc::new(catalog);
     let node = Node::new(
         config,

@@ -1,9 +1,11 @@
 //! The program as it is started by hand: where it listens, and what it says of what does not fit.
 #![expect(clippy::unwrap_used, reason = "a test ends where it goes wrong")]
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Where a program says that it listens, while it runs.
 struct Program {
@@ -13,10 +15,14 @@ struct Program {
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with_log(arguments, Stdio::null())
+    }
+
+    fn start_with_log(arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kafka-broker"))
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -60,6 +66,34 @@ fn an_option_goes_before_a_property_and_that_before_one_in_a_file() {
     ] {
         assert_eq!(Program::start(arguments).address, told);
     }
+}
+
+#[test]
+fn the_log_tells_where_the_data_lies_and_whether_it_was_left_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = format!("--data-dir={}", folder.path().join("data").display());
+    let said = folder.path().join("log");
+    let start = || {
+        let arguments = ["--listen=127.0.0.1:0", &data];
+        let program = Program::start_with_log(&arguments, File::create(&said).unwrap());
+        (program, std::fs::read_to_string(&said).unwrap())
+    };
+    const VERIFIED: &str = "its logs were verified, since the last end was not in order";
+    let (program, log) = start();
+    assert!(log.contains("the data lies in"), "{log}");
+    assert!(!log.contains(VERIFIED), "{log}");
+    // The first coordinator that is looked for makes a topic.
+    let mut stream = TcpStream::connect(&program.address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream
+        .write_all(b"\0\0\0\x0d\0\x0a\0\0\0\0\0\x01\xff\xff\0\x01g")
+        .unwrap();
+    stream.read_exact(&mut [0; 10]).unwrap();
+    drop(program); // killed
+    let (_program, log) = start();
+    assert!(log.contains(VERIFIED), "{log}");
 }
 
 #[test]
