@@ -75,8 +75,10 @@ fn read(call: &Call, request: JoinGroupRequest) -> JoinRequest {
         .group_instance_id
         .as_ref()
         .unwrap_or(&call.client_id);
+    let fresh_member_id = fresh_member_id(name, call.node.random());
     JoinRequest {
-        fresh_member_id: fresh_member_id(name, call.node.random()),
+        footprint: fresh_member_id.len() + request.group_id.len(),
+        fresh_member_id,
         member_id: detached(&request.member_id),
         instance_id: request.group_instance_id.as_ref().map(detached),
         client_id: detached(&call.client_id),
@@ -97,8 +99,10 @@ fn read(call: &Call, request: JoinGroupRequest) -> JoinRequest {
     }
 }
 
-/// A name with a random UUID behind it, in hex with dashes.
+/// A name with a random UUID behind it, in hex with dashes. Of a long name only the beginning: the id is kept before
+/// anybody is a member, and is new in any case.
 fn fresh_member_id(name: &str, random: [u8; 16]) -> ByteString {
+    let (name, _) = name.split_at(name.floor_char_boundary(NAME_MAX));
     let mut id = String::with_capacity(name.len() + 37);
     id.push_str(name);
     id.push('-');
@@ -165,6 +169,9 @@ impl Later<JoinGroupResponse> for Joining {
 /// could not be saved anyway.
 const SUBSCRIPTION_MAX: usize = 4 << 20;
 
+/// How much of a client's name is in the id of a member, in bytes: more than any client is called on purpose.
+const NAME_MAX: usize = 255;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +183,14 @@ mod tests {
             fresh_member_id("c", random),
             "c-00112233-4455-6677-8899-aabbccddeeff"
         );
+    }
+
+    #[test]
+    fn of_a_long_name_a_member_id_has_whole_characters() {
+        let name = "ü".repeat(16_000);
+        let id = fresh_member_id(&name, [0; 16]);
+        let (kept, uuid) = id.split_at(NAME_MAX - 1);
+        assert_eq!(kept, "ü".repeat(127));
+        assert_eq!(uuid, "-00000000-0000-0000-0000-000000000000");
     }
 }

@@ -6,6 +6,7 @@
 //! [`ClassicGroup::poll_answer`] yields, and comes back at [`ClassicGroup::deadline`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +17,13 @@ use crate::state::classic_group::answer::{
     Answer, JoinAnswer, JoinRequest, MemberClaim, SyncAnswer, SyncRequest, Ticket,
 };
 use crate::state::classic_group::members::{Member, Members};
-use crate::state::classic_group::pending_members::PendingMembers;
+use crate::state::classic_group::pending_members::{PendingMembers, PendingRoom};
 use crate::state::consumer_protocol::{PROTOCOL_TYPE, decode_subscription};
 use crate::state::time::Now;
 
 pub(crate) mod answer;
 pub(crate) mod members;
-mod pending_members;
+pub(crate) mod pending_members;
 #[cfg(test)]
 mod tests;
 
@@ -47,12 +48,14 @@ pub(crate) struct ClassicGroup {
 }
 
 /// What the broker allows a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// How long the first rebalance of an empty group waits for more members.
     pub(crate) initial_rebalance_delay: Duration,
     /// The most members.
     pub(crate) size_max: usize,
+    /// What all groups share for clients that have not come back with their ids.
+    pub(crate) pending_room: Arc<PendingRoom>,
 }
 
 /// Where a group stands.
@@ -109,6 +112,7 @@ pub(crate) struct SavedMember {
 impl ClassicGroup {
     /// A group without members.
     pub(crate) fn new(now: Now, limits: Limits) -> Self {
+        let pending = PendingMembers::new(Arc::clone(&limits.pending_room));
         Self {
             limits,
             phase: Phase::Empty,
@@ -118,7 +122,7 @@ impl ClassicGroup {
             protocol: None,
             leader: None,
             members: Members::default(),
-            pending: PendingMembers::default(),
+            pending,
             sync_ends: None,
             answers: VecDeque::new(),
             unsaved: false,
@@ -451,8 +455,11 @@ impl ClassicGroup {
         if let Some(old) = owner.cloned() {
             self.replace_static_member(now, ticket, &old, fresh, request);
         } else if request.instance_id.is_none() && request.must_know_id {
-            self.pending
-                .insert(fresh.clone(), now.elapsed + request.session_timeout);
+            let lapses = now.elapsed + request.session_timeout.min(PENDING_FOR);
+            let footprint = request.footprint;
+            if !self.pending.insert(fresh.clone(), lapses, footprint) {
+                return Err((ErrorCode::COORDINATOR_NOT_AVAILABLE, ByteString::new()));
+            }
             return Err((ErrorCode::MEMBER_ID_REQUIRED, fresh));
         } else {
             self.add_member(now, ticket, fresh, request);
@@ -937,6 +944,9 @@ impl ClassicGroup {
 
 /// How long a member that joins for the first time may wait; it may be gone without a word.
 const NEWCOMER_WAIT: Duration = Duration::from_secs(300);
+
+/// How long a client that was given an id may take to come back with it: it has nothing else to do.
+const PENDING_FOR: Duration = Duration::from_secs(60);
 
 /// The shortest round of waiting for static members, so that a timeout of zero does not spin.
 const ROUND_MIN: Duration = Duration::from_secs(1);

@@ -58,7 +58,7 @@ impl GroupMembers {
     /// Nobody yet.
     pub(crate) fn new(now: Now, limits: GroupLimits, config: GroupConfig) -> Self {
         Self {
-            kind: GroupKind::Classic(ClassicGroup::new(now, limits.classic)),
+            kind: GroupKind::Classic(ClassicGroup::new(now, limits.classic.clone())),
             limits,
             config,
             replaced: None,
@@ -90,7 +90,7 @@ impl GroupMembers {
         if let GroupKind::Consumer(group) = &self.kind
             && group.is_empty()
         {
-            let classic = ClassicGroup::new(now, self.limits.classic);
+            let classic = ClassicGroup::new(now, self.limits.classic.clone());
             self.replace(GroupKind::Classic(classic));
         }
         match &mut self.kind {
@@ -258,14 +258,14 @@ impl GroupMembers {
 
     /// Ends the group: whoever comes later must look again. Only for a group without members.
     pub(crate) fn kill(&mut self, now: Now) {
-        let mut classic = ClassicGroup::new(now, self.limits.classic);
+        let mut classic = ClassicGroup::new(now, self.limits.classic.clone());
         classic.kill(now);
         self.kind = GroupKind::Classic(classic);
     }
 
     /// Takes in a classic group that was saved earlier, or its end.
     pub(crate) fn restore_classic(&mut self, now: Now, snapshot: Option<Snapshot>) {
-        let limits = self.limits.classic;
+        let limits = self.limits.classic.clone();
         match (snapshot, &self.kind) {
             (Some(snapshot), _) => {
                 let group = ClassicGroup::restore(now, limits, snapshot);
@@ -283,7 +283,7 @@ impl GroupMembers {
     pub(crate) fn restore_consumer(&mut self, now: Now, change: Change) {
         if change == Change::Epoch(None) {
             if let GroupKind::Consumer(_) = self.kind {
-                let group = ClassicGroup::new(now, self.limits.classic);
+                let group = ClassicGroup::new(now, self.limits.classic.clone());
                 self.kind = GroupKind::Classic(group);
             }
             return;
@@ -392,7 +392,7 @@ impl GroupMembers {
         else {
             return;
         };
-        let mut classic = ClassicGroup::restore(now, self.limits.classic, snapshot);
+        let mut classic = ClassicGroup::restore(now, self.limits.classic.clone(), snapshot);
         classic.handle_downgraded(now);
         self.replace(GroupKind::Classic(classic));
     }

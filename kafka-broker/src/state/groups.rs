@@ -687,6 +687,7 @@ mod tests {
             classic: Limits {
                 initial_rebalance_delay: Duration::ZERO,
                 size_max: 9,
+                pending_room: Arc::default(),
             },
             consumer: Arc::new(ConsumerGroupLimits {
                 size_max: 9,

@@ -289,6 +289,7 @@ fn group_limits(config: &BrokerConfig) -> GroupLimits {
         classic: Limits {
             initial_rebalance_delay: config.initial_rebalance_delay,
             size_max: config.group_size_max,
+            pending_room: Arc::default(),
         },
         consumer: Arc::new(ConsumerGroupLimits {
             size_max: config.consumer_group_size_max,

@@ -31,6 +31,8 @@ pub(crate) struct JoinRequest {
     pub(crate) protocol_type: ByteString,
     /// The member's protocols with its metadata for each, the best first.
     pub(crate) protocols: Vec<(ByteString, Bytes)>,
+    /// What is kept while a client is waited for that was given an id, in bytes: that id, and the group's.
+    pub(crate) footprint: usize,
     /// Version 4 on: a new dynamic member must come back with the id it is given.
     pub(crate) must_know_id: bool,
     /// Version 9 on: a static leader that returns may be told to assign nothing.

@@ -21,6 +21,7 @@ impl Story {
         let limits = Limits {
             initial_rebalance_delay,
             size_max: 3,
+            pending_room: Arc::default(),
         };
         Self {
             group: ClassicGroup::new(Now::default(), limits),
@@ -38,6 +39,7 @@ impl Story {
 
     fn request(member_id: &str, fresh: &str) -> JoinRequest {
         JoinRequest {
+            footprint: 0,
             member_id: member_id.into(),
             fresh_member_id: fresh.into(),
             instance_id: None,

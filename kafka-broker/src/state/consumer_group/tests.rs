@@ -397,6 +397,7 @@ fn classic_join(id: &str, owned: &Partitions) -> JoinRequest {
     row.partitions = owned.iter().map(|(_, index)| *index).collect();
     subscription.owned_partitions = vec![row];
     JoinRequest {
+        footprint: 0,
         member_id: id.into(),
         fresh_member_id: "fresh".into(),
         instance_id: None,

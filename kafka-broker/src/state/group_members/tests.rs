@@ -61,6 +61,7 @@ fn only_groups_of_consumers_become_consumer_groups_and_only_if_that_is_allowed()
     let topics = world.topics.clone();
     let join = |world: &mut World, protocol_type: &str| {
         let request = JoinRequest {
+            footprint: 0,
             member_id: ByteString::new(),
             fresh_member_id: "m".into(),
             instance_id: None,
@@ -255,6 +256,7 @@ impl World {
             classic: Limits {
                 initial_rebalance_delay: Duration::ZERO,
                 size_max: 8,
+                pending_room: Arc::default(),
             },
             consumer: Arc::new(ConsumerGroupLimits {
                 size_max: 8,
@@ -569,6 +571,7 @@ impl World {
             }
         }
         let request = JoinRequest {
+            footprint: 0,
             member_id: client.id.clone(),
             fresh_member_id: format!("m{}", self.names).into(),
             instance_id: client.instance.clone(),
