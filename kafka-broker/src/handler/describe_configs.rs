@@ -84,9 +84,9 @@ fn describe(
     call: &Call,
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
-    let keys = resource.configuration_keys.as_deref().unwrap_or_default();
-    let wanted =
-        |property: &&Property| keys.is_empty() || keys.iter().any(|key| *key == property.name);
+    let keys = resource.configuration_keys.iter().flatten();
+    let keys: BTreeSet<&str> = keys.map(AsRef::as_ref).collect();
+    let wanted = |property: &&Property| keys.is_empty() || keys.contains(property.name);
     let broker = call.node.catalog().live.get();
     match resource.resource_type {
         TOPIC => {

@@ -265,8 +265,7 @@ impl Catalog {
         }
         self.record(now, records)?;
         let topic = self.replace(&topic, overrides, topic.partitions.clone());
-        self.configure_logs(now, &topic);
-        Ok(())
+        self.configure_logs(now, &topic)
     }
 
     /// Changes what is set for this broker, or for all, while it runs, or only tells whether it could.
@@ -301,36 +300,54 @@ impl Catalog {
         let new = Arc::new(new);
         self.live.set(Arc::clone(&new));
         self.group_configs.set_broker(Arc::clone(&new));
-        self.reconfigure_topics(now, &new);
-        Ok(())
+        self.reconfigure_topics(now, &old, &new)
     }
 
-    /// Lets topics follow the broker in all that they leave to it.
-    fn reconfigure_topics(&self, now: Now, broker: &EffectiveConfig) {
-        let changed: Vec<_> = self
-            .topics
-            .table()
-            .iter()
-            .map(|topic| Arc::new(topic.under(broker)))
-            .collect();
+    /// Lets topics follow the broker in all that they leave to it, and that is another than before.
+    fn reconfigure_topics(
+        &self,
+        now: Now,
+        old: &EffectiveConfig,
+        new: &EffectiveConfig,
+    ) -> Result<(), Refusal> {
+        let follows = |topic: &&Arc<Topic>| {
+            let config = TopicConfig::new(new, &topic.overrides);
+            config != topic.config || log_config(new, &config) != log_config(old, &topic.config)
+        };
+        let table = self.topics.table();
+        let changed = table.iter().filter(follows);
+        let changed: Vec<_> = changed.map(|topic| Arc::new(topic.under(new))).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
         self.topics.change(|table| {
             for topic in &changed {
                 table.insert(Arc::clone(topic));
             }
         });
-        for topic in &changed {
-            self.configure_logs(now, topic);
-        }
+        let configured = changed.iter().map(|topic| self.configure_logs(now, topic));
+        // Each of them, whatever becomes of the others.
+        configured.fold(Ok(()), Result::and)
     }
 
-    /// Lets the logs of a topic be kept as the topic says.
-    fn configure_logs(&self, now: Now, topic: &Topic) {
+    /// Lets the logs of a topic be kept as the topic says, all that can be. The setting holds even if one cannot, and
+    /// whoever made it is told.
+    fn configure_logs(&self, now: Now, topic: &Topic) -> Result<(), Refusal> {
         let config = self.topic_log(&topic.name, &topic.config);
+        let mut configured = Ok(());
         for partition in &topic.partitions {
-            if let Err(error) = partition.set_config(config.clone(), now.unix_ms) {
-                tracing::error!(topic = %topic.name, "cannot configure: {error}");
+            match partition.set_config(config.clone(), now.unix_ms) {
+                // It was deleted meanwhile.
+                Ok(()) | Err(PartitionError::Gone) => {}
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, "cannot configure: {error}");
+                    let (name, index) = (&topic.name, partition.index);
+                    let message = format!("it is set, but {name}-{index} cannot follow: {error}");
+                    configured = Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, message));
+                }
             }
         }
+        configured
     }
 
     /// As what the settings of a scope are written down.
@@ -842,6 +859,7 @@ const OWN_BATCH_MAX: usize = 64 << 20;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io;
     use std::path::Path;
     use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -849,7 +867,8 @@ mod tests {
     use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
     use super::*;
-    use crate::log::{AppendOrigin, Keep, LogDirOwner, MemoryDisk};
+    use crate::log::{AppendOrigin, Fault, Keep, LogDirOwner, MemoryDisk, Operation};
+    use crate::state::topic_image::TopicImage as _;
 
     const NOW: Now = Now {
         elapsed: std::time::Duration::ZERO,
@@ -950,6 +969,59 @@ mod tests {
             Ok(())
         };
         catalog.configure_broker(NOW, scope, false, change).unwrap();
+    }
+
+    #[test]
+    fn only_topics_that_are_kept_otherwise_follow_the_broker() {
+        let catalog = open(&MemoryDisk::journaled());
+        create(&catalog, 1);
+        let topic = || Arc::clone(catalog.topics.table().iter().next().unwrap());
+        let follows = |name, value| {
+            let (before, version) = (topic(), catalog.topics.table().version());
+            set(&catalog, Scope::AllBrokers, name, value);
+            let is_new = !Arc::ptr_eq(&before, &topic());
+            assert_eq!(is_new, catalog.topics.table().version() > version);
+            is_new
+        };
+        assert!(!follows("max.connections", "77"));
+        assert!(follows("log.retention.ms", "5000"));
+        assert!(!follows("log.retention.ms", "5000"), "it is nothing new");
+        assert!(follows("producer.id.expiration.ms", "5000"));
+        assert!(follows("compression.type", "zstd"));
+        assert!(!follows("compression.gzip.level", "3"));
+    }
+
+    #[test]
+    fn whoever_makes_a_setting_is_told_that_a_log_cannot_follow() {
+        let disk = MemoryDisk::journaled();
+        let catalog = open(&disk);
+        let topic = create(&catalog, 1);
+        let batch = {
+            let mut batch = BatchBuilder::new(Vec::new(), BatchOptions::new());
+            batch.append(NOW.unix_ms, None, None, []).unwrap();
+            batch.seal(ProducerStamp::NONE)
+        };
+        let origin = AppendOrigin::Client;
+        topic.partitions[0]
+            .append(&batch, origin, NOW.unix_ms)
+            .unwrap();
+        let log = format!("/{}-0/", topic.name);
+        disk.inject(Fault::new(Operation::Sync, io::ErrorKind::Other).on(log));
+        let cannot_follow = |refusal: Refusal| {
+            assert_eq!(refusal.code(), ErrorCode::KAFKA_STORAGE_ERROR);
+            let message = refusal.to_string();
+            assert!(message.contains("-0 cannot follow"), "{message}");
+        };
+        let refused = catalog.configure_broker(NOW, Scope::AllBrokers, false, |overrides| {
+            overrides.insert("log.flush.interval.messages".to_owned(), "1".to_owned());
+            Ok(())
+        });
+        cannot_follow(refused.unwrap_err());
+        let refused = catalog.configure_topic(NOW, &topic.name, |overrides| {
+            overrides.insert("flush.ms".to_owned(), "5".to_owned());
+            Ok(())
+        });
+        cannot_follow(refused.unwrap_err());
     }
 
     #[test]
