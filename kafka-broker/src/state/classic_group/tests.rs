@@ -183,6 +183,14 @@ fn a_newcomer_of_version_4_comes_back_with_its_id() {
     story.pass(SESSION);
     let ticket = story.join("fresh");
     assert_eq!(story.joined(ticket).error, ErrorCode::UNKNOWN_MEMBER_ID);
+    // And soon, however long a session may be.
+    let mut story = Story::new();
+    let mut request = Story::request("", "fresh");
+    request.must_know_id = true;
+    request.session_timeout = 100 * PENDING_FOR;
+    story.send(request);
+    story.pass(PENDING_FOR);
+    assert!(story.group.is_empty());
 }
 
 #[test]
