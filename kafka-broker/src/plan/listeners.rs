@@ -5,6 +5,7 @@
 //! one name, such as other containers, and those that reach it by another, such as the host of the containers.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::config::broker::BrokerConfig;
 use crate::config::property::list;
@@ -105,9 +106,17 @@ fn checked(name: String, listen: String) -> Result<PlannedListener, String> {
     })
 }
 
+/// What clients are told, which they must be able to connect to.
 fn told(address: &str) -> Result<(String, u16), String> {
-    host_and_port(address)
-        .ok_or_else(|| format!("invalid address {address} to advertise: must be HOST:PORT"))
+    let bad = |must: &str| format!("invalid address {address} to advertise: must {must}");
+    let (host, port) = host_and_port(address).ok_or_else(|| bad("be HOST:PORT"))?;
+    if port == 0 {
+        return Err(bad("have the port that clients connect to, not 0"));
+    }
+    if host.parse().is_ok_and(|host: IpAddr| host.is_unspecified()) {
+        return Err(bad("have a host that clients can reach"));
+    }
+    Ok((host, port))
 }
 
 /// Each listener must speak `PLAINTEXT`, by its name or by the map.
@@ -231,6 +240,10 @@ mod tests {
             "OTHER is none",
         );
         refused(&[(ADVERTISED, "PLAINTEXT://a")], None, "must be HOST:PORT");
+        refused(&[], Some("a:0"), "not 0");
+        for nowhere in ["0.0.0.0:1", "[::]:1"] {
+            refused(&[], Some(nowhere), "clients can reach");
+        }
         refused(
             &[(LISTENERS, "PLAINTEXT://a:1,plaintext://b:2")],
             None,
