@@ -244,7 +244,7 @@ impl Consumer {
     /// # Errors
     ///
     /// [`ErrorKind::Timeout`] if something is left undone after `timeout`, or could not be done at all, such as
-    /// the commit of a partition that went to another member. It says what. The consumer is closed all the
+    /// the commit of a partition that went to another member. It says what, and why. The consumer is closed all the
     /// same.
     ///
     /// # Cancel safety

@@ -292,6 +292,30 @@ pub(crate) async fn sessions_end_by_the_clock_of_the_group(stage: Stage) {
     }
 }
 
+pub(crate) async fn a_close_tells_why_an_offset_was_not_committed(stage: Stage) {
+    let client = stage.client();
+    let topic = stage.topic("t", 1).await;
+    produce_numbers(&client, &topic, 0, 0..1).await;
+    let group = stage.name("g");
+    let consumer = member(&client, &group, &topic);
+    soon("a record", consumer.next())
+        .await
+        .unwrap()
+        .unwrap()
+        .ack();
+    // By the time of the group its session has ended, before it is heard of again.
+    let hour = Duration::from_secs(3_600);
+    let control = stage.control();
+    control.advance_group_clock(&group, hour).await.unwrap();
+    let error = soon("the close", consumer.close_within(PATIENCE))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("{topic}-0 at 1: ")), "{text}");
+    assert!(text.contains("UNKNOWN_MEMBER_ID"), "{text}");
+}
+
 fn member(client: &Client, group: &str, topic: &str) -> Consumer {
     let consumer = client.consumer().group(group).subscribe([topic]);
     consumer.start(Start::Oldest).build().unwrap()

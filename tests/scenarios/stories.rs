@@ -170,6 +170,10 @@ pub(crate) const STORIES: &[Story] = &[
     story!(faults::a_listing_survives_a_lost_answer, needs_faults),
     story!(faults::sessions_end_by_the_clock_of_the_group, needs_faults),
     story!(
+        faults::a_close_tells_why_an_offset_was_not_committed,
+        needs_faults
+    ),
+    story!(
         unreliable_leader::whatever_becomes_of_a_batch_it_is_stored_once,
         needs_faults
     ),

@@ -820,7 +820,12 @@ impl Core {
         }
         let undone = undone.join(", and ");
         let text = format!("the consumer is closed, but not all was done: {undone}");
-        let error = self.cluster.timeout(text);
+        let error = match machine.left_because() {
+            Some(why) if machine.is_closed() => {
+                Error::new(ErrorKind::Timeout, text).with_source(why.clone())
+            }
+            _ => self.cluster.timeout(text),
+        };
         Some(match machine.group_name() {
             Some(group) => error.with_group(&**group),
             None => error,

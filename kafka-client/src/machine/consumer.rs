@@ -716,6 +716,11 @@ impl Consumer {
             .unwrap_or_default()
     }
 
+    /// Why something of it never will be committed, if that is not for want of time.
+    pub(crate) fn left_because(&self) -> Option<&Error> {
+        self.group.as_ref().and_then(Group::left_because)
+    }
+
     /// The group's name, for who finds its coordinator.
     pub(crate) fn group_name(&self) -> Option<&ByteString> {
         self.group.as_ref().map(Group::name)

@@ -91,6 +91,8 @@ pub(crate) struct Group {
     too_late: bool,
     /// What was processed and will not be committed, since the close began.
     left_behind: BTreeMap<TopicPartition, i64>,
+    /// Why the first of it will not be.
+    left_because: Option<Error>,
     closing: bool,
     failed: bool,
 }
@@ -113,6 +115,7 @@ impl Group {
             told: None,
             too_late: false,
             left_behind: BTreeMap::new(),
+            left_because: None,
             closing: false,
             failed: false,
         }
@@ -235,10 +238,11 @@ impl Group {
     }
 
     fn tell_not_committed(&mut self, offsets: BTreeMap<TopicPartition, i64>, why: Error) {
-        if self.closing {
-            self.left_behind.extend(offsets.clone());
-        }
         if !offsets.is_empty() {
+            if self.closing {
+                self.left_behind.extend(offsets.clone());
+                self.left_because.get_or_insert_with(|| why.clone());
+            }
             self.events
                 .push_back(GroupEvent::NotCommitted(offsets, why));
         }
@@ -511,6 +515,11 @@ impl Group {
         let mut open = self.left_behind.clone();
         open.extend(self.commits.open());
         open
+    }
+
+    /// Why something never will be committed since the close began.
+    pub(crate) fn left_because(&self) -> Option<&Error> {
+        self.left_because.as_ref()
     }
 
     /// Topics of other members that the leader must know about.

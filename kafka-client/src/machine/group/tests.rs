@@ -979,6 +979,8 @@ fn what_a_close_leaves_behind_is_told() {
     assert!(stage.group.is_closed());
     assert_eq!(stage.events(), "revoked, not committed {orders-0: 3}");
     assert_eq!(stage.group.uncommitted(), BTreeMap::from([(tp(0), 3)]));
+    let why = stage.group.left_because().map(Error::kind);
+    assert_eq!(why, Some(ErrorKind::Closed));
 }
 
 #[test]
