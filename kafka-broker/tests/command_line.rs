@@ -37,6 +37,9 @@ impl Program {
     }
 }
 
+/// For programs that are killed, which would leave temporary data behind.
+const IN_MEMORY: &str = "--in-memory";
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -51,7 +54,7 @@ fn an_option_goes_before_a_property_and_that_before_one_in_a_file() {
     let listeners = "listeners=PLAINTEXT://127.0.0.1:0\n";
     std::fs::write(&file, listeners).unwrap();
     let from_file = format!("--properties={}", file.display());
-    let program = Program::start(&[&from_file]);
+    let program = Program::start(&[IN_MEMORY, &from_file]);
     assert_ne!(program.address, "127.0.0.1:9092");
     assert!(TcpStream::connect(&program.address).is_ok());
     drop(program);
@@ -60,9 +63,9 @@ fn an_option_goes_before_a_property_and_that_before_one_in_a_file() {
     let property = "--set=advertised.listeners=PLAINTEXT://of-property:1";
     let option = "--advertise=of-option:1";
     for (arguments, told) in [
-        (&[&*from_file][..], "of-file:1"),
-        (&[property, &from_file], "of-property:1"),
-        (&[property, &from_file, option], "of-option:1"),
+        (&[IN_MEMORY, &*from_file][..], "of-file:1"),
+        (&[IN_MEMORY, property, &from_file], "of-property:1"),
+        (&[IN_MEMORY, property, &from_file, option], "of-option:1"),
     ] {
         assert_eq!(Program::start(arguments).address, told);
     }
