@@ -121,9 +121,9 @@ fn describe(
     }
 }
 
-/// What a row takes in memory, which is somewhat more than in the answer.
+/// What a row takes in memory and in the answer, roughly.
 fn size_of_row(row: &DescribeConfigsResourceResult) -> usize {
-    let len = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+    let len = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len() + ALLOCATED);
     let synonyms = row.synonyms.iter();
     let of_synonym = |one: &DescribeConfigsSynonym| {
         size_of::<DescribeConfigsSynonym>() + one.name.len() + len(&one.value)
@@ -192,7 +192,7 @@ fn row<'a>(
     own: i8,
 ) -> DescribeConfigsResourceResult {
     let mut row = DescribeConfigsResourceResult::default();
-    row.name = property.name.into();
+    row.name = ByteString::from_static(property.name);
     row.value = value;
     row.synonyms = settings.map(|setting| synonym(setting, own)).collect();
     row.config_source = row
@@ -200,13 +200,13 @@ fn row<'a>(
         .first()
         .map_or(DEFAULT_SOURCE, |first| first.source);
     row.config_type = property.kind.code();
-    row.documentation = Some(property.doc.into());
+    row.documentation = Some(ByteString::from_static(property.doc));
     row
 }
 
 fn synonym(setting: Setting<'_>, own: i8) -> DescribeConfigsSynonym {
     let mut row = DescribeConfigsSynonym::default();
-    row.name = setting.name.into();
+    row.name = ByteString::from_static(setting.name);
     row.value = Some(setting.value.into());
     row.source = source_code(setting.source, own);
     row
@@ -215,3 +215,6 @@ fn synonym(setting: Setting<'_>, own: i8) -> DescribeConfigsSynonym {
 /// What the rows of an answer may take: a group has all of its settings even if nobody ever saw it, so that a name of a
 /// byte is answered with a thousand. Enough for the settings of ten thousand topics.
 const ANSWER_MAX: usize = 128 << 20;
+
+/// What a text that was made for a row takes beside its bytes.
+const ALLOCATED: usize = 48;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use kafka_broker::Broker;
 use kafka_protocol::Request;
 use kafka_protocol::compression::{Compression, Compressor};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
-use kafka_protocol::messages::{OffsetFetchRequest, ProduceRequest};
+use kafka_protocol::messages::{DescribeConfigsRequest, OffsetFetchRequest, ProduceRequest};
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
 use crate::connection::{Connection, produce};
@@ -65,4 +66,14 @@ async fn what_names_very_much_is_read_and_answered_aside() {
     request.topics = Some(vec![topic]);
     let answer = assert_holds_nobody_up(&broker, &request, 5);
     assert_eq!(answer.topics[0].partitions.len(), 400_000);
+
+    let mut resource = DescribeConfigsResource::default();
+    resource.resource_type = 4;
+    resource.resource_name = "1".into();
+    let keys = (0..200_000_u32).map(|nth| format!("no.such.{nth}").into());
+    resource.configuration_keys = Some(keys.collect());
+    let mut request = DescribeConfigsRequest::default();
+    request.resources = vec![resource];
+    let answer = assert_holds_nobody_up(&broker, &request, 4);
+    assert_eq!(answer.results[0].configs, []);
 }
