@@ -4,6 +4,8 @@
 //! There is one replica, so that `acks` of 1 and of all are the same: a topic that asks for more replicas in sync than
 //! there are gets as many as there are.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -17,9 +19,9 @@ use crate::config::topic::TopicConfig;
 use crate::control::subjects::About;
 use crate::handler::call::{Call, Handler, Outcome};
 use crate::handler::error_code::code_of;
-use crate::handler::produce_records::{NAMED_MAX, admit_records};
+use crate::handler::produce_records::{Admitted, NAMED_MAX, admit_records};
 use crate::handler::produce_transaction::TransactionalPart;
-use crate::handler::recompress::{Recompression, Rewritten};
+use crate::handler::recompress::Recompression;
 use crate::handler::record_rules::{Fault, RecordRules};
 use crate::handler::topic_ref::find_topic;
 use crate::handler::unpack_budget::UnpackBudget;
@@ -27,7 +29,7 @@ use crate::log::{AppendInfo, AppendOrigin, ClientBatch, LogError, SoundBatches};
 use crate::state::partition::{Partition, PartitionError};
 use crate::state::topics::{Topic, TopicTable};
 use crate::state::transactions::Refused;
-use crate::state::unpackers::{SMALL_MAX, unpacked_max};
+use crate::state::unpackers::SMALL_MAX;
 
 /// Produce.
 #[derive(Debug)]
@@ -41,92 +43,134 @@ impl Handler for Produce {
     fn handle(call: &Call, request: ProduceRequest) -> Outcome<ProduceResponse> {
         let table = call.node.topics().table();
         let part = TransactionalPart::of(call, &table, &request);
-        // Whatever else goes on in a transaction is waited for.
-        let is_long = part.is_some() || takes_long(call, &table, &request);
-        let write = move |call: &Call| match &part {
-            None => produce_all(call, &table, request, &Refused::new()),
-            Some(part) => part.write(call, |refused| produce_all(call, &table, request, refused)),
-        };
-        match is_long {
-            true => Outcome::Aside(Box::new(write)),
-            false => write(call),
+        let is_long = takes_long(call, &table, &request);
+        let mut production = Production::of(table, request);
+        if let Some(part) = part {
+            // Whatever else goes on in a transaction is waited for.
+            return Outcome::Aside(Box::new(move |call| {
+                part.write(call, |refused| production.go_on(call, refused));
+                production.outcome()
+            }));
         }
+        let none = Refused::new();
+        if !is_long {
+            production.budget.stay_here();
+            if production.go_on(call, &none) {
+                return production.outcome();
+            }
+            production.budget.go_aside();
+        }
+        Outcome::Aside(Box::new(move |call| {
+            production.go_on(call, &none);
+            production.outcome()
+        }))
     }
 }
 
-/// Whether a topic wants its records durable or in another codec than they are in, or there may be very much to do.
+/// Whether a topic wants its records durable, or there are very many partitions to write to.
 fn takes_long(call: &Call, table: &TopicTable, request: &ProduceRequest) -> bool {
     let mut rows = 0;
-    let mut unpacked = 0;
     for topic in &request.topic_data {
-        let found = find_topic(table, call.version >= 13, &topic.name, topic.topic_id).ok();
-        let config = found.as_ref().map(|topic| &topic.config);
-        if config.is_some_and(TopicConfig::is_synced) {
+        let found = find_topic(table, call.version >= 13, &topic.name, topic.topic_id);
+        if found.is_ok_and(|topic| topic.config.is_synced()) {
             return true;
-        }
-        let codec = config.and_then(|config| config.codec);
-        for partition in &topic.partition_data {
-            let records = partition.records.as_deref().unwrap_or_default();
-            // What has no head is refused, and what is in no codec.
-            let compression = BatchHeader::decode(records)
-                .ok()
-                .and_then(|header| header.attributes.compression());
-            let Some(compression) = compression else {
-                continue;
-            };
-            if codec.is_some_and(|codec| codec.compression != compression) {
-                return true;
-            }
-            unpacked += unpacked_max(compression, records.len());
         }
         rows += topic.partition_data.len();
     }
-    rows > ROWS_MAX || unpacked > SMALL_MAX
+    rows > ROWS_MAX
 }
 
-fn produce_all(
-    call: &Call,
-    table: &TopicTable,
-    request: ProduceRequest,
-    refused: &Refused,
-) -> Outcome<ProduceResponse> {
-    let acks = request.acks;
-    let mut terms = Terms {
-        call,
-        bad_acks: check_acks(acks),
-        refused,
-        budget: UnpackBudget::for_batches(batches_len(&request)),
-    };
-    let mut response = ProduceResponse::default();
-    let mut failed = None;
-    let mut named = 0;
-    for topic in request.topic_data {
-        let mut row = produce_topic(&mut terms, table, topic);
-        for partition in &mut row.partition_responses {
-            partition.record_errors.truncate(NAMED_MAX - named);
-            partition.record_errors.shrink_to_fit();
-            named += partition.record_errors.len();
-        }
-        failed = failed.or_else(|| first_failure(&row));
-        response.responses.push(row);
-    }
-    if acks != 0 {
-        return Outcome::Ready(response);
-    }
-    // Who wants no answer has no other way to learn of a failure.
-    match failed {
-        Some(failure) => Outcome::Close(failure),
-        None => Outcome::Silent,
-    }
-}
-
-/// What holds for all partitions of a request.
-struct Terms<'a> {
-    call: &'a Call,
+/// A request under way, which is begun on one thread and goes on on another if what it brings is too much for the first.
+struct Production {
+    table: Arc<TopicTable>,
+    acks: i16,
     bad_acks: Option<Failure>,
-    /// What the transaction of the producer does not let it write to.
-    refused: &'a Refused,
     budget: UnpackBudget,
+    /// What is still to be written, from the end on.
+    rest: Vec<TopicProduceData>,
+    /// What was answered of the topic at the end of the rest.
+    row: TopicProduceResponse,
+    response: ProduceResponse,
+    /// How many records were named as faulty.
+    named: usize,
+}
+
+impl Production {
+    fn of(table: Arc<TopicTable>, request: ProduceRequest) -> Self {
+        let budget = UnpackBudget::for_batches(batches_len(&request));
+        let mut rest = request.topic_data;
+        rest.reverse();
+        for topic in &mut rest {
+            topic.partition_data.reverse();
+        }
+        Self {
+            table,
+            acks: request.acks,
+            bad_acks: check_acks(request.acks),
+            budget,
+            rest,
+            row: TopicProduceResponse::default(),
+            response: ProduceResponse::default(),
+            named: 0,
+        }
+    }
+
+    /// Writes what is left, but for the partitions that are `refused`. False if something is too much for this thread:
+    /// then nothing of it was written, and nothing behind it.
+    fn go_on(&mut self, call: &Call, refused: &Refused) -> bool {
+        while let Some(mut topic) = self.rest.pop() {
+            let found = find_topic(&self.table, call.version >= 13, &topic.name, topic.topic_id);
+            while let Some(partition) = topic.partition_data.pop() {
+                let about = About::topic_by(&topic.name, topic.topic_id).partition(partition.index);
+                let done = match (&found, &self.bad_acks) {
+                    (_, Some(refusal)) => Err(refusal.clone()),
+                    _ if let Err(code) = call.admit(about) => {
+                        Err(Failure::new(code, "a rule refuses it"))
+                    }
+                    (Err(code), None) => Err(Failure::new(*code, "no such topic")),
+                    (Ok(found), None) => match refusal_of(refused, found, partition.index) {
+                        Some(refusal) => Err(refusal),
+                        None => produce(call, found, &partition, &mut self.budget),
+                    },
+                };
+                let Some(done) = done.transpose() else {
+                    topic.partition_data.push(partition);
+                    self.rest.push(topic);
+                    return false;
+                };
+                let answer = self.answer(partition.index, done);
+                self.row.partition_responses.push(answer);
+            }
+            let mut row = std::mem::take(&mut self.row);
+            row.name = topic.name;
+            row.topic_id = topic.topic_id;
+            self.response.responses.push(row);
+        }
+        true
+    }
+
+    fn answer(
+        &mut self,
+        index: i32,
+        done: Result<AppendInfo, Failure>,
+    ) -> PartitionProduceResponse {
+        let mut answer = answer(index, done);
+        answer.record_errors.truncate(NAMED_MAX - self.named);
+        answer.record_errors.shrink_to_fit();
+        self.named += answer.record_errors.len();
+        answer
+    }
+
+    fn outcome(self) -> Outcome<ProduceResponse> {
+        if self.acks != 0 {
+            return Outcome::Ready(self.response);
+        }
+        // Who wants no answer has no other way to learn of a failure.
+        match self.response.responses.iter().find_map(first_failure) {
+            Some(failure) => Outcome::Close(failure),
+            None => Outcome::Silent,
+        }
+    }
 }
 
 /// How many bytes of batches a request brings.
@@ -176,33 +220,6 @@ fn check_acks(acks: i16) -> Option<Failure> {
     })
 }
 
-fn produce_topic(
-    terms: &mut Terms<'_>,
-    table: &TopicTable,
-    request: TopicProduceData,
-) -> TopicProduceResponse {
-    let call = terms.call;
-    let topic = find_topic(table, call.version >= 13, &request.name, request.topic_id);
-    let mut row = TopicProduceResponse::default();
-    for partition in request.partition_data {
-        let index = partition.index;
-        let about = About::topic_by(&request.name, request.topic_id).partition(index);
-        let result = match (&topic, &terms.bad_acks) {
-            (_, Some(refusal)) => Err(refusal.clone()),
-            _ if let Err(code) = call.admit(about) => Err(Failure::new(code, "a rule refuses it")),
-            (Err(code), None) => Err(Failure::new(*code, "no such topic")),
-            (Ok(topic), None) => match refusal_of(terms.refused, topic, index) {
-                Some(refusal) => Err(refusal),
-                None => produce(terms, topic, partition),
-            },
-        };
-        row.partition_responses.push(answer(index, result));
-    }
-    row.name = request.name;
-    row.topic_id = request.topic_id;
-    row
-}
-
 /// Why the transaction of the producer does not let it write to a partition.
 fn refusal_of(refused: &Refused, topic: &Topic, index: i32) -> Option<Failure> {
     if refused.is_empty() {
@@ -212,11 +229,13 @@ fn refusal_of(refused: &Refused, topic: &Topic, index: i32) -> Option<Failure> {
     Some(Failure::new(code, code.meaning().unwrap_or_default()))
 }
 
+/// Writes one batch; `None` if it is too much for this thread.
 fn produce(
-    terms: &mut Terms<'_>,
+    call: &Call,
     topic: &Topic,
-    request: PartitionProduceData,
-) -> Result<AppendInfo, Failure> {
+    request: &PartitionProduceData,
+    budget: &mut UnpackBudget,
+) -> Result<Option<AppendInfo>, Failure> {
     let Some(partition) = topic.partition(request.index) else {
         return Err(Failure::new(
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -229,22 +248,25 @@ fn produce(
             format!("topic {} is written by the broker alone", topic.name),
         ));
     }
-    let records = request.records.unwrap_or_default();
     let failed = |error| failure_of(topic, partition, &error);
-    if records.is_empty() {
-        return Err(Failure::new(ErrorCode::INVALID_RECORD, "there is no batch"));
-    }
+    let records = match &request.records {
+        Some(records) if !records.is_empty() => records,
+        _ => return Err(Failure::new(ErrorCode::INVALID_RECORD, "there is no batch")),
+    };
     let refused = |error: LogError| failed(error.into());
-    let batch = ClientBatch::of(&records).map_err(refused)?;
-    check_codec(terms.call.version, batch.header())?;
+    let batch = ClientBatch::of(records).map_err(refused)?;
+    check_codec(call.version, batch.header())?;
     batch.check(max_batch_len(&topic.config)).map_err(refused)?;
-    let rewritten = admit(terms, topic, &records).map_err(|failure| failure.of(partition))?;
-    let sound = match &rewritten {
-        Some(rewritten) => SoundBatches::sealed(&rewritten.bytes, rewritten.header),
-        None => SoundBatches::sealed(&records, *batch.header()),
+    let admitted = admit(call, topic, records, budget);
+    let admitted = admitted.map_err(|failure| failure.of(partition))?;
+    let sound = match &admitted {
+        Admitted::AsItCame => SoundBatches::sealed(records, *batch.header()),
+        Admitted::Rewritten(rewritten) => SoundBatches::sealed(&rewritten.bytes, rewritten.header),
+        Admitted::NotHere => return Ok(None),
     };
     partition
-        .append_sound(sound, AppendOrigin::Client, terms.call.now.unix_ms)
+        .append_sound(sound, AppendOrigin::Client, call.now.unix_ms)
+        .map(Some)
         .map_err(failed)
 }
 
@@ -263,21 +285,22 @@ fn max_batch_len(config: &TopicConfig) -> usize {
     usize::try_from(config.message_max_bytes).unwrap_or_default()
 }
 
-/// The batch as it is to be stored, if that is otherwise than it came.
+/// How a batch is to be stored.
 fn admit(
-    terms: &mut Terms<'_>,
+    call: &Call,
     topic: &Topic,
     records: &Bytes,
-) -> Result<Option<Rewritten>, Failure> {
+    budget: &mut UnpackBudget,
+) -> Result<Admitted, Failure> {
     let config = &topic.config;
-    let rules = RecordRules::of(config, terms.call.now.unix_ms);
+    let rules = RecordRules::of(config, call.now.unix_ms);
     let wanted = config.codec.map(|codec| Recompression {
         codec,
-        compressors: &terms.call.node.compressors,
+        compressors: &call.node.compressors,
         max_len: max_batch_len(config),
     });
-    let unpackers = &terms.call.node.unpackers;
-    let admitted = admit_records(records, &rules, wanted, unpackers, &mut terms.budget);
+    let unpackers = &call.node.unpackers;
+    let admitted = admit_records(records, &rules, wanted, unpackers, budget);
     admitted.map_err(|error| Failure {
         code: error.code(),
         message: error.to_string(),

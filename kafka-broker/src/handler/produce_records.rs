@@ -39,11 +39,8 @@ impl RecordsError {
                 .map(|(_, fault)| fault.code())
                 .find(|code| *code == ErrorCode::INVALID_TIMESTAMP)
                 .unwrap_or(ErrorCode::INVALID_RECORD),
-            Self::Unreadable(RecordError {
-                kind: RecordErrorKind::Compression(CompressionError::TooLarge { .. }),
-                ..
-            })
-            | Self::NotRecompressed(CompressionError::TooLarge { .. }) => {
+            Self::Unreadable(error) if is_too_large(error) => ErrorCode::MESSAGE_TOO_LARGE,
+            Self::NotRecompressed(CompressionError::TooLarge { .. }) => {
                 ErrorCode::MESSAGE_TOO_LARGE
             }
             Self::Unreadable(_) => ErrorCode::INVALID_RECORD,
@@ -73,23 +70,40 @@ impl fmt::Display for RecordsError {
     }
 }
 
-/// The batch as it is to be stored, if that is otherwise than it came. Refuses one with records that cannot be read or
-/// break rules. Its checksum was compared before: nothing is unpacked that was damaged on the way.
+/// What is to become of a batch that can be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// It is stored as it came.
+    AsItCame,
+    /// It is stored so.
+    Rewritten(Rewritten),
+    /// It is too much for the thread of the connection. Nothing was spent for it.
+    NotHere,
+}
+
+/// How a batch is to be stored. Refuses one with records that cannot be read or break rules. Its checksum was compared
+/// before: nothing is unpacked that was damaged on the way.
 pub(crate) fn admit_records(
     bytes: &Bytes,
     rules: &RecordRules,
     wanted: Option<Recompression<'_>>,
     unpackers: &Unpackers,
     budget: &mut UnpackBudget,
-) -> Result<Option<Rewritten>, RecordsError> {
+) -> Result<Admitted, RecordsError> {
     let batch = Batch::decode(bytes.clone()).map_err(RecordsError::Unreadable)?;
     let compression = batch.compression().unwrap_or_default();
     // What the log would refuse must not become something that it takes.
     let wanted = wanted
         .filter(|wanted| bytes.len() <= wanted.max_len && wanted.codec.compression != compression);
-    let is_large = wanted.is_some() || unpacked_max(compression, bytes.len()) > SMALL_MAX;
+    if wanted.is_some() && budget.is_here() {
+        return Ok(Admitted::NotHere);
+    }
+    let may_be_large = unpacked_max(compression, bytes.len()) > SMALL_MAX;
+    let takes_turn = !budget.is_here() && (wanted.is_some() || may_be_large);
     let admit = |unpacker: &mut Unpacker| {
-        let seen = look_at(&batch, rules, compression, unpacker, budget)?;
+        let Some(seen) = look_at(&batch, rules, compression, unpacker, budget)? else {
+            return Ok(Admitted::NotHere);
+        };
         let mut head = *batch.header();
         if rules.trust_timestamps() {
             head.max_timestamp = seen.latest();
@@ -104,27 +118,36 @@ pub(crate) fn admit_records(
                     _ => &unpacker.buffer,
                 };
                 let rewritten = wanted.apply(&head, records);
-                rewritten.map(Some).map_err(RecordsError::NotRecompressed)
+                rewritten
+                    .map(Admitted::Rewritten)
+                    .map_err(RecordsError::NotRecompressed)
             }
-            None if is_said_rightly => Ok(None),
-            None => Ok(Some(Rewritten::seal(head, bytes.to_vec()))),
+            None if is_said_rightly => Ok(Admitted::AsItCame),
+            None => Ok(Admitted::Rewritten(Rewritten::seal(head, bytes.to_vec()))),
         }
     };
-    match is_large {
+    match takes_turn {
         true => unpackers.lend_in_turn(admit),
         false => unpackers.lend(admit),
     }
 }
 
+/// What there is to know of the records; `None` if to unpack them is too much for this thread.
 fn look_at(
     batch: &Batch,
     rules: &RecordRules,
     compression: Compression,
     unpacker: &mut Unpacker,
     budget: &mut UnpackBudget,
-) -> Result<Seen, RecordsError> {
+) -> Result<Option<Seen>, RecordsError> {
     let limit = budget.limit();
     let records = batch.records(&mut unpacker.decompressor, &mut unpacker.buffer, limit);
+    if let Err(error) = &records
+        && is_too_large(error)
+        && budget.is_less_here()
+    {
+        return Ok(None);
+    }
     let seen = records
         .map_err(RecordsError::Unreadable)
         .and_then(|records| look_over(batch.header(), records, rules));
@@ -135,7 +158,14 @@ fn look_at(
             len => len,
         });
     }
-    seen
+    seen.map(Some)
+}
+
+fn is_too_large(error: &RecordError) -> bool {
+    matches!(
+        error.kind,
+        RecordErrorKind::Compression(CompressionError::TooLarge { .. })
+    )
 }
 
 fn look_over(

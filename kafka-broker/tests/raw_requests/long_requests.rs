@@ -10,6 +10,7 @@ use kafka_protocol::Request;
 use kafka_protocol::compression::{Compression, Compressor};
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
+use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::{DescribeConfigsRequest, OffsetFetchRequest, ProduceRequest};
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
 
@@ -52,6 +53,44 @@ async fn what_unpacks_to_very_much_is_unpacked_aside() {
         let request: ProduceRequest = produce("t", 0, &batch);
         let answer = assert_holds_nobody_up(&broker, &request, 9);
         assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+}
+
+/// What was written before something that is too much for the thread of the connection is not written again, and the
+/// answers stand in the order of the request.
+#[tokio::test]
+async fn a_request_that_is_long_in_part_is_carried_out_once() {
+    let broker = Broker::builder().worker_threads(1).start().await.unwrap();
+    let mut connection = Connection::open(&broker);
+    let sizes = [100, 8 << 20, 200, 9 << 20, 300];
+    let mut request = ProduceRequest::default();
+    request.acks = -1;
+    for name in ["t", "u"] {
+        connection.create_topic(name, 5);
+        let rows = (0..).zip(sizes).map(|(index, zeros)| {
+            let batch = packed(zeros, Compression::Zstd);
+            produce(name, index, &batch).topic_data.remove(0)
+        });
+        let partitions = rows.flat_map(|row| row.partition_data).collect();
+        let mut topic = TopicProduceData::default();
+        topic.name = name.into();
+        topic.partition_data = partitions;
+        request.topic_data.push(topic);
+    }
+    for round in 0..3 {
+        let answer = connection.ask(&request, 9);
+        for (topic, name) in answer.responses.iter().zip(["t", "u"]) {
+            let rows = topic.partition_responses.iter();
+            let told: Vec<_> = rows
+                .map(|row| (row.index, row.error_code, row.base_offset))
+                .collect();
+            assert_eq!(topic.name, name);
+            assert_eq!(
+                told,
+                (0..5).map(|index| (index, 0, round)).collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(answer.responses.len(), 2);
     }
 }
 

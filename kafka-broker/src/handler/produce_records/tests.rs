@@ -39,7 +39,11 @@ fn admit_with(
     unpackers: &Unpackers,
 ) -> Result<Option<Rewritten>, RecordsError> {
     let mut budget = UnpackBudget::for_batches(bytes.len());
-    admit_records(bytes, &rules(false), wanted, unpackers, &mut budget)
+    match admit_records(bytes, &rules(false), wanted, unpackers, &mut budget)? {
+        Admitted::AsItCame => Ok(None),
+        Admitted::Rewritten(rewritten) => Ok(Some(rewritten)),
+        Admitted::NotHere => panic!("nobody waits"),
+    }
 }
 
 fn check_records(bytes: &Bytes, need_keys: bool) -> Result<(), RecordsError> {
@@ -51,7 +55,7 @@ fn check_records(bytes: &Bytes, need_keys: bool) -> Result<(), RecordsError> {
         &Unpackers::new(1),
         &mut budget,
     )?;
-    assert_eq!(rewritten, None, "it is stored as it came");
+    assert_eq!(rewritten, Admitted::AsItCame);
     Ok(())
 }
 
@@ -367,7 +371,7 @@ fn old_records_are_refused_where_the_topic_wants_young_ones() {
     let rules = RecordRules::of(&config, NOW);
     let mut budget = UnpackBudget::for_batches(batch.len());
     let stored = admit_records(&batch, &rules, None, &Unpackers::new(1), &mut budget).unwrap();
-    assert_eq!(stored, None);
+    assert_eq!(stored, Admitted::AsItCame);
 }
 
 #[test]
@@ -465,18 +469,53 @@ fn what_becomes_too_much_is_too_large() {
         let admitted = admit_records(batch, &rules(false), None, &unpackers, &mut budget);
         admitted.map_err(|refused| refused.code())
     };
-    assert_eq!(admit(&batch), Ok(None));
+    assert_eq!(admit(&batch), Ok(Admitted::AsItCame));
     assert_eq!(
         admit(&batch_in(Compression::None)),
-        Ok(None),
+        Ok(Admitted::AsItCame),
         "costs nothing"
     );
-    assert_eq!(admit(&batch), Ok(None));
+    assert_eq!(admit(&batch), Ok(Admitted::AsItCame));
     assert_eq!(admit(&batch), Err(ErrorCode::MESSAGE_TOO_LARGE));
     assert_eq!(
         admit(&batch),
         Err(ErrorCode::MESSAGE_TOO_LARGE),
         "and so it stays"
     );
-    assert_eq!(admit(&batch_in(Compression::None)), Ok(None));
+    assert_eq!(admit(&batch_in(Compression::None)), Ok(Admitted::AsItCame));
+}
+
+#[test]
+fn what_is_too_much_for_a_thread_that_others_wait_for_goes_elsewhere() {
+    let plain = batch_in(Compression::None);
+    let packed = batch_in(Compression::Gzip);
+    let unpackers = Unpackers::new(1);
+    let compressors = Compressors::default();
+    let to_lz4 = Recompression {
+        codec: Codec {
+            compression: Compression::Lz4,
+            level: None,
+        },
+        compressors: &compressors,
+        max_len: 1 << 20,
+    };
+    let mut budget = UnpackBudget::for_batches(0);
+    budget.stay_here();
+    let admit = |batch: &Bytes, wanted, budget: &mut UnpackBudget| {
+        admit_records(batch, &rules(false), wanted, &unpackers, budget).unwrap()
+    };
+    // Whoever has a turn does not hold up what is small.
+    unpackers.lend_in_turn(|_| {
+        assert_eq!(admit(&packed, None, &mut budget), Admitted::AsItCame);
+        assert_eq!(admit(&plain, Some(to_lz4), &mut budget), Admitted::NotHere);
+    });
+    budget.spend(budget.limit() - 10);
+    let left = budget.limit();
+    assert_eq!(admit(&packed, None, &mut budget), Admitted::NotHere);
+    assert_eq!(budget.limit(), left);
+    assert_eq!(admit(&plain, None, &mut budget), Admitted::AsItCame);
+    budget.go_aside();
+    assert_eq!(admit(&packed, None, &mut budget), Admitted::AsItCame);
+    let stored = admit(&plain, Some(to_lz4), &mut budget);
+    assert!(matches!(stored, Admitted::Rewritten(_)));
 }
