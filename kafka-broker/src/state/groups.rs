@@ -474,6 +474,8 @@ impl Groups {
                     state.timer = None;
                     state.members.handle_time(now, topics);
                 });
+                // A group that was there for ids alone that have lapsed.
+                self.forget_bare(now, &group);
             }
         }
     }
@@ -648,7 +650,10 @@ mod tests {
     use crate::config::broker::BrokerConfig;
     use crate::config::effective::EffectiveConfig;
     use crate::config::overrides::Overrides;
+    use bytes::Bytes;
+
     use crate::state::classic_group::Limits;
+    use crate::state::classic_group::answer::JoinRequest;
     use crate::state::consumer_group::assignor::Assignor;
     use crate::state::consumer_group::heartbeat::Heartbeat;
     use crate::state::consumer_group::limits::{ConsumerGroupLimits, MigrationPolicy};
@@ -899,6 +904,41 @@ mod tests {
             late.unwrap_err().code(),
             ErrorCode::COORDINATOR_NOT_AVAILABLE
         );
+    }
+
+    #[test]
+    fn a_group_for_ids_that_have_lapsed_is_forgotten() {
+        let store = Arc::new(Memory::default());
+        let groups = open(&store);
+        let now = Now::default();
+        let topics = TopicTable::default();
+        let group = groups.find_or_create(now, &"g".into());
+        for fresh in ["one", "two"] {
+            groups.park(now, &group, |state, ticket| {
+                let request = JoinRequest {
+                    footprint: 0,
+                    member_id: ByteString::new(),
+                    fresh_member_id: fresh.into(),
+                    instance_id: None,
+                    client_id: "c".into(),
+                    client_host: "/127.0.0.1".into(),
+                    session_timeout: Duration::from_secs(10),
+                    rebalance_timeout: Duration::from_secs(10),
+                    protocol_type: "consumer".into(),
+                    protocols: vec![("range".into(), Bytes::new())],
+                    must_know_id: true,
+                    may_skip_assignment: false,
+                };
+                state.members.handle_join(now, &topics, ticket, request);
+            });
+        }
+        let lapses = groups.deadline().unwrap();
+        let at = |elapsed| Now { elapsed, ..now };
+        groups.handle_time(at(lapses - Duration::from_millis(1)), &topics);
+        assert_eq!(groups.all().len(), 1);
+        groups.handle_time(at(lapses), &topics);
+        assert!(groups.all().is_empty());
+        assert_eq!(groups.deadline(), None);
     }
 
     #[test]

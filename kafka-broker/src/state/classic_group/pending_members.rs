@@ -51,7 +51,7 @@ impl PendingRoom {
     }
 }
 
-/// As much as sixty thousand clients with short names take that all come at once.
+/// As much as nearly twenty thousand clients with short names take that all come at once.
 impl Default for PendingRoom {
     fn default() -> Self {
         Self::new(64 << 20)
@@ -133,7 +133,7 @@ impl Drop for PendingMembers {
 const PENDING_MAX: usize = 5_000;
 
 /// What is kept for an id beside its bytes, and for a group that is there for it.
-const FOOTPRINT_MIN: usize = 1 << 10;
+const FOOTPRINT_MIN: usize = 3_500;
 
 #[cfg(test)]
 mod tests {
