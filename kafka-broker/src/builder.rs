@@ -1,7 +1,7 @@
 //! How a broker is asked for.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::broker::Broker;
@@ -251,9 +251,13 @@ fn read_properties(path: &Path) -> Result<Vec<(String, String)>, BrokerError> {
     };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(FILE_MAX)
+    file.take(FILE_MAX + 1)
         .read_to_string(&mut text)
         .map_err(failed)?;
+    if text.len() as u64 > FILE_MAX {
+        let reason = format!("it has more than {FILE_MAX} bytes");
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
+    }
     let lines = parse(&text);
     let check = |line: &Line| {
         let checked = BrokerConfig::new([(line.name.as_str(), line.value.as_str())]);
@@ -304,7 +308,7 @@ fn data_dir_of(config: &BrokerConfig) -> Result<Option<PathBuf>, BrokerError> {
 
 const WORKER_THREADS: usize = 2;
 
-/// How much of a file of properties is read.
+/// How large a file of properties may be, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
