@@ -8,7 +8,7 @@ use kafka_protocol::messages::describe_transactions_response::{TopicData, Transa
 use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse};
 
 use crate::control::subjects::About;
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::handler::each_once::each_once;
 
 /// DescribeTransactions.
@@ -17,6 +17,8 @@ pub(crate) struct DescribeTransactions;
 
 impl Handler for DescribeTransactions {
     type Request = DescribeTransactionsRequest;
+    /// Whoever writes in a transaction holds it meanwhile.
+    const WORK: Work = Work::Slow;
 
     fn handle(
         call: &Call,

@@ -5,7 +5,7 @@
 use kafka_protocol::messages::list_transactions_response::TransactionState;
 use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse};
 
-use crate::handler::call::{Call, Handler, Outcome};
+use crate::handler::call::{Call, Handler, Outcome, Work};
 use crate::state::transaction::{Phase, Transaction};
 
 /// ListTransactions.
@@ -14,6 +14,8 @@ pub(crate) struct ListTransactions;
 
 impl Handler for ListTransactions {
     type Request = ListTransactionsRequest;
+    /// Whoever writes in a transaction holds it meanwhile.
+    const WORK: Work = Work::Slow;
 
     fn handle(call: &Call, request: ListTransactionsRequest) -> Outcome<ListTransactionsResponse> {
         let mut response = ListTransactionsResponse::default();
