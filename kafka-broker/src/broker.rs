@@ -407,6 +407,8 @@ impl Home {
                     Told::End(End::Kill)
                 };
                 self.switchboard.set_up(false);
+                // What waits for its turn would have it after the end.
+                node.unpackers.end();
                 let _ = tell_stop.send(true);
                 how
             };

@@ -51,7 +51,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kafka_protocol::Uuid;
-use kafka_protocol::compression::Decompressor;
+use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{BatchHeader, TimestampType, set_log_append_time};
 
 pub(crate) use client_batch::ClientBatch;
@@ -494,10 +494,14 @@ impl Log {
         &self,
         timestamp: i64,
     ) -> Result<Option<TimestampedOffset>, LogError> {
+        let (mut decompressor, mut buffer) = (Decompressor::new(), Vec::new());
         TimedBatch::search(
             |from| self.locate_timestamp(timestamp, from),
-            &mut Decompressor::new(),
-            &mut Vec::new(),
+            |timed, batch| {
+                timed
+                    .first_record(batch, &mut decompressor, &mut buffer, DECOMPRESSED_MAX)
+                    .map_err(TimedBatch::unreadable)
+            },
         )
     }
 

@@ -147,8 +147,12 @@ pub(crate) enum Outcome<T> {
     Aside(Rest<T>),
 }
 
-/// All that is still to be done for a request.
-pub(crate) type Rest<T> = Box<dyn FnOnce(&Call) -> Outcome<T> + Send>;
+/// All that is still to be done for a request, by a clock.
+pub(crate) type Rest<T> = Box<dyn FnOnce(&Call, &dyn Fn() -> Now) -> Outcome<T> + Send>;
+
+/// As [`Rest`], for who sends the answer.
+pub(crate) type RestOfReply =
+    Box<dyn FnOnce(&dyn Fn() -> Now) -> Result<Reply, EncodeError> + Send>;
 
 /// An answer that waits for something.
 ///
@@ -195,7 +199,7 @@ pub(crate) enum Reply {
     /// The answer comes later.
     Later(Box<dyn Waiting>),
     /// Nothing was done yet: this is to be done aside.
-    Aside(Box<dyn FnOnce() -> Result<Self, EncodeError> + Send>),
+    Aside(RestOfReply),
 }
 
 impl fmt::Debug for Reply {

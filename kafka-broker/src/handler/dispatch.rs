@@ -32,8 +32,8 @@ impl Task {
             Work::Slow => true,
         };
         match waits {
-            _ if self.body.remaining() > self.entry.short_max => Some(Aside::Long),
             true => Some(Aside::Disk),
+            false if self.body.remaining() > self.entry.short_max => Some(Aside::Long),
             false => None,
         }
     }
@@ -62,6 +62,11 @@ impl Task {
     pub(crate) fn set_now(&mut self, now: Now, group: Option<&str>) {
         let clocks = &self.call.node.groups.clocks;
         self.call.now = group.map_or(now, |group| clocks.now_of(group, now));
+    }
+
+    /// The request is carried out now, though it was read before.
+    pub(crate) fn begin_at(&mut self, now: Now) {
+        self.call.now = now;
     }
 
     /// Tells what rules want of the request.

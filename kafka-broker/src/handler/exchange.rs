@@ -48,7 +48,7 @@ pub(crate) fn run<H: Handler + 'static>(
 }
 
 fn reply<R: Inspect + 'static>(
-    call: Call,
+    mut call: Call,
     framing: Framing,
     outcome: Outcome<R::Response>,
 ) -> Result<Reply, EncodeError> {
@@ -62,8 +62,9 @@ fn reply<R: Inspect + 'static>(
         Outcome::Silent => Ok(Reply::Silent),
         Outcome::Close(reason) => Ok(Reply::Close(format!("{}: {reason}", R::KEY.name()))),
         Outcome::Later(later) => Ok(Reply::Later(Box::new(Framed::<R> { later, framing }))),
-        Outcome::Aside(rest) => Ok(Reply::Aside(Box::new(move || {
-            let outcome = rest(&call);
+        Outcome::Aside(rest) => Ok(Reply::Aside(Box::new(move |clock| {
+            call.now = clock();
+            let outcome = rest(&call, clock);
             reply::<R>(call, framing, outcome)
         }))),
     }

@@ -119,13 +119,11 @@ fn list(
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(plain(-1, -1)),
         timestamp if timestamp < EARLIEST_PENDING_UPLOAD => Err(ErrorCode::UNSUPPORTED_VERSION),
         timestamp => {
-            let found = call
-                .node
-                .unpackers
-                .lend_in_turn(|unpacker| match timestamp {
-                    MAX_TIMESTAMP => partition.max_timestamp(unpacker),
-                    timestamp => partition.offset_for_timestamp(timestamp, unpacker),
-                });
+            let unpackers = &call.node.unpackers;
+            let found = match timestamp {
+                MAX_TIMESTAMP => partition.max_timestamp(unpackers),
+                timestamp => partition.offset_for_timestamp(timestamp, unpackers),
+            };
             // What is not committed yet has no offset yet.
             let found = found.map_err(refused)?.filter(|found| found.offset < end);
             Ok(match found {

@@ -27,6 +27,7 @@ use crate::handler::topic_ref::find_topic;
 use crate::handler::unpack_budget::UnpackBudget;
 use crate::log::{AppendInfo, AppendOrigin, ClientBatch, LogError, SoundBatches};
 use crate::state::partition::{Partition, PartitionError};
+use crate::state::time::Now;
 use crate::state::topics::{Topic, TopicTable};
 use crate::state::transactions::Refused;
 use crate::state::unpackers::SMALL_MAX;
@@ -47,21 +48,21 @@ impl Handler for Produce {
         let mut production = Production::of(table, request);
         if let Some(part) = part {
             // Whatever else goes on in a transaction is waited for.
-            return Outcome::Aside(Box::new(move |call| {
-                part.write(call, |refused| production.go_on(call, refused));
+            return Outcome::Aside(Box::new(move |call, clock| {
+                part.write(call, |refused| production.go_on(call, refused, clock));
                 production.outcome()
             }));
         }
         let none = Refused::new();
         if !is_long {
             production.budget.stay_here();
-            if production.go_on(call, &none) {
+            if production.go_on(call, &none, &|| call.now) {
                 return production.outcome();
             }
             production.budget.go_aside();
         }
-        Outcome::Aside(Box::new(move |call| {
-            production.go_on(call, &none);
+        Outcome::Aside(Box::new(move |call, clock| {
+            production.go_on(call, &none, clock);
             production.outcome()
         }))
     }
@@ -75,7 +76,7 @@ fn takes_long(call: &Call, table: &TopicTable, request: &ProduceRequest) -> bool
         if found.is_ok_and(|topic| topic.config.is_synced()) {
             return true;
         }
-        rows += topic.partition_data.len();
+        rows += 1 + topic.partition_data.len();
     }
     rows > ROWS_MAX
 }
@@ -117,7 +118,7 @@ impl Production {
 
     /// Writes what is left, but for the partitions that are `refused`. False if something is too much for this thread:
     /// then nothing of it was written, and nothing behind it.
-    fn go_on(&mut self, call: &Call, refused: &Refused) -> bool {
+    fn go_on(&mut self, call: &Call, refused: &Refused, clock: &dyn Fn() -> Now) -> bool {
         while let Some(mut topic) = self.rest.pop() {
             let found = find_topic(&self.table, call.version >= 13, &topic.name, topic.topic_id);
             while let Some(partition) = topic.partition_data.pop() {
@@ -130,7 +131,7 @@ impl Production {
                     (Err(code), None) => Err(Failure::new(*code, "no such topic")),
                     (Ok(found), None) => match refusal_of(refused, found, partition.index) {
                         Some(refusal) => Err(refusal),
-                        None => produce(call, found, &partition, &mut self.budget),
+                        None => produce(call, found, &partition, &mut self.budget, clock),
                     },
                 };
                 let Some(done) = done.transpose() else {
@@ -235,6 +236,7 @@ fn produce(
     topic: &Topic,
     request: &PartitionProduceData,
     budget: &mut UnpackBudget,
+    clock: &dyn Fn() -> Now,
 ) -> Result<Option<AppendInfo>, Failure> {
     let Some(partition) = topic.partition(request.index) else {
         return Err(Failure::new(
@@ -264,8 +266,9 @@ fn produce(
         Admitted::Rewritten(rewritten) => SoundBatches::sealed(&rewritten.bytes, rewritten.header),
         Admitted::NotHere => return Ok(None),
     };
+    // It may have waited for a turn, and the time of an append must not lie before that of the one before it.
     partition
-        .append_sound(sound, AppendOrigin::Client, call.now.unix_ms)
+        .append_sound(sound, AppendOrigin::Client, clock().unix_ms)
         .map(Some)
         .map_err(failed)
 }
@@ -365,5 +368,5 @@ fn first_failure(row: &TopicProduceResponse) -> Option<String> {
     Some(format!("{}-{}: {message}", row.name, failed.index))
 }
 
-/// To how many partitions a request may write that is done in a moment.
+/// How many topics and partitions a request may name that is done in a moment.
 const ROWS_MAX: usize = 1_000;

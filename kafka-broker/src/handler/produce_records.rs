@@ -8,14 +8,12 @@ use std::fmt;
 use bytes::Bytes;
 use kafka_protocol::ErrorCode;
 use kafka_protocol::compression::{Compression, CompressionError};
-use kafka_protocol::record::{
-    Attributes, Batch, BatchHeader, RecordError, RecordErrorKind, Records, TimestampType,
-};
+use kafka_protocol::record::{Attributes, Batch, BatchHeader, RecordError, Records, TimestampType};
 
 use crate::handler::recompress::{Recompression, Rewritten};
 use crate::handler::record_rules::{Fault, RecordRules, Seen};
 use crate::handler::unpack_budget::UnpackBudget;
-use crate::state::unpackers::{SMALL_MAX, Unpacker, Unpackers, unpacked_max};
+use crate::state::unpackers::{Unpacker, Unpackers, is_too_large};
 
 /// What is wrong with the records.
 #[derive(Debug)]
@@ -26,6 +24,8 @@ pub(crate) enum RecordsError {
     Unreadable(RecordError),
     /// In the codec of the topic the batch is too large.
     NotRecompressed(CompressionError),
+    /// The broker ends, and begins nothing more.
+    Ending,
 }
 
 impl RecordsError {
@@ -45,6 +45,8 @@ impl RecordsError {
             }
             Self::Unreadable(_) => ErrorCode::INVALID_RECORD,
             Self::NotRecompressed(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
+            // Upon which producers look for the leader, and send it again.
+            Self::Ending => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         }
     }
 
@@ -52,7 +54,7 @@ impl RecordsError {
     pub(crate) fn into_records(self) -> Vec<(i32, Fault)> {
         match self {
             Self::Faulty(records) => records,
-            Self::Unreadable(_) | Self::NotRecompressed(_) => Vec::new(),
+            Self::Unreadable(_) | Self::NotRecompressed(_) | Self::Ending => Vec::new(),
         }
     }
 }
@@ -66,6 +68,7 @@ impl fmt::Display for RecordsError {
             },
             Self::Unreadable(error) => write!(f, "unreadable records: {error}"),
             Self::NotRecompressed(error) => write!(f, "in the codec of the topic: {error}"),
+            Self::Ending => f.write_str("the broker ends"),
         }
     }
 }
@@ -98,9 +101,7 @@ pub(crate) fn admit_records(
     if wanted.is_some() && budget.is_here() {
         return Ok(Admitted::NotHere);
     }
-    let may_be_large = unpacked_max(compression, bytes.len()) > SMALL_MAX;
-    let takes_turn = !budget.is_here() && (wanted.is_some() || may_be_large);
-    let admit = |unpacker: &mut Unpacker| {
+    let admit = |unpacker: &mut Unpacker, budget: &mut UnpackBudget| {
         let Some(seen) = look_at(&batch, rules, compression, unpacker, budget)? else {
             return Ok(Admitted::NotHere);
         };
@@ -126,10 +127,22 @@ pub(crate) fn admit_records(
             None => Ok(Admitted::Rewritten(Rewritten::seal(head, bytes.to_vec()))),
         }
     };
-    match takes_turn {
-        true => unpackers.lend_in_turn(admit),
-        false => unpackers.lend(admit),
+    if wanted.is_none() {
+        // What is small need not wait for what is not, wherever it is unpacked.
+        let is_here = budget.is_here();
+        if !is_here {
+            budget.stay_here();
+        }
+        let admitted = unpackers.lend(|unpacker| admit(unpacker, budget));
+        if !is_here {
+            budget.go_aside();
+        }
+        if is_here || !matches!(admitted, Ok(Admitted::NotHere)) {
+            return admitted;
+        }
     }
+    let admitted = unpackers.lend_in_turn(|unpacker| admit(unpacker, budget));
+    admitted.unwrap_or(Err(RecordsError::Ending))
 }
 
 /// What there is to know of the records; `None` if to unpack them is too much for this thread.
@@ -159,13 +172,6 @@ fn look_at(
         });
     }
     seen.map(Some)
-}
-
-fn is_too_large(error: &RecordError) -> bool {
-    matches!(
-        error.kind,
-        RecordErrorKind::Compression(CompressionError::TooLarge { .. })
-    )
 }
 
 fn look_over(

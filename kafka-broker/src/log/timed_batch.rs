@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::compression::{DECOMPRESSED_MAX, Decompressor};
+use kafka_protocol::compression::Decompressor;
 use kafka_protocol::record::{Batch, RecordError};
 
 use crate::log::batch_scan::ScannedBatch;
@@ -35,15 +35,14 @@ pub(crate) struct TimedBatch {
 }
 
 impl TimedBatch {
-    /// Reads batch after batch, as they are located from an offset on, until one has a record that is wanted.
+    /// Reads batch after batch, as they are located from an offset on, until `look` finds a record in one.
     ///
     /// A head promises such a record, and keeps its promise unless the record lies before the log begins: the broker
     /// has set right what clients said. Heads of another origin may lie, and to unpack batch after batch for nothing
     /// would take for ever. After so many broken promises one is believed: nothing that is wanted lies before its batch.
     pub(crate) fn search<E: From<LogError>>(
         locate: impl Fn(i64) -> Result<Option<Self>, E>,
-        decompressor: &mut Decompressor,
-        buffer: &mut Vec<u8>,
+        mut look: impl FnMut(&Self, &Batch) -> Result<Option<TimestampedOffset>, E>,
     ) -> Result<Option<TimestampedOffset>, E> {
         let mut from = 0;
         let mut promises = 0;
@@ -56,7 +55,7 @@ impl TimedBatch {
             if promises == BROKEN_PROMISES_MAX {
                 return Ok(Some(batch.promised()));
             }
-            if let Some(found) = batch.first_record(decompressor, buffer)? {
+            if let Some(found) = look(&batch, &batch.read()?)? {
                 return Ok(Some(found));
             }
             promises += 1;
@@ -74,22 +73,29 @@ impl TimedBatch {
         }
     }
 
-    fn first_record(
-        &self,
-        decompressor: &mut Decompressor,
-        buffer: &mut Vec<u8>,
-    ) -> Result<Option<TimestampedOffset>, LogError> {
-        let unreadable = |error: RecordError| LogError::InvalidRecord {
-            reason: error.to_string(),
-        };
+    fn read(&self) -> Result<Batch, LogError> {
         let len = self.batch.header.total_len();
         let bytes = self.file.read_at(self.batch.position, len)?;
-        let batch = Batch::decode(Bytes::from(bytes)).map_err(unreadable)?;
-        let records = batch
-            .records(decompressor, buffer, DECOMPRESSED_MAX)
-            .map_err(unreadable)?;
-        for record in records {
-            let record = record.map_err(unreadable)?;
+        Batch::decode(Bytes::from(bytes)).map_err(Self::unreadable)
+    }
+
+    /// How it is told that a batch cannot be read.
+    pub(crate) fn unreadable(error: RecordError) -> LogError {
+        LogError::InvalidRecord {
+            reason: error.to_string(),
+        }
+    }
+
+    /// The first record that is wanted of a batch that was read, which unpacks to `limit` bytes at the most.
+    pub(crate) fn first_record(
+        &self,
+        batch: &Batch,
+        decompressor: &mut Decompressor,
+        buffer: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<Option<TimestampedOffset>, RecordError> {
+        for record in batch.records(decompressor, buffer, limit)? {
+            let record = record?;
             if record.timestamp >= self.timestamp && record.offset >= self.log_start_offset {
                 return Ok(Some(TimestampedOffset {
                     timestamp: record.timestamp,

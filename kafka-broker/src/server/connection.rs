@@ -213,7 +213,15 @@ impl<S: AsyncRead + Sink> Connection<S> {
     /// The answer to a request; none if the client wants none.
     async fn answer(&mut self, task: Task) -> Result<Option<Answer>, End> {
         let mut reply = match task.aside() {
-            Some(kind) => self.aside(kind, move || task.run()).await?,
+            Some(kind) => {
+                let clock = self.shared.clock;
+                let mut task = task;
+                let work = move || {
+                    task.begin_at(clock.now());
+                    task.run()
+                };
+                self.aside(kind, work).await?
+            }
             None => task.run(),
         };
         loop {
@@ -226,7 +234,10 @@ impl<S: AsyncRead + Sink> Connection<S> {
                 }
                 Reply::Later(waiting) => return self.wait(waiting).await.map(Some),
                 Reply::Aside(rest) => {
-                    let done = self.aside(Aside::Append, rest).await?;
+                    let clock = self.shared.clock;
+                    let done = self
+                        .aside(Aside::Append, move || rest(&|| clock.now()))
+                        .await?;
                     reply = done.map_err(Refusal::Encode);
                 }
             }

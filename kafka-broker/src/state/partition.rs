@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use bytestring::ByteString;
+use kafka_protocol::compression::DECOMPRESSED_MAX;
 
 use crate::log::{
     AbortedTransaction, ActiveProducer, AppendInfo, AppendOrigin, CompactionStats, EpochEnd,
     FetchData, FlushJob, Log, LogConfig, LogError, PartitionCheckpoint, SoundBatches, TimedBatch,
     TimestampedOffset, TopicPartition,
 };
-use crate::state::unpackers::Unpacker;
+use crate::state::unpackers::{SMALL_MAX, Unpacker, Unpackers, is_too_large};
 
 /// A partition.
 #[derive(Debug)]
@@ -233,22 +234,37 @@ impl Partition {
     pub(crate) fn offset_for_timestamp(
         &self,
         timestamp: i64,
-        unpacker: &mut Unpacker,
+        unpackers: &Unpackers,
     ) -> Result<Option<TimestampedOffset>, PartitionError> {
         TimedBatch::search(
             |from| self.with(|log| log.locate_timestamp(timestamp, from)),
-            &mut unpacker.decompressor,
-            &mut unpacker.buffer,
+            |timed, batch| {
+                let look = |unpacker: &mut Unpacker, limit| {
+                    let Unpacker {
+                        decompressor,
+                        buffer,
+                    } = unpacker;
+                    timed.first_record(batch, decompressor, buffer, limit)
+                };
+                // It is what is large that takes a turn, not whoever waits for the disk.
+                let found = match unpackers.lend(|unpacker| look(unpacker, SMALL_MAX)) {
+                    Err(error) if is_too_large(&error) => unpackers
+                        .lend_in_turn(|unpacker| look(unpacker, DECOMPRESSED_MAX))
+                        .ok_or(PartitionError::Gone)?,
+                    found => found,
+                };
+                Ok(found.map_err(TimedBatch::unreadable)?)
+            },
         )
     }
 
     /// The record with the highest timestamp.
     pub(crate) fn max_timestamp(
         &self,
-        unpacker: &mut Unpacker,
+        unpackers: &Unpackers,
     ) -> Result<Option<TimestampedOffset>, PartitionError> {
         match self.with(|log| Ok(log.highest_timestamp()))? {
-            Some(timestamp) => self.offset_for_timestamp(timestamp, unpacker),
+            Some(timestamp) => self.offset_for_timestamp(timestamp, unpackers),
             None => Ok(None),
         }
     }
@@ -539,7 +555,8 @@ mod tests {
         let partition = flushed(&disk);
         let append = || partition.append(&batch(), AppendOrigin::Client, NOW);
         append().unwrap();
-        let find = || partition.offset_for_timestamp(NOW, &mut Unpacker::default());
+        let unpackers = Unpackers::new(1);
+        let find = || partition.offset_for_timestamp(NOW, &unpackers);
         let reads = (0..100).take_while(|nth| {
             disk.inject(Fault::new(Operation::Read, std::io::ErrorKind::Other).after(*nth));
             let is_failed = find().is_err();

@@ -5,7 +5,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use kafka_protocol::compression::{Compression, DECOMPRESSED_MAX, Decompressor};
+use kafka_protocol::compression::{CompressionError, Decompressor};
+use kafka_protocol::record::{RecordError, RecordErrorKind};
 
 /// Tables and room to unpack batches, one after the other.
 #[derive(Debug, Default)]
@@ -18,8 +19,16 @@ pub(crate) struct Unpacker {
 #[derive(Debug)]
 pub(crate) struct Unpackers {
     idle: Mutex<Vec<Unpacker>>,
-    turns: Mutex<usize>,
+    turns: Mutex<Turns>,
     turn_ended: Condvar,
+}
+
+/// Who may begin.
+#[derive(Debug)]
+struct Turns {
+    free: usize,
+    /// Nobody any more: the broker ends.
+    are_over: bool,
 }
 
 impl Unpackers {
@@ -27,7 +36,10 @@ impl Unpackers {
     pub(crate) fn new(turns: usize) -> Self {
         Self {
             idle: Mutex::default(),
-            turns: Mutex::new(turns.max(1)),
+            turns: Mutex::new(Turns {
+                free: turns.max(1),
+                are_over: false,
+            }),
             turn_ended: Condvar::new(),
         }
     }
@@ -47,22 +59,31 @@ impl Unpackers {
     }
 
     /// Lends an unpacker for what may be large or is packed anew: waits for a turn, and so is not for a thread that
-    /// others wait for. Turns end, since no batch unpacks to more than a limit.
-    pub(crate) fn lend_in_turn<T>(&self, work: impl FnOnce(&mut Unpacker) -> T) -> T {
-        let _turn = self.take_turn();
-        self.lend(work)
+    /// others wait for. Turns end, since no batch unpacks to more than a limit. `None` if there are no more turns.
+    pub(crate) fn lend_in_turn<T>(&self, work: impl FnOnce(&mut Unpacker) -> T) -> Option<T> {
+        let _turn = self.take_turn()?;
+        Some(self.lend(work))
     }
 
-    fn take_turn(&self) -> Turn<'_> {
+    /// From now on nobody has a turn who has none yet: the broker ends, and what waits would be done after that.
+    pub(crate) fn end(&self) {
+        lock(&self.turns).are_over = true;
+        self.turn_ended.notify_all();
+    }
+
+    fn take_turn(&self) -> Option<Turn<'_>> {
         let mut turns = lock(&self.turns);
-        while *turns == 0 {
+        while turns.free == 0 && !turns.are_over {
             turns = self
                 .turn_ended
                 .wait(turns)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        *turns -= 1;
-        Turn(self)
+        if turns.are_over {
+            return None;
+        }
+        turns.free -= 1;
+        Some(Turn(self))
     }
 }
 
@@ -71,7 +92,7 @@ struct Turn<'a>(&'a Unpackers);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.turns) += 1;
+        lock(&self.0.turns).free += 1;
         self.0.turn_ended.notify_one();
     }
 }
@@ -80,21 +101,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many bytes records of this many bytes may become at most: by what the format of the codec can say, or by what is
-/// unpacked at all.
-pub(crate) fn unpacked_max(compression: Compression, len: usize) -> usize {
-    let ratio = match compression {
-        Compression::None => return len,
-        // A copy of 64 bytes takes three.
-        Compression::Snappy => 22,
-        // A byte of a length stands for 255.
-        Compression::Lz4 => 255,
-        // Two bits stand for 258 bytes.
-        Compression::Gzip => 1_032,
-        // Of zstd four bytes stand for 128 KiB.
-        _ => return DECOMPRESSED_MAX,
-    };
-    len.saturating_mul(ratio).min(DECOMPRESSED_MAX)
+/// Whether a batch was refused because it unpacks to more than the limit.
+pub(crate) fn is_too_large(error: &RecordError) -> bool {
+    matches!(
+        error.kind,
+        RecordErrorKind::Compression(CompressionError::TooLarge { .. })
+    )
 }
 
 /// What may become no larger than this takes no turn, since it takes only a moment and little memory: a batch of the
@@ -109,8 +121,6 @@ mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
-
-    use kafka_protocol::compression::Compressor;
 
     use super::*;
 
@@ -143,7 +153,23 @@ mod tests {
             thread.join()
         });
         assert!(panicked.is_err());
-        assert_eq!(unpackers.lend_in_turn(|_| 7), 7);
+        assert_eq!(unpackers.lend_in_turn(|_| 7), Some(7));
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_has_none_when_the_broker_ends() {
+        let unpackers = Unpackers::new(1);
+        thread::scope(|scope| {
+            let ended = unpackers.lend_in_turn(|_| {
+                let waits = || unpackers.lend_in_turn(|_| ());
+                let waiting: Vec<_> = (0..8).map(|_| scope.spawn(waits)).collect();
+                unpackers.end();
+                let got = waiting.into_iter().map(|one| one.join().unwrap());
+                got.flatten().count()
+            });
+            assert_eq!(ended, Some(0), "and who had a turn comes to its end");
+        });
+        assert_eq!(unpackers.lend_in_turn(|_| ()), None);
     }
 
     #[test]
@@ -165,20 +191,5 @@ mod tests {
         let idle = unpackers.idle.into_inner().unwrap();
         assert_eq!(idle.len(), IDLE_MAX);
         assert!(idle.iter().all(|one| one.buffer.capacity() <= SMALL_MAX));
-    }
-
-    #[test]
-    fn nothing_unpacks_to_more_than_its_codec_can_say() {
-        let plain = vec![0; 16 << 20];
-        for compression in Compression::ALL {
-            let mut packed = Vec::new();
-            let mut compressor = Compressor::new(compression).unwrap();
-            compressor.compress(&plain, &mut packed).unwrap();
-            let most = unpacked_max(compression, packed.len());
-            assert!(most >= plain.len(), "{compression}: {most}");
-        }
-        assert_eq!(unpacked_max(Compression::None, 9), 9);
-        let whatever = unpacked_max(Compression::Snappy, usize::MAX);
-        assert_eq!(whatever, DECOMPRESSED_MAX);
     }
 }

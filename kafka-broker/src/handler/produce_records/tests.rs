@@ -1,6 +1,5 @@
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use kafka_protocol::compression::{Compressor, DECOMPRESSED_MAX, Decompressor};
 use kafka_protocol::record::{BatchBuilder, BatchOptions, ProducerStamp};
@@ -12,6 +11,7 @@ use crate::config::effective::EffectiveConfig;
 use crate::config::overrides::Overrides;
 use crate::config::topic::TopicConfig;
 use crate::state::compressors::Compressors;
+use crate::state::unpackers::SMALL_MAX;
 
 const NOW: i64 = 1_760_000_000_000;
 
@@ -216,11 +216,21 @@ fn what_cannot_be_read_is_refused_and_the_next_batch_is_read() {
 }
 
 #[test]
-fn what_may_become_large_or_is_packed_anew_waits_for_its_turn() {
+fn what_is_large_or_is_packed_anew_takes_a_turn_and_begins_no_more_when_the_broker_ends() {
     let unpackers = Unpackers::new(1);
     let compressors = Compressors::default();
     let plain = batch_in(Compression::None);
-    let packed = batch_in(Compression::Zstd);
+    let small = batch_in(Compression::Zstd);
+    let mut large = BatchBuilder::new(Vec::new(), BatchOptions::new());
+    large
+        .append(NOW, KEY, Some(&vec![0; SMALL_MAX]), [])
+        .unwrap();
+    let mut compressor = Compressor::new(Compression::Zstd).unwrap();
+    let mut packed = Vec::new();
+    large
+        .seal_compressed(ProducerStamp::NONE, &mut compressor, &mut packed)
+        .unwrap();
+    let large = Bytes::from(packed);
     let to_gzip = Recompression {
         codec: Codec {
             compression: Compression::Gzip,
@@ -229,24 +239,29 @@ fn what_may_become_large_or_is_packed_anew_waits_for_its_turn() {
         compressors: &compressors,
         max_len: 1 << 20,
     };
-    let (done, is_done) = mpsc::channel();
     thread::scope(|scope| {
         unpackers.lend_in_turn(|_| {
-            admit_with(&plain, None, &unpackers).unwrap();
-            for (batch, wanted) in [(&packed, None), (&plain, Some(to_gzip))] {
-                let (done, unpackers) = (done.clone(), &unpackers);
-                scope.spawn(move || {
-                    admit_with(batch, wanted, unpackers).unwrap();
-                    done.send(()).unwrap();
-                });
+            for batch in [&plain, &small] {
+                admit_with(batch, None, &unpackers).unwrap();
             }
-            let early = is_done.recv_timeout(Duration::from_millis(50));
-            assert!(early.is_err(), "the turn is somebody else's");
+            let waiting = [(&large, None), (&plain, Some(to_gzip))].map(|(batch, wanted)| {
+                let unpackers = &unpackers;
+                scope.spawn(move || admit_with(batch, wanted, unpackers))
+            });
+            unpackers.end();
+            for one in waiting {
+                let refused = one.join().unwrap().unwrap_err();
+                assert_eq!(refused.code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            }
         });
-        for _ in 0..2 {
-            is_done.recv_timeout(Duration::from_secs(20)).unwrap();
-        }
     });
+    let unpackers = Unpackers::new(1);
+    assert!(admit_with(&large, None, &unpackers).unwrap().is_none());
+    assert!(
+        admit_with(&plain, Some(to_gzip), &unpackers)
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
